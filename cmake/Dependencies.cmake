@@ -1,0 +1,25 @@
+# Third-party libraries, all from the distribution; scripts/lib/packages.sh installs them.
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(yaml-cpp REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(CURL REQUIRED)
+if(DROVER_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+if(DROVER_BENCH)
+  find_package(benchmark REQUIRED)
+endif()
+
+# What every user of Asio gets: header-only, with narrow includes, and no deprecated interfaces.
+add_library(drover_asio INTERFACE)
+target_link_libraries(drover_asio INTERFACE Boost::headers Threads::Threads)
+target_compile_definitions(drover_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_ARRAY)
+add_library(drover::asio ALIAS drover_asio)
+
+# yaml-cpp 0.7 exports a plain name, 0.8 a namespaced one.
+if(NOT TARGET yaml-cpp::yaml-cpp)
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()

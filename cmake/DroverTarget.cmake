@@ -1,0 +1,47 @@
+# drover_component(NAME
+#   SOURCES ...    its .cpp files, listed, never globbed
+#   HEADERS ...    its .hpp files; each must compile alone (all_verify_interface_header_sets)
+#   DEPENDS ...    other components
+#   EXTERNAL ...   third-party targets
+#   TESTS ...      unit tests beside the code: binary drover_NAME_test, ctest names "NAME.*"
+#   TEST_LABEL unit|component   ctest label of the tests (default unit, 10 s each)
+#   TEST_EXTERNAL ...  third-party targets that only the tests need)
+# makes library drover_NAME with alias drover::NAME and include root src/.
+function(drover_component name)
+  cmake_parse_arguments(arg "" "TEST_LABEL" "SOURCES;HEADERS;DEPENDS;EXTERNAL;TESTS;TEST_EXTERNAL" ${ARGN})
+  set(target drover_${name})
+  if(arg_SOURCES)
+    add_library(${target} STATIC ${arg_SOURCES})
+    set(scope PUBLIC)
+    target_link_libraries(${target} PRIVATE drover_options)
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(drover::${name} ALIAS ${target})
+  target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/src FILES ${arg_HEADERS})
+  set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  list(TRANSFORM arg_DEPENDS PREPEND drover::)
+  target_link_libraries(${target} ${scope} ${arg_DEPENDS} ${arg_EXTERNAL})
+  if(DROVER_TESTS AND arg_TESTS)
+    if(NOT arg_TEST_LABEL)
+      set(arg_TEST_LABEL unit)
+    endif()
+    drover_test(${target}_test PREFIX ${name} LABEL ${arg_TEST_LABEL} SOURCES ${arg_TESTS}
+                LINK drover::${name} ${arg_TEST_EXTERNAL})
+  endif()
+endfunction()
+
+# drover_test(TARGET PREFIX p LABEL l SOURCES ... LINK ...): a GoogleTest binary whose tests ctest
+# knows as "p.Suite.Claim" under one label.
+function(drover_test target)
+  cmake_parse_arguments(arg "" "PREFIX;LABEL" "SOURCES;LINK" ${ARGN})
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE drover_options ${arg_LINK} GTest::gmock GTest::gtest_main)
+  set(timeout 10)
+  if(NOT arg_LABEL STREQUAL unit)
+    set(timeout 120)
+  endif()
+  gtest_discover_tests(${target} TEST_PREFIX "${arg_PREFIX}." DISCOVERY_TIMEOUT 30
+                       PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${timeout})
+endfunction()

@@ -1,0 +1,27 @@
+# Language level, warnings and sanitizers for our own targets: linked PRIVATE, never exported.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+add_library(drover_options INTERFACE)
+target_compile_options(drover_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor)
+if(DROVER_WERROR)
+  target_compile_options(drover_options INTERFACE -Werror)
+endif()
+if(DROVER_SANITIZE)
+  target_compile_options(drover_options INTERFACE -fsanitize=${DROVER_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(drover_options INTERFACE -fsanitize=${DROVER_SANITIZE})
+  if(DROVER_SANITIZE MATCHES thread)
+    # Asio's fences trigger -Wtsan in g++ 12; they are a warning about TSan, not about the code.
+    target_compile_options(drover_options INTERFACE -Wno-error=tsan)
+  endif()
+endif()
+
+find_program(DROVER_CCACHE ccache)
+if(DROVER_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${DROVER_CCACHE})
+endif()
+find_program(DROVER_MOLD mold)
+if(DROVER_MOLD)
+  target_link_options(drover_options INTERFACE -fuse-ld=mold)
+endif()
