@@ -1,0 +1,71 @@
+// Bytes on each device. Pure; any thread.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <compare>
+#include <cstddef>
+
+#include "base/units.hpp"
+
+namespace drover::memory {
+
+/// Devices one machine can have: host RAM is device 0, then GPUs.
+inline constexpr std::size_t kDevicesMax = 16;
+inline constexpr std::size_t kHostDevice = 0;
+
+/// What an instance holds, or a budget allows, on each device.
+class Footprint {
+  public:
+    constexpr Footprint() = default;
+
+    /// `bytes` of host RAM and nothing elsewhere.
+    static constexpr Footprint host(Bytes bytes) {
+        Footprint footprint;
+        footprint.bytes_[kHostDevice] = bytes;
+        return footprint;
+    }
+
+    constexpr Bytes& operator[](std::size_t device) { return bytes_[device]; }
+    constexpr Bytes operator[](std::size_t device) const { return bytes_[device]; }
+
+    /// True when no device needs more than `limit` has.
+    constexpr bool fits(const Footprint& limit) const {
+        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+            if (bytes_[i] > limit.bytes_[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// Sum over all devices.
+    constexpr Bytes total() const {
+        Bytes sum;
+        for (const Bytes bytes : bytes_) {
+            sum += bytes;
+        }
+        return sum;
+    }
+
+    constexpr Footprint& operator+=(const Footprint& other) {
+        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+            bytes_[i] += other.bytes_[i];
+        }
+        return *this;
+    }
+    constexpr Footprint& operator-=(const Footprint& other) {
+        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+            bytes_[i] -= other.bytes_[i];
+        }
+        return *this;
+    }
+    friend constexpr Footprint operator+(Footprint a, const Footprint& b) { return a += b; }
+    friend constexpr Footprint operator-(Footprint a, const Footprint& b) { return a -= b; }
+    constexpr bool operator==(const Footprint&) const = default;
+
+  private:
+    std::array<Bytes, kDevicesMax> bytes_{};
+};
+
+}  // namespace drover::memory
