@@ -1,0 +1,22 @@
+// How to start one engine process: a plain value, made by pure functions (llama_cpp_args, ...) and
+// carried out by the supervisor.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace drover::engines {
+
+struct LaunchPlan {
+    std::vector<std::string> argv;           ///< argv[0] is an absolute path
+    std::vector<std::string> environment;    ///< "NAME=value", the whole environment of the child
+    std::filesystem::path socket;            ///< UNIX socket on which it will listen
+    std::string health_path = "/health";     ///< answers 200 when it can serve
+    std::chrono::milliseconds load_timeout{600'000};
+    std::chrono::milliseconds health_timeout{30'000};
+    std::chrono::milliseconds stop_timeout{5'000};
+};
+
+}  // namespace drover::engines
