@@ -135,6 +135,7 @@ class FactsReader {
         facts_.causal = main_.boolean(key("attention.causal")).value_or(!arch_.encoder);
         const std::uint32_t pooling = number("pooling_type");
         facts_.pooling = arch_.encoder || pooling != 0;
+        facts_.pooling_named = pooling != 0;
         facts_.reranker = pooling == kPoolingRank;
         return {};
     }

@@ -72,8 +72,9 @@ struct ModelFacts {
     bool cache_exact = true;
     std::vector<LayerFacts> layers;
     bool causal = true;
-    bool pooling = false;   ///< made for embeddings: has a pooling type or is an encoder
-    bool reranker = false;  ///< pooling type "rank"
+    bool pooling = false;        ///< made for embeddings: has a pooling type or is an encoder
+    bool pooling_named = false;  ///< the file says which pooling, so that nobody has to guess
+    bool reranker = false;       ///< pooling type "rank"
     bool chat_template = false;
 };
 
