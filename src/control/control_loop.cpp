@@ -369,7 +369,7 @@ void ControlLoop::decide(RequestId request, Result<Lease> outcome) {
 
 Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     const TimePoint begun = now();
-    if (co_await instance->supervisor.start()) {
+    if ((co_await instance->supervisor.start()).ok()) {
         instance->load_time = now() - begun;
         log::info("instance.ready",
                   {{"model", name(instance->model)},

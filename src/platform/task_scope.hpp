@@ -17,8 +17,8 @@
 
 namespace drover::platform {
 
-/// Protects the calling coroutine from cancellation from now on, also when it was cancelled already:
-/// clean-up that must wait begins with it.
+/// Protects the calling coroutine from cancellation from now on, also when it was cancelled
+/// already: clean-up that must wait begins with it.
 Task<> shield();
 
 /// Spawns, cancels and joins coroutines. An exception that leaves a task is logged with the task's
@@ -30,8 +30,8 @@ class TaskScope {
     TaskScope(const TaskScope&) = delete;
     TaskScope& operator=(const TaskScope&) = delete;
 
-    /// Starts `make()`, a callable that returns Task<>; it lives as long as the task, so its captures
-    /// are safe. `name` must outlive the task (a literal).
+    /// Starts `make()`, a callable that returns Task<>; it lives as long as the task, so its
+    /// captures are safe. `name` must outlive the task (a literal).
     template <typename Make>
     void spawn(std::string_view name, Make make) {
         const auto entry = tasks_.emplace(tasks_.end());
@@ -44,8 +44,8 @@ class TaskScope {
                 }));
     }
 
-    /// Asks every task to end: its current wait fails with operation_aborted and its next one throws,
-    /// so a task unwinds and its destructors clean up.
+    /// Asks every task to end: its current wait fails with operation_aborted and its next one
+    /// throws, so a task unwinds and its destructors clean up.
     void cancel();
 
     /// Returns when all tasks have ended, even if the calling coroutine is cancelled meanwhile.
