@@ -114,7 +114,7 @@ ControlLoop::ControlLoop(platform::Loop& loop,
 ControlLoop::~ControlLoop() = default;
 
 void ControlLoop::start() {
-    if (const auto own = platform::process_memory(platform::own_pid()); own.ok()) {
+    if (const auto own = platform::process_pss(platform::own_pid()); own.ok()) {
         charge_own_memory(own->total);
     }
     tasks_.spawn("control.measure", [this] { return measure_periodically(); });
@@ -417,7 +417,7 @@ Error ControlLoop::describe_exit(const Instance& instance) const {
 
 Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
     const pid_t pid = instance->supervisor.pid();
-    const auto memory = co_await pool_.run([pid] { return platform::process_memory(pid); });
+    const auto memory = co_await pool_.run([pid] { return platform::process_pss(pid); });
     if (!memory.ok() || instance->supervisor.state() != engines::ProcessState::ready) {
         co_return;  // it ended meanwhile, and what was read may be half of it
     }
@@ -446,7 +446,7 @@ Task<> ControlLoop::measure_periodically() {
         if (error) {
             co_return;
         }
-        const auto own = co_await pool_.run([] { return platform::process_memory(platform::own_pid()); });
+        const auto own = co_await pool_.run([] { return platform::process_pss(platform::own_pid()); });
         if (own.ok()) {
             charge_own_memory(own->total);
         }
