@@ -1,50 +1,131 @@
 // The single writer: feeds events to the scheduler and carries out its effects. On the loop only.
 #pragma once
 
-#include <cstdint>
-#include <functional>
+#include <chrono>
+#include <deque>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "control/fleet.hpp"
+#include "control/instance.hpp"
+#include "control/managed_model.hpp"
 #include "memory/scheduler.hpp"
+#include "models/registry.hpp"
 #include "platform/async.hpp"
+#include "platform/blocking_pool.hpp"
+#include "platform/notifier.hpp"
+#include "platform/task_scope.hpp"
 
 namespace drover::control {
 
-/// The right of one request to use an instance. Ends when destroyed. Move-only; on the loop only.
-class Lease {
-  public:
-    Lease() = default;
-    Lease(Lease&& other) noexcept;
-    Lease& operator=(Lease&& other) noexcept;
-    ~Lease();
-
-    InstanceId instance() const;
-    /// Connections to the instance; valid as long as the lease.
-    engines::UpstreamPool& upstream() const;
-    /// The instance hangs: it is killed with this cause, and every lease on it fails.
-    void report_hung(std::string cause);
-    /// Why the instance is gone, with its last words, if it is: waits (bounded, about a second) for
-    /// the exit of a process whose connection just broke.
-    platform::Task<std::optional<Error>> failure();
+struct ControlOptions {
+    memory::SchedulerOptions scheduler;
+    memory::Footprint budget;
+    std::filesystem::path runtime_dir;  ///< private; engine sockets
+    /// Longest that load() waits.
+    std::chrono::milliseconds load_timeout{600'000};
+    /// How often resident instances are measured again.
+    std::chrono::milliseconds measure_every{2'000};
 };
 
-struct AcquireOptions {
-    std::optional<memory::KeepAlive> keep_alive{};   ///< as the client asked
-    std::chrono::milliseconds queue_timeout{600'000};
-};
-
-class ControlLoop {
+/// Owns the scheduler and all instances.
+class ControlLoop final : public Fleet {
   public:
-    /// A lease on `model`, loading it if needed. Errors: overloaded (queue full; retry_after),
-    /// insufficient_memory (message says what is needed, what there is, what helps), engine_failed
-    /// (with last words), unavailable (backing off, stopping; retry_after), timeout, cancelled.
-    /// Cancelling the calling coroutine gives up the place in the queue.
-    platform::Task<Result<Lease>> acquire(ModelId model, AcquireOptions options);
+    /// Declares `models`; nothing starts before start() or a request.
+    ControlLoop(platform::Loop& loop,
+                platform::BlockingPool& pool,
+                ControlOptions options,
+                models::Registry registry,
+                std::vector<ManagedModel> models);
+    /// REQUIRES: stop() has returned.
+    ~ControlLoop() override;
+
+    /// Begins to measure and loads the models marked `preload`.
+    void start();
+
+    /// Refuses what waits and what comes, lets running leases end, stops all instances, and returns
+    /// when the last one is gone.
+    platform::Task<> stop();
+
+    Result<ModelId> find(std::string_view name) const override;
+    std::optional<ModelId> only_model() const override;
+    std::string_view name(ModelId model) const override;
+    std::optional<Lease> try_acquire(ModelId model, const AcquireOptions& options) override;
+    platform::Task<Result<Lease>> acquire(ModelId model, AcquireOptions options) override;
+    std::vector<ModelView> models() const override;
+    FleetView view() const override;
+    platform::Task<Status> load(ModelId model) override;
+    platform::Task<Result<Bytes>> unload(ModelId model) override;
+
+  private:
+    /// A request without an answer. Registered as long as it lives; one that ends unanswered gives
+    /// up its place in the queue, and a lease that nobody took ends with it.
+    class Pending {
+      public:
+        Pending(ControlLoop& control, ModelId model);
+        Pending(const Pending&) = delete;
+        Pending& operator=(const Pending&) = delete;
+        ~Pending();
+
+        RequestId request() const { return request_; }
+        ModelId model() const { return model_; }
+        platform::Notifier& decided() { return decided_; }
+        std::optional<Result<Lease>>& outcome() { return outcome_; }
+
+      private:
+        ControlLoop& control_;
+        RequestId request_;
+        ModelId model_;
+        platform::Notifier decided_;
+        std::optional<Result<Lease>> outcome_;
+    };
+
+    void end_lease(RequestId request) override;
+    void report_hung(InstanceId instance, std::string cause) override;
+    platform::Task<std::optional<Error>> failure(InstanceId instance) override;
+
+    void feed(memory::Event event);
+    void carry_out(const memory::StartInstance& effect);
+    void carry_out(const memory::StopInstance& effect);
+    void carry_out(const memory::GrantLease& effect);
+    void carry_out(const memory::RefuseRequest& effect);
+    void carry_out(const memory::WakeAt& effect);
+    void decide(RequestId request, Result<Lease> outcome);
+
+    platform::Task<> run(std::shared_ptr<Instance> instance);
+    void note_exit(const Instance& instance);
+    platform::Task<> measure(std::shared_ptr<Instance> instance);
+    platform::Task<> measure_periodically();
+    void charge_own_memory(Bytes own);
+
+    Error refusal(ModelId model, const memory::RefuseRequest& effect) const;
+    Error describe_exit(const Instance& instance) const;
+
+    platform::Loop& loop_;
+    platform::BlockingPool& pool_;
+    ControlOptions options_;
+    models::Registry registry_;
+    std::unordered_map<ModelId, ManagedModel> models_;
+    memory::Scheduler scheduler_;
+    std::deque<memory::Event> events_;
+    bool pumping_ = false;
+    RequestId last_request_{};
+    std::unordered_map<RequestId, Pending*> pending_;
+    std::map<InstanceId, std::shared_ptr<Instance>> instances_;
+    /// Ended lately, for failure(): a request may notice its broken connection after the exit.
+    std::deque<std::shared_ptr<Instance>> ended_;
+    std::unordered_map<ModelId, Error> last_failure_;
+    Bytes own_memory_;
+    platform::Timer wake_timer_;
+    platform::Notifier instance_ended_;
+    platform::TaskScope tasks_;
 };
 
 }  // namespace drover::control

@@ -3,7 +3,7 @@
 #include <array>
 #include <limits>
 
-#include "models/text.hpp"
+#include "base/text.hpp"
 
 namespace drover::models {
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "models/architectures.hpp"
-#include "models/text.hpp"
+#include "base/text.hpp"
 
 namespace drover::models {
 

@@ -30,9 +30,4 @@ std::string short_name(std::string_view stem);
 /// True for projectors of vision and audio models, which are no models of their own.
 bool is_projector(std::string_view stem);
 
-/// Up to `limit` of `names` that look like `wanted`, nearest first.
-std::vector<std::string> nearest_names(std::string_view wanted,
-                                       const std::vector<std::string>& names,
-                                       std::size_t limit);
-
 }  // namespace drover::models

@@ -1,5 +1,7 @@
 #include "models/naming.hpp"
 
+#include "base/nearest.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

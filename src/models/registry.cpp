@@ -8,7 +8,8 @@
 
 #include "models/header_file.hpp"
 #include "models/naming.hpp"
-#include "models/text.hpp"
+#include "base/nearest.hpp"
+#include "base/text.hpp"
 
 namespace drover::models {
 

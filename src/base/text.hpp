@@ -1,11 +1,11 @@
-// Small text helpers of the models component: ASCII only, no locale. Pure; any thread.
+// Small text helpers: ASCII only, no locale. Pure; any thread.
 #pragma once
 
 #include <algorithm>
 #include <string>
 #include <string_view>
 
-namespace drover::models {
+namespace drover {
 
 constexpr char to_lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -27,4 +27,4 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
     });
 }
 
-}  // namespace drover::models
+}  // namespace drover

@@ -1,0 +1,506 @@
+#include "control/control_loop.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "platform/clock.hpp"
+#include "platform/log.hpp"
+#include "platform/memory_probe.hpp"
+
+namespace drover::control {
+
+namespace log = platform::log;
+using memory::Footprint;
+using platform::now;
+using platform::Task;
+
+namespace {
+
+/// Our own memory is charged to the budget in steps, so that small changes do not move it.
+constexpr Bytes kOwnMemoryStep = 16_MiB;
+
+/// A client may send any name; messages quote this much of it.
+constexpr std::size_t kNameShownMax = 200;
+
+/// Asked of a client that waited in vain.
+constexpr auto kRetryAfterTimeout = std::chrono::seconds(10);
+
+std::chrono::seconds whole_seconds(Duration duration) {
+    return std::max(std::chrono::ceil<std::chrono::seconds>(duration), std::chrono::seconds(1));
+}
+
+std::int64_t milliseconds_of(Duration duration) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+std::string_view to_string(memory::StopReason reason) {
+    switch (reason) {
+        case memory::StopReason::evicted:
+            return "evicted";
+        case memory::StopReason::expired:
+            return "expired";
+        case memory::StopReason::unloaded:
+            return "unloaded";
+        case memory::StopReason::shrunk:
+            return "shrunk";
+        case memory::StopReason::draining:
+            return "draining";
+    }
+    DROVER_UNREACHABLE();
+}
+
+std::string_view to_string(memory::InstanceState state) {
+    switch (state) {
+        case memory::InstanceState::loading:
+            return "loading";
+        case memory::InstanceState::ready:
+            return "ready";
+        case memory::InstanceState::stopping:
+            return "stopping";
+    }
+    DROVER_UNREACHABLE();
+}
+
+std::string_view state_of_model(const std::optional<memory::InstanceView>& instance) {
+    if (!instance.has_value()) {
+        return "cold";
+    }
+    return instance->state == memory::InstanceState::ready ? "hot" : to_string(instance->state);
+}
+
+/// A cause and last words are kept for requests that notice late; a few instances are enough.
+constexpr std::size_t kEndedMax = 16;
+
+/// The kernel closes a dying process's sockets before its exit is reported; the gap is short.
+constexpr auto kExitNoticeMax = std::chrono::seconds(1);
+
+}  // namespace
+
+ControlLoop::Pending::Pending(ControlLoop& control, ModelId model)
+    : control_(control),
+      request_{++control.last_request_.value},
+      model_(model),
+      decided_(control.loop_) {
+    control_.pending_.emplace(request_, this);
+}
+
+ControlLoop::Pending::~Pending() {
+    control_.pending_.erase(request_);
+    if (!outcome_.has_value()) {
+        control_.feed(memory::RequestCancelled{request_});
+    }
+}
+
+ControlLoop::ControlLoop(platform::Loop& loop,
+                         platform::BlockingPool& pool,
+                         ControlOptions options,
+                         models::Registry registry,
+                         std::vector<ManagedModel> models)
+    : loop_(loop),
+      pool_(pool),
+      options_(std::move(options)),
+      registry_(std::move(registry)),
+      scheduler_(options_.scheduler, options_.budget),
+      wake_timer_(loop),
+      instance_ended_(loop),
+      tasks_(loop) {
+    for (ManagedModel& model : models) {
+        feed(memory::ModelDeclared{model.id, model.traits});
+        models_.emplace(model.id, std::move(model));
+    }
+}
+
+ControlLoop::~ControlLoop() = default;
+
+void ControlLoop::start() {
+    if (const auto own = platform::process_pss(platform::own_pid()); own.ok()) {
+        charge_own_memory(own->total);
+    }
+    tasks_.spawn("control.measure", [this] { return measure_periodically(); });
+    for (const models::Model& model : registry_.models()) {
+        if (model.preload && models_.contains(model.id)) {
+            feed(memory::LoadRequested{model.id});
+        }
+    }
+}
+
+Task<> ControlLoop::stop() {
+    feed(memory::DrainStarted{});
+    while (!instances_.empty()) {
+        co_await instance_ended_.wait();
+    }
+    tasks_.cancel();
+    wake_timer_.cancel();
+    co_await tasks_.join();
+}
+
+Result<ModelId> ControlLoop::find(std::string_view name) const {
+    const models::Model* model = registry_.find(name);
+    if (model == nullptr) {
+        std::string message = "model '" + std::string(name.substr(0, kNameShownMax)) + "' does not exist";
+        const std::vector<std::string> nearest = registry_.nearest(name);
+        for (std::size_t i = 0; i < nearest.size(); ++i) {
+            message += (i == 0 ? "; did you mean '" : i + 1 == nearest.size() ? " or '" : ", '");
+            message += nearest[i] + "'";
+        }
+        message += nearest.empty() ? "; GET /v1/models lists what there is" : "?";
+        return Error{ErrorCode::not_found, std::move(message)};
+    }
+    if (!models_.contains(model->id)) {
+        return Error{ErrorCode::engine_failed,
+                     "model '" + model->name + "' cannot be served: " +
+                         (model->broken.has_value() ? model->broken->message : "its settings are wrong")};
+    }
+    return model->id;
+}
+
+std::optional<ModelId> ControlLoop::only_model() const {
+    if (models_.size() != 1) {
+        return std::nullopt;
+    }
+    return models_.begin()->first;
+}
+
+std::string_view ControlLoop::name(ModelId model) const {
+    return models_.at(model).view.name;
+}
+
+std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOptions& options) {
+    const auto instance = scheduler_.instance_of(model);
+    if (!instance.has_value() || instance->state != memory::InstanceState::ready ||
+        instance->retiring || instance->leases >= models_.at(model).traits.lease_limit) {
+        return std::nullopt;
+    }
+    Pending pending(*this, model);
+    feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
+    if (!pending.outcome().has_value() || !pending.outcome()->ok()) {
+        return std::nullopt;
+    }
+    return std::move(**pending.outcome());
+}
+
+Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) {
+    const TimePoint deadline = now() + options.queue_timeout;
+    Pending pending(*this, model);
+    feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
+    while (!pending.outcome().has_value()) {
+        if (now() >= deadline) {
+            co_return Error{ErrorCode::timeout,
+                            "model '" + std::string(name(model)) + "' did not become available within " +
+                                drover::to_string(options.queue_timeout) +
+                                "; try again later, or raise limits.queue_timeout",
+                            kRetryAfterTimeout};
+        }
+        co_await pending.decided().wait_until(deadline);
+    }
+    co_return std::move(*pending.outcome());
+}
+
+std::vector<ModelView> ControlLoop::models() const {
+    std::vector<ModelView> views;
+    for (const models::Model& model : registry_.models()) {
+        if (const auto found = models_.find(model.id); found != models_.end()) {
+            ModelView view = found->second.view;
+            view.state = state_of_model(scheduler_.instance_of(model.id));
+            views.push_back(std::move(view));
+        } else {
+            views.push_back({.name = model.name,
+                             .aliases = model.aliases,
+                             .file = model.files.empty() ? "" : model.files.front().string(),
+                             .state = "cold",
+                             .broken = model.broken.has_value() ? model.broken->message
+                                                                : "its settings are wrong"});
+        }
+    }
+    return views;
+}
+
+FleetView ControlLoop::view() const {
+    const Footprint held = scheduler_.held() + Footprint::host(own_memory_);
+    FleetView fleet{
+        .budget = {{.device = "host",
+                    .bytes = options_.budget[memory::kHostDevice],
+                    .held = held[memory::kHostDevice]}},
+        .instances = {},
+        .queued = static_cast<std::uint32_t>(scheduler_.waiting())};
+    const std::int64_t wall_now = platform::wall_clock_ms();
+    for (const memory::InstanceView& one : scheduler_.instances()) {
+        const Instance& instance = *instances_.at(one.instance);
+        std::optional<std::int64_t> expires_at_ms;
+        if (one.expires_at.has_value()) {
+            expires_at_ms = wall_now + milliseconds_of(*one.expires_at - now());
+        }
+        fleet.instances.push_back(
+            {.model = models_.at(one.model).view.name,
+             .state = std::string(to_string(one.state)),
+             .bytes = one.held.total(),
+             .leases = one.leases,
+             .queued = static_cast<std::uint32_t>(scheduler_.waiting(one.model)),
+             .expires_at_ms = expires_at_ms,
+             .pid = instance.supervisor.pid(),
+             .loaded_ms = milliseconds_of(instance.load_time)});
+    }
+    return fleet;
+}
+
+Task<Status> ControlLoop::load(ModelId model) {
+    const Result<Lease> lease =
+        co_await acquire(model, {.keep_alive = std::nullopt, .queue_timeout = options_.load_timeout});
+    co_return lease.ok() ? Status() : Status(lease.error());
+}
+
+Task<Result<Bytes>> ControlLoop::unload(ModelId model) {
+    const auto resident = scheduler_.instance_of(model);
+    if (!resident.has_value()) {
+        co_return Bytes(0);
+    }
+    const std::shared_ptr<Instance> instance = instances_.at(resident->instance);
+    feed(memory::UnloadRequested{model});
+    while (!instance->report.has_value()) {
+        co_await instance->gone.wait();
+    }
+    co_return resident->held.total();
+}
+
+void ControlLoop::end_lease(RequestId request) {
+    feed(memory::LeaseEnded{request});
+}
+
+void ControlLoop::report_hung(InstanceId instance, std::string cause) {
+    if (const auto found = instances_.find(instance); found != instances_.end()) {
+        found->second->supervisor.kill(std::move(cause));
+    }
+}
+
+Task<std::optional<Error>> ControlLoop::failure(InstanceId id) {
+    const auto is_it = [id](const std::shared_ptr<Instance>& one) { return one->id == id; };
+    std::shared_ptr<Instance> instance;
+    if (const auto found = instances_.find(id); found != instances_.end()) {
+        instance = found->second;
+    } else if (const auto ended = std::find_if(ended_.begin(), ended_.end(), is_it);
+               ended != ended_.end()) {
+        instance = *ended;
+    } else {
+        co_return std::nullopt;
+    }
+    const TimePoint deadline = now() + kExitNoticeMax;
+    while (!instance->report.has_value() && now() < deadline) {
+        co_await instance->gone.wait_until(deadline);
+    }
+    if (!instance->report.has_value()) {
+        co_return std::nullopt;
+    }
+    co_return describe_exit(*instance);
+}
+
+void ControlLoop::feed(memory::Event event) {
+    events_.push_back(std::move(event));
+    if (pumping_) {
+        return;  // carrying out an effect may feed the next event: one at a time, in order
+    }
+    pumping_ = true;
+    while (!events_.empty()) {
+        const memory::Event next = std::move(events_.front());
+        events_.pop_front();
+        for (const memory::Effect& effect : scheduler_.on(next, now())) {
+            std::visit([this](const auto& one) { carry_out(one); }, effect);
+        }
+    }
+    pumping_ = false;
+}
+
+void ControlLoop::carry_out(const memory::StartInstance& effect) {
+    const ManagedModel& model = models_.at(effect.model);
+    auto plan = model.launch(options_.runtime_dir /
+                             ("engine-" + std::to_string(effect.instance.value) + ".sock"));
+    log::info("instance.starting",
+              {{"model", model.view.name},
+               {"instance", effect.instance.value},
+               {"reserved", drover::to_string(effect.reserved.total())}});
+    if (!plan.ok()) {
+        last_failure_.insert_or_assign(effect.model, plan.error());
+        feed(memory::InstanceGone{effect.instance});
+        return;
+    }
+    auto instance =
+        std::make_shared<Instance>(loop_, effect.instance, effect.model, std::move(*plan));
+    instances_.emplace(effect.instance, instance);
+    tasks_.spawn("control.instance", [this, instance] { return run(instance); });
+}
+
+void ControlLoop::carry_out(const memory::StopInstance& effect) {
+    const std::shared_ptr<Instance> instance = instances_.at(effect.instance);
+    log::info("instance.stopping",
+              {{"model", name(instance->model)},
+               {"instance", effect.instance.value},
+               {"reason", to_string(effect.reason)}});
+    instance->supervisor.stop();
+}
+
+void ControlLoop::carry_out(const memory::GrantLease& effect) {
+    const std::shared_ptr<Instance>& instance = instances_.at(effect.instance);
+    decide(effect.request, Lease(*this, effect.request, effect.instance, instance->upstream));
+}
+
+void ControlLoop::carry_out(const memory::RefuseRequest& effect) {
+    if (const auto found = pending_.find(effect.request); found != pending_.end()) {
+        decide(effect.request, refusal(found->second->model(), effect));
+    }
+}
+
+void ControlLoop::carry_out(const memory::WakeAt& effect) {
+    wake_timer_.expires_at(effect.at);  // cancels the earlier wait
+    wake_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) {
+            feed(memory::TimerFired{});
+        }
+    });
+}
+
+void ControlLoop::decide(RequestId request, Result<Lease> outcome) {
+    const auto found = pending_.find(request);
+    if (found == pending_.end()) {
+        return;  // the client left between the decision and now: a lease ends with `outcome`
+    }
+    found->second->outcome().emplace(std::move(outcome));
+    found->second->decided().notify_all();
+}
+
+Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
+    const TimePoint begun = now();
+    if ((co_await instance->supervisor.start()).ok()) {
+        instance->load_time = now() - begun;
+        log::info("instance.ready",
+                  {{"model", name(instance->model)},
+                   {"instance", instance->id.value},
+                   {"ms", milliseconds_of(instance->load_time)}});
+        // The waiting requests need not wait for the measurement: the estimate stays until it is in.
+        feed(memory::InstanceReady{instance->id, scheduler_.instance_of(instance->model)->held});
+        co_await measure(instance);
+    }
+    instance->report = co_await instance->supervisor.wait_gone();
+    note_exit(*instance);
+    instances_.erase(instance->id);
+    ended_.push_back(instance);
+    if (ended_.size() > kEndedMax) {
+        ended_.pop_front();
+    }
+    feed(memory::InstanceGone{instance->id});
+    instance->gone.notify_all();
+    instance_ended_.notify_all();
+}
+
+void ControlLoop::note_exit(const Instance& instance) {
+    const engines::ExitReport& report = *instance.report;
+    if (report.expected) {
+        log::info("instance.gone",
+                  {{"model", name(instance.model)}, {"instance", instance.id.value}});
+        return;
+    }
+    log::warn("instance.failed",
+              {{"model", name(instance.model)},
+               {"instance", instance.id.value},
+               {"cause", report.cause},
+               {"last_words", report.last_words}});
+    last_failure_.insert_or_assign(instance.model, describe_exit(instance));
+}
+
+Error ControlLoop::describe_exit(const Instance& instance) const {
+    std::string message =
+        "the engine of model '" + std::string(name(instance.model)) + "' " + instance.report->cause;
+    if (!instance.report->last_words.empty()) {
+        message += "; its last words: " + instance.report->last_words;
+    }
+    return {ErrorCode::engine_failed, std::move(message)};
+}
+
+Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
+    const pid_t pid = instance->supervisor.pid();
+    const auto memory = co_await pool_.run([pid] { return platform::process_pss(pid); });
+    if (!memory.ok() || instance->supervisor.state() != engines::ProcessState::ready) {
+        co_return;  // it ended meanwhile, and what was read may be half of it
+    }
+    const Footprint measured = Footprint::host(memory->total);
+    if (!instance->measured_at_ready.has_value()) {
+        instance->measured_at_ready = measured;
+    }
+    // What it has touched since it became ready comes out of the growth that was foreseen.
+    const Footprint foreseen = *instance->measured_at_ready + models_.at(instance->model).growth;
+    const Footprint charged = measured.fits(foreseen) ? foreseen : measured;
+    if (charged != instance->charged) {
+        instance->charged = charged;
+        log::debug("instance.measured",
+                   {{"model", name(instance->model)},
+                    {"pss", drover::to_string(measured.total())},
+                    {"charged", drover::to_string(charged.total())}});
+        feed(memory::InstanceMeasured{instance->id, charged});
+    }
+}
+
+Task<> ControlLoop::measure_periodically() {
+    platform::Timer timer(loop_);
+    while (true) {
+        timer.expires_after(options_.measure_every);
+        const auto [error] = co_await timer.async_wait(platform::as_result);
+        if (error) {
+            co_return;
+        }
+        const auto own = co_await pool_.run([] { return platform::process_pss(platform::own_pid()); });
+        if (own.ok()) {
+            charge_own_memory(own->total);
+        }
+        const auto instances = instances_;  // the map may change while one is measured
+        for (const auto& [id, instance] : instances) {
+            if (instance->supervisor.state() == engines::ProcessState::ready) {
+                co_await measure(instance);
+            }
+        }
+    }
+}
+
+void ControlLoop::charge_own_memory(Bytes own) {
+    const std::int64_t step = kOwnMemoryStep.count();
+    // One step of headroom: our memory may rise between two measurements.
+    const Bytes charged((own.count() / step + 2) * step);
+    if (charged <= own_memory_) {
+        return;  // never given back: a peak that was there once comes again
+    }
+    own_memory_ = charged;
+    feed(memory::BudgetChanged{options_.budget - Footprint::host(own_memory_)});
+}
+
+Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) const {
+    const ManagedModel& managed = models_.at(model);
+    std::optional<std::chrono::seconds> retry_after;
+    if (effect.retry_after.has_value()) {
+        retry_after = whole_seconds(*effect.retry_after);
+    }
+    const auto failure = last_failure_.find(model);
+    const std::string failed = failure == last_failure_.end() ? "" : failure->second.message;
+    switch (effect.reason) {
+        case memory::RefuseReason::queue_full:
+            return {ErrorCode::overloaded,
+                    "model '" + managed.view.name + "' has " + std::to_string(managed.traits.queue_limit) +
+                        " requests waiting already, which is its limit (queue); try again later",
+                    retry_after};
+        case memory::RefuseReason::never_fits:
+            return {ErrorCode::insufficient_memory,
+                    "model '" + managed.view.name + "' needs " + drover::to_string(effect.needed.total()) +
+                        " of memory, but at most " + drover::to_string(effect.available.total()) +
+                        " can be freed for it. " + managed.advice(effect.available.total())};
+        case memory::RefuseReason::load_failed:
+            return {ErrorCode::engine_failed,
+                    "model '" + managed.view.name + "' could not be loaded: " + failed,
+                    retry_after};
+        case memory::RefuseReason::backing_off:
+            return {ErrorCode::unavailable,
+                    "model '" + managed.view.name + "' failed lately and is not tried again yet: " + failed,
+                    retry_after};
+        case memory::RefuseReason::draining:
+            return {ErrorCode::unavailable, "the server is stopping", retry_after};
+    }
+    DROVER_UNREACHABLE();
+}
+
+}  // namespace drover::control
