@@ -2,20 +2,22 @@
 
 #include <csignal>
 #include <cstdio>
-#include <memory>
-#include <optional>
+#include <string>
 #include <utility>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include "app/wiring.hpp"
+#include "base/address.hpp"
 #include "base/units.hpp"
 #include "control/control_loop.hpp"
 #include "gateway/server.hpp"
 #include "platform/async.hpp"
 #include "platform/blocking_pool.hpp"
-#include "platform/files.hpp"
+#include "platform/leftovers.hpp"
 #include "platform/log.hpp"
+#include "platform/memory_probe.hpp"
 #include "platform/task_scope.hpp"
 
 namespace drover::app {
@@ -40,6 +42,13 @@ Status configure_log(const config::LogConfig& config) {
     return log::configure(*level, config.file);
 }
 
+/// Servers on different ports do not share engines: each has a folder of its own.
+std::filesystem::path runtime_directory(const config::Config& config) {
+    const std::string own = config.listen_port != 0 ? std::to_string(config.listen_port)
+                                                    : "pid-" + std::to_string(platform::own_pid());
+    return config.runtime_dir / own;
+}
+
 /// Everything that lives as long as the loop runs.
 class Service {
   public:
@@ -49,20 +58,21 @@ class Service {
             std::vector<control::ManagedModel> models)
         : pool_(kPoolThreads),
           control_(loop_, pool_, std::move(options), std::move(registry), std::move(models)),
-          gateway_(loop_, control_, pool_, config),
+          gateway_(loop_, control_, gateway::server_options(config)),
           signals_(loop_, SIGINT, SIGTERM),
+          host_(config.listen_host),
           tasks_(loop_) {}
 
     Status run() {
-        const auto address = gateway_.listen();
-        if (!address.ok()) {
-            return address.error();
+        if (const Status status = gateway_.start(); !status.ok()) {
+            return status;
         }
         control_.start();
         tasks_.spawn("app.stop", [this] { return stop_on_signal(); });
-        std::printf("drover listening on http://%s\n", address->c_str());
+        const std::string address = join_address(host_, gateway_.port());
+        std::printf("drover listening on http://%s\n", address.c_str());
         std::fflush(stdout);
-        log::info("server.listening", {{"address", *address}});
+        log::info("server.listening", {{"address", address}});
         loop_.run();
         return {};
     }
@@ -78,11 +88,8 @@ class Service {
             }
         });
         // Both at once: waiting requests are refused while running ones may finish.
-        tasks_.spawn("app.drain", [this] { return control_.stop(); });
-        co_await gateway_.stop();
-        while (tasks_.size() > 1) {
-            co_await drained_.wait();
-        }
+        using boost::asio::experimental::awaitable_operators::operator&&;
+        co_await (control_.stop() && gateway_.stop());
         signals_.cancel();
         log::info("server.stopped");
     }
@@ -92,7 +99,7 @@ class Service {
     control::ControlLoop control_;
     gateway::Server gateway_;
     boost::asio::basic_signal_set<platform::Executor> signals_;
-    platform::Notifier drained_{loop_};
+    std::string host_;
     platform::TaskScope tasks_;
 };
 
@@ -102,8 +109,9 @@ int run_server(const config::Config& config) {
     if (const Status status = configure_log(config.log); !status.ok()) {
         return fail(status.error());
     }
-    if (const Status status = platform::make_private_directory(config.runtime_dir); !status.ok()) {
-        return fail(status.error());
+    const auto runtime = platform::RuntimeDirectory::claim(runtime_directory(config));
+    if (!runtime.ok()) {
+        return fail(runtime.error());
     }
     const auto engine = locate_engine(config);
     if (!engine.ok()) {
@@ -125,7 +133,7 @@ int run_server(const config::Config& config) {
     control::ControlOptions options{
         .scheduler = {.min_residency = config.memory.min_residency, .max_wait = config.memory.max_wait},
         .budget = *budget,
-        .runtime_dir = config.runtime_dir,
+        .runtime_dir = runtime->path(),
         .load_timeout = config.engine.load_timeout};
     Service service(config, std::move(options), std::move(registry), std::move(models));
     const Status served = service.run();

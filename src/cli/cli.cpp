@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "base/address.hpp"
 #include "cli/context.hpp"
 #include "platform/paths.hpp"
 
@@ -17,11 +18,6 @@ namespace {
 constexpr int kUsageError = 2;
 
 }  // namespace
-
-std::string join_address(const std::string& host, std::uint16_t port) {
-    const bool v6 = host.find(':') != std::string::npos;
-    return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
 
 config::Loaded Context::load() const {
     const platform::Environment environment = platform::process_environment();

@@ -47,7 +47,4 @@ void add_stop(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 
-/// "127.0.0.1:11435", "[::1]:11435".
-std::string join_address(const std::string& host, std::uint16_t port);
-
 }  // namespace drover::cli
