@@ -20,28 +20,31 @@ constexpr std::uint64_t kHalf = 2;
 
 // ---- fitted to measurements of the engine on Linux x86-64 (bench/memory_matrix.py) ----
 
-// Program text, libraries, stacks and what the allocator keeps, without vocabulary: 11.9 MiB of file
-// pages and 2.8 MiB of heap measured. Builds with GPU libraries are larger; they are measured after load.
+// Program text, libraries, stacks and what the allocator keeps, without vocabulary: 11.9 MiB of
+// file pages and 2.8 MiB of heap measured. Builds with GPU libraries are larger; they are measured
+// after load.
 constexpr Bytes kProcess{17 << 20};
-constexpr std::uint64_t kBytesPerToken = 180;      // of the vocabulary: 174 measured
-constexpr std::uint64_t kBytesPerMerge = 230;      // 212 measured
-constexpr std::uint64_t kBytesPerCell = 128;       // book-keeping of a KV cell, set nodes included
-constexpr Bytes kPerRequest{512 << 10};            // thread, HTTP buffers, slot
+constexpr std::uint64_t kBytesPerToken = 180;  // of the vocabulary: 174 measured
+constexpr std::uint64_t kBytesPerMerge = 230;  // 212 measured
+constexpr std::uint64_t kBytesPerCell = 128;   // book-keeping of a KV cell, set nodes included
+constexpr Bytes kPerRequest{512 << 10};        // thread, HTTP buffers, slot
 // Once it serves: JSON, templates, what fragments.
 constexpr Bytes kServing{6 << 20};
-constexpr std::uint64_t kCandidateBytes = 12;      // a slot's candidates: one for each token
-constexpr std::uint64_t kProbabilityBytes = 16;    // log-probabilities, sorted
-constexpr std::uint64_t kGrammarBytes = 250;       // a grammar's view of each token: 246 measured
+constexpr std::uint64_t kCandidateBytes = 12;    // a slot's candidates: one for each token
+constexpr std::uint64_t kProbabilityBytes = 16;  // log-probabilities, sorted
+constexpr std::uint64_t kGrammarBytes = 250;     // a grammar's view of each token: 246 measured
 // Activations: hidden states alive at once, beside the widest layer's own.
 constexpr std::uint64_t kHiddenStates = 4;
-constexpr std::uint64_t kGatedWidths = 3;          // up, gate and their product
+constexpr std::uint64_t kGatedWidths = 3;  // up, gate and their product
 constexpr std::uint64_t kRecurrentWidths = 8;
 
 std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
     return (value + step - 1) / step * step;
 }
 
-Bytes bytes(std::uint64_t count) { return Bytes(static_cast<std::int64_t>(count)); }
+Bytes bytes(std::uint64_t count) {
+    return Bytes(static_cast<std::int64_t>(count));
+}
 
 /// Sizes of caches and batches as the engine derives them from its arguments.
 struct Shape {
@@ -49,13 +52,14 @@ struct Shape {
     std::uint64_t sliding_cells = 0;  ///< of one sequence, in layers with a window
     std::uint64_t batch = 0;          ///< tokens computed at once
     std::uint64_t sequences = 1;
-    std::uint64_t outputs = 0;        ///< tokens of a batch whose logits are computed
+    std::uint64_t outputs = 0;  ///< tokens of a batch whose logits are computed
 };
 
 Shape shape_of(const ModelFacts& facts, const SizeSettings& settings) {
     Shape shape;
     shape.sequences = std::max(1U, settings.parallel);
-    const std::uint64_t all = round_up(std::uint64_t{settings.context} * shape.sequences, kCellStep);
+    const std::uint64_t all =
+        round_up(std::uint64_t{settings.context} * shape.sequences, kCellStep);
     shape.cells = round_up(all / shape.sequences, kCellStep);
     const std::uint64_t batch = std::max(1U, settings.batch);
     shape.batch = facts.causal ? std::min(all, batch) : batch;
@@ -75,12 +79,14 @@ std::uint64_t row_bytes(const std::string& type_name, std::uint64_t elements) {
 }
 
 /// Bytes of one cell in one layer.
-std::uint64_t cell_bytes(const LayerFacts& layer, std::uint64_t widest_value, const SizeSettings& settings) {
+std::uint64_t cell_bytes(const LayerFacts& layer,
+                         std::uint64_t widest_value,
+                         const SizeSettings& settings) {
     if (layer.key_elements == 0) {
         return 0;
     }
     // Without flash attention V is kept transposed, and every layer's is as wide as the widest.
-    const std::uint64_t value = layer.value_elements == 0    ? 0
+    const std::uint64_t value = layer.value_elements == 0  ? 0
                                 : settings.flash_attention ? layer.value_elements
                                                            : widest_value;
     return row_bytes(settings.cache_type_k, layer.key_elements) +
@@ -89,9 +95,9 @@ std::uint64_t cell_bytes(const LayerFacts& layer, std::uint64_t widest_value, co
 }
 
 struct CacheSizes {
-    std::uint64_t full = 0;      ///< layers that keep everything, all sequences
-    std::uint64_t sliding = 0;   ///< layers with a window, all sequences
-    std::uint64_t recurrent = 0; ///< all sequences
+    std::uint64_t full = 0;       ///< layers that keep everything, all sequences
+    std::uint64_t sliding = 0;    ///< layers with a window, all sequences
+    std::uint64_t recurrent = 0;  ///< all sequences
 };
 
 CacheSizes cache_sizes(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
@@ -126,7 +132,10 @@ std::uint64_t activation_floats(const ModelFacts& facts) {
     return hidden + std::max({forward, attention, recurrent});
 }
 
-Bytes compute_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape, const CacheSizes& caches) {
+Bytes compute_size(const ModelFacts& facts,
+                   const SizeSettings& settings,
+                   const Shape& shape,
+                   const CacheSizes& caches) {
     const bool cached = facts.cache == CacheKind::attention || facts.cache == CacheKind::hybrid;
     const std::uint64_t positions = cached ? shape.cells : shape.batch;
     const std::uint64_t window = facts.sliding_window != 0 ? shape.sliding_cells : 0;
@@ -169,7 +178,8 @@ void add_weights(const ModelFacts& facts, const SizeSettings& settings, SizeEsti
     if (settings.repack) {
         repacked = models::repacked_weights(facts.weights, settings.cpu);
     }
-    const Bytes stored = bytes(round_up(static_cast<std::uint64_t>(facts.weights.total.count()), kPage));
+    const Bytes stored =
+        bytes(round_up(static_cast<std::uint64_t>(facts.weights.total.count()), kPage));
     if (settings.map_weights) {
         size.weights_mapped = stored;
         size.weights_anonymous = repacked.copies;
@@ -181,9 +191,12 @@ void add_weights(const ModelFacts& facts, const SizeSettings& settings, SizeEsti
 Bytes process_size(const ModelFacts& facts, const Shape& shape) {
     const bool cached = facts.cache == CacheKind::attention || facts.cache == CacheKind::hybrid;
     const std::uint64_t cells =
-        cached ? (shape.cells + (facts.sliding_window != 0 ? shape.sliding_cells : 0)) * shape.sequences : 0;
-    return kProcess + bytes(facts.vocabulary * kBytesPerToken + facts.merges * kBytesPerMerge +
-                            cells * kBytesPerCell) +
+        cached ? (shape.cells + (facts.sliding_window != 0 ? shape.sliding_cells : 0)) *
+                     shape.sequences
+               : 0;
+    return kProcess +
+           bytes(facts.vocabulary * kBytesPerToken + facts.merges * kBytesPerMerge +
+                 cells * kBytesPerCell) +
            kPerRequest * static_cast<std::int64_t>(shape.sequences);
 }
 
@@ -191,8 +204,8 @@ Bytes sampling_size(const ModelFacts& facts, const SizeSettings& settings, const
     if (settings.embeds) {
         return kServing;
     }
-    return kServing + bytes(facts.vocabulary * (kCandidateBytes * shape.sequences + kProbabilityBytes +
-                                                kGrammarBytes));
+    return kServing + bytes(facts.vocabulary * (kCandidateBytes * shape.sequences +
+                                                kProbabilityBytes + kGrammarBytes));
 }
 
 }  // namespace
@@ -261,7 +274,8 @@ Duration expected_load_time(const ModelFacts& facts,
     if (!cached) {
         seconds += over(facts.file_size, rates.disk);
     }
-    return rates.start + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+    return rates.start +
+           std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
 }  // namespace drover::memory
