@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 34> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 35> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -43,6 +43,10 @@ constexpr std::array<std::pair<std::string_view, Setter>, 34> kDirectives{{
     {"load-silent",
      [](Behaviour& b, std::string_view) {
          b.load_silent = true;
+     }},
+    {"health-garbage",
+     [](Behaviour& b, std::string_view) {
+         b.health_garbage = true;
      }},
     {"exit-at-start",
      [](Behaviour& b, std::string_view v) {

@@ -32,6 +32,7 @@ struct Behaviour {
     int load_ms = 0;                  ///< from then until it is ready; 503 until then
     bool load_hang = false;           ///< never ready
     bool load_silent = false;         ///< accepts connections while loading, but answers none
+    bool health_garbage = false;      ///< the health check is answered with bytes that are no HTTP
     std::optional<int> exit_status;   ///< ends when it is loaded
     std::optional<int> raise_signal;  ///< kills itself when it is loaded
     std::string message;              ///< printed before that

@@ -218,6 +218,11 @@ void Server::serve_special(Connection& connection, const Request& request) {
         return;
     }
     ++stats_.health;
+    if (behaviour_.health_garbage) {
+        connection.out += kGarbage;
+        connection.close_when_sent = true;
+        return;
+    }
     if (ready_) {
         answer(connection, 200, R"({"status":"ok"})");
     } else {
