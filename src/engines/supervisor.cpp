@@ -208,7 +208,8 @@ Task<> Supervisor::watch_health() {
         // ourselves for a while, and then the engine still deserves the whole time.
         const TimePoint asked = now();
         const TimePoint deadline = silent_since.value_or(asked) + plan_.health_timeout;
-        const TimePoint patience = std::max(deadline, asked + kProbeTimeout);
+        const TimePoint patience =
+            std::max(deadline, asked + std::min(kProbeTimeout, plan_.health_timeout));
         if (co_await is_healthy(loop_, plan_.socket, plan_.health_path, patience)) {
             silent_since.reset();
             continue;
