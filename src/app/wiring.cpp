@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 #include <utility>
 
+#include <unistd.h>
+
 #include "base/assert.hpp"
+#include "control/sizing.hpp"
 #include "engines/llama_cpp_args.hpp"
 #include "engines/settings.hpp"
+#include "memory/size_estimate.hpp"
 #include "platform/log.hpp"
 #include "platform/memory_probe.hpp"
 #include "platform/paths.hpp"
@@ -89,36 +92,39 @@ Result<memory::Footprint> memory_budget(const config::MemoryConfig& config) {
 }
 
 Result<engines::LocatedEngine> locate_engine(const config::Config& config) {
-    return engines::locate_llama_cpp(engines::default_engine_search(
-        config.engine.llama_server,
-        config.cache_dir,
-        platform::process_environment()("PATH").value_or("")));
+    return engines::locate_llama_cpp(
+        engines::default_engine_search(config.engine.llama_server,
+                                       config.cache_dir,
+                                       platform::process_environment()("PATH").value_or("")));
 }
 
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
                                            const engines::LocatedEngine& engine) {
+    const models::CpuFeatures cpu = control::processor();
     const auto settings =
-        engines::resolve_settings(model.task, model.settings, config.defaults, model.facts);
+        engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
     if (!settings.ok()) {
         return settings.error().with("models." + model.name);
     }
     for (const std::string& note : settings->notes) {
         log::warn("model.note", {{"model", model.name}, {"note", note}});
     }
-    const Bytes rough = model.facts.file_size * 2 + 300_MiB;
+    const memory::SizeSettings sizing = control::size_settings(*settings, cpu);
+    const memory::SizeEstimate size = memory::estimate_size(model.facts, sizing);
     control::ManagedModel managed{
         .id = model.id,
         .view = view_of(model, *settings),
         .preload = model.preload,
-        .traits = {.footprint = memory::Footprint::host(rough),
+        .traits = {.footprint = memory::Footprint::host(size.total()),
                    .lease_limit = settings->parallel,
                    .queue_limit = settings->queue,
                    .keep_alive = keep_alive_of(*settings),
                    .pinned = model.pin,
                    .priority = settings->priority,
-                   .load_time = std::chrono::milliseconds(500)}};
-    managed.view.estimated = rough;
+                   .load_time = memory::expected_load_time(model.facts, size, true)}};
+    managed.view.estimated = size.total();
+    managed.growth = memory::Footprint::host(size.growth());
     managed.launch = [llama_server = engine.llama_server,
                       settings = *settings,
                       file = model.files.front(),
@@ -134,7 +140,9 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
                                        facts,
                                        engine_config);
     };
-    managed.advice = [](Bytes) { return std::string(); };
+    managed.advice = [facts = model.facts, sizing](Bytes available) {
+        return control::size_advice(facts, sizing, available);
+    };
     return managed;
 }
 
