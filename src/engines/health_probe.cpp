@@ -41,12 +41,14 @@ Task<bool> is_healthy(platform::Loop& loop,
     }
     const std::string request =
         "GET " + path + " HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n";
-    const auto [unsent, sent] = co_await asio::async_write(connection, asio::buffer(request), as_result);
+    const auto [unsent, sent] =
+        co_await asio::async_write(connection, asio::buffer(request), as_result);
     if (unsent) {
         co_return false;
     }
     std::array<char, kStatusLength> status{};
-    const auto [unread, count] = co_await asio::async_read(connection, asio::buffer(status), as_result);
+    const auto [unread, count] =
+        co_await asio::async_read(connection, asio::buffer(status), as_result);
     co_return !unread && std::string_view(status.data(), count).substr(8) == " 200";
 }
 

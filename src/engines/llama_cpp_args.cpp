@@ -48,6 +48,8 @@ std::vector<std::string> child_environment(const std::vector<std::string>& paren
             environment.push_back(entry);
         }
     }
+    // Fewer heaps for the HTTP threads: what a busy engine keeps stays near what it uses.
+    environment.emplace_back("MALLOC_ARENA_MAX=2");
     // On an abort ggml would start a debugger to print a backtrace, which can hang for minutes.
     environment.emplace_back("GGML_NO_BACKTRACE=1");
     return environment;
@@ -89,6 +91,7 @@ void add_memory(Arguments& args, const ResolvedSettings& settings) {
     if (!settings.repack) {
         args.flag("--no-repack");
     }
+    args.option("--load-mode", settings.map_weights ? "mmap" : "none");
     // Always given: the engine's own defaults are 8 GiB, and 32 checkpoints for each slot.
     args.option("--cache-ram", static_cast<std::uint64_t>(settings.prompt_cache.count()) >> 20);
     args.option("--ctx-checkpoints", settings.checkpoints);

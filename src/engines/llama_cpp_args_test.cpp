@@ -46,6 +46,7 @@ TEST(LlamaCppArgs, BoundsEverythingThatCouldGrow) {
     EXPECT_EQ(value_of(args, "--ctx-checkpoints"), "0");
     EXPECT_EQ(value_of(args, "--fit"), "off");
     EXPECT_EQ(value_of(args, "--threads-http"), "5");
+    EXPECT_EQ(value_of(args, "--load-mode"), "mmap");
     EXPECT_THAT(args, Contains("--no-kv-unified"));
     EXPECT_THAT(args, Contains("--no-warmup"));
 }
@@ -106,8 +107,10 @@ TEST(LlamaCppArgs, PassesOnlyAHarmlessEnvironment) {
                                 "LLAMA_ARG_CTX_SIZE=1",
                                 "PATHOLOGICAL=1"};
     const auto plan = plan_llama_cpp(where, {}, {}, {});
-    EXPECT_THAT(plan.value().environment,
-                ElementsAre("PATH=/bin", "CUDA_VISIBLE_DEVICES=0", "GGML_NO_BACKTRACE=1"));
+    EXPECT_THAT(
+        plan.value().environment,
+        ElementsAre(
+            "PATH=/bin", "CUDA_VISIBLE_DEVICES=0", "MALLOC_ARENA_MAX=2", "GGML_NO_BACKTRACE=1"));
 }
 
 }  // namespace

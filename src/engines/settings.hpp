@@ -12,6 +12,7 @@
 #include "base/units.hpp"
 #include "config/config.hpp"
 #include "models/model_facts.hpp"
+#include "models/repack.hpp"
 
 namespace drover::engines {
 
@@ -25,8 +26,10 @@ inline constexpr std::uint32_t kParallelEmbeddingDefault = 4;
 inline constexpr std::uint32_t kParallelMax = 256;  ///< the engine's own limit
 inline constexpr std::uint32_t kQueueDefault = 64;
 inline constexpr std::chrono::milliseconds kKeepAliveDefault{300'000};
-inline constexpr std::uint32_t kCheckpointsDefault = 4;
-inline constexpr Bytes kPromptCacheDefault = 64_MiB;
+/// The engine saves one a batch before the end of a prompt and one right before it: what
+/// regenerating an answer goes back to. Each takes the windows or states of a whole sequence.
+inline constexpr std::uint32_t kCheckpointsDefault = 2;
+inline constexpr Bytes kPromptCacheDefaultMax = 256_MiB;
 
 /// Like config::ModelSettings, but complete and within what engine and model can do.
 struct ResolvedSettings {
@@ -42,6 +45,9 @@ struct ResolvedSettings {
     std::string cache_type_v = "f16";
     std::optional<bool> flash_attention;  ///< unset: the engine decides
     bool repack = true;
+    /// Weights stay in the mapped file; false: they are read, because most of them are repacked
+    /// into memory of their own anyway and the mapping would count twice.
+    bool map_weights = true;
     Bytes prompt_cache;
     /// States of sliding or recurrent layers that a slot keeps to go back to.
     std::uint32_t checkpoints = 0;
@@ -50,11 +56,12 @@ struct ResolvedSettings {
     std::vector<std::string> notes;
 };
 
-/// Fills the gaps: model, then defaults, then built in. `invalid_argument` names the setting that
-/// cannot work and what could.
+/// Fills the gaps: model, then defaults, then built in. `cpu` is the processor that will serve the
+/// model. `invalid_argument` names the setting that cannot work and what could.
 Result<ResolvedSettings> resolve_settings(config::Task task,
                                           const config::ModelSettings& model,
                                           const config::ModelSettings& defaults,
-                                          const models::ModelFacts& facts);
+                                          const models::ModelFacts& facts,
+                                          const models::CpuFeatures& cpu = {});
 
 }  // namespace drover::engines

@@ -73,10 +73,35 @@ TEST(Settings, StayWithinTheTrainedContextAndSaySo) {
     EXPECT_THAT(settings.notes[0], HasSubstr("8192"));
 }
 
+TEST(Settings, KeepRoomForOneMoreConversation) {
+    auto facts = decoder(4096);
+    facts.layers.resize(10, {512, 512, 0, false, 0});
+    EXPECT_EQ(resolve({}, facts)->prompt_cache, 80_MiB);
+    facts.layers.resize(100, {512, 512, 0, false, 0});
+    EXPECT_EQ(resolve({}, facts)->prompt_cache, kPromptCacheDefaultMax);
+    config::ModelSettings none;
+    none.prompt_cache = Bytes(0);
+    EXPECT_EQ(resolve(none, facts)->prompt_cache, Bytes(0));
+}
+
 TEST(Settings, KeepCheckpointsForModelsThatForget) {
     auto facts = decoder(8192);
     facts.sliding_window = 512;
     EXPECT_EQ(resolve({}, facts).value().checkpoints, kCheckpointsDefault);
+}
+
+TEST(Settings, ReadWeightsThatAreMostlyRepackedInsteadOfMappingThem) {
+    auto facts = decoder(8192);
+    facts.weights.total = 100_MiB;
+    facts.weights.matrices["q4_0"] = {90_MiB, 90_MiB, 90_MiB, 90_MiB};
+    models::CpuFeatures cpu;
+    cpu.avx2 = true;
+    const auto task = config::Task::automatic;
+    EXPECT_FALSE(resolve_settings(task, {}, {}, facts, cpu)->map_weights);
+    EXPECT_TRUE(resolve_settings(task, {}, {}, facts, {})->map_weights);
+    config::ModelSettings plain;
+    plain.repack = false;
+    EXPECT_TRUE(resolve_settings(task, plain, {}, facts, cpu)->map_weights);
 }
 
 TEST(Settings, RefuseWhatTheEngineCannotDo) {

@@ -263,7 +263,7 @@ void RequestFieldsReader::put(std::string_view piece) {
 }
 
 Result<const RequestFields*> RequestFieldsReader::finish() {
-    if (!parser_->failure) {
+    if (!parser_->failure && !parser_->json.done()) {
         parser_->json.write_some(false, "", 0, parser_->failure);
     }
     FieldsHandler& handler = parser_->json.handler();

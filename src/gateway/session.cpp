@@ -52,7 +52,8 @@ Task<> Session::run() {
 Task<> Session::serve() {
     while (keep_alive_ && !client_.gone()) {
         begin_request();
-        if (!co_await read_head()) {
+        const bool complete = co_await read_head();
+        if (!complete) {
             break;
         }
         co_await answer();
@@ -68,11 +69,10 @@ void Session::begin_request() {
     route_ = nullptr;
     model_ = {};
     status_ = 0;
-    BodySink& sink = *this;
     parser_.emplace(RequestParser::Limits{static_cast<std::size_t>(context_.limits.header.count()),
                                           static_cast<std::uint64_t>(context_.limits.body.count())},
                     head_,
-                    sink);
+                    static_cast<BodySink&>(*this));
 }
 
 void Session::end_request() {
@@ -113,7 +113,8 @@ Task<bool> Session::read_head() {
         if (draining_ && !parser_->started()) {
             co_return false;
         }
-        if (!co_await client_.more(kReadSize)) {
+        const bool more = co_await client_.more(kReadSize);
+        if (!more) {
             if (timed_out_) {
                 break;
             }
@@ -136,8 +137,11 @@ Task<> Session::answer() {
         co_return co_await reply(std::move(*refused));
     }
     route_ = find_route(head_.path, head_.method);
-    if (parser_->expects_body() && !co_await read_body()) {
-        co_return;
+    if (parser_->expects_body()) {
+        const bool complete = co_await read_body();
+        if (!complete) {
+            co_return;
+        }
     }
     if (head_.method == Method::options) {
         co_return co_await reply(
@@ -243,7 +247,8 @@ Task<bool> Session::read_body() {
         if (parser_->done() || parser_->refusal().has_value()) {
             break;
         }
-        if (!co_await client_.more(announced > kReadSize ? kLargeReadSize : kReadSize)) {
+        const bool more = co_await client_.more(announced > kReadSize ? kLargeReadSize : kReadSize);
+        if (!more) {
             break;
         }
     }
@@ -415,9 +420,11 @@ Task<> Session::linger() {
     // Closing with unread input makes the kernel send a reset, which can overtake the reply.
     client_.shut_down_sending();
     deadline_.set(Waiting::farewell, kLinger);
-    do {
+    bool more = true;
+    while (more) {
         client_.consume(client_.input().size());
-    } while (co_await client_.more(kLargeReadSize));
+        more = co_await client_.more(kLargeReadSize);
+    }
     deadline_.clear();
 }
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "models/architectures.hpp"
 #include "base/text.hpp"
+#include "models/architectures.hpp"
 
 namespace drover::models {
 
@@ -327,6 +327,11 @@ class FactsReader {
                 facts_.layers.push_back(one);
             }
         }
+        const std::uint64_t width =
+            facts_.head_count *
+            std::max(head_lengths(false).key, head_lengths(facts_.sliding_window != 0).key);
+        facts_.attention_width =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(width, kDimensionMax));
         if (arch_.name == "graniteswitch") {
             const HeadLengths lengths = head_lengths(false);
             facts_.layers.push_back({lengths.key, lengths.value, 0, false, 0});
@@ -348,16 +353,12 @@ class FactsReader {
         facts_.chat_template = main_.text("tokenizer.chat_template").has_value();
     }
 
-    void add_matrix(const gguf::Tensor& tensor) {
-        MatrixBytes& group = facts_.weights.matrices[std::string(tensor.type->name)];
+    static void add_matrix(const gguf::Tensor& tensor, MatrixBytes& group) {
         const Bytes bytes = as_bytes(tensor.bytes);
         group.total += bytes;
-        if (tensor.shape[1] % 8 == 0) {
-            group.rows_by_8 += bytes;
-        }
-        if (tensor.shape[1] % 4 == 0) {
-            group.rows_by_4 += bytes;
-        }
+        group.rows_by_4 += tensor.shape[1] % 4 == 0 ? bytes : Bytes(0);
+        group.rows_by_8 += tensor.shape[1] % 8 == 0 ? bytes : Bytes(0);
+        group.rows_by_32 += tensor.shape[1] % 32 == 0 ? bytes : Bytes(0);
     }
 
     void add_tensor(const gguf::Tensor& tensor) {
@@ -369,8 +370,12 @@ class FactsReader {
         if (is_lookup_table(tensor.name)) {
             weights.input_embedding += bytes;
         } else if (tensor.dimensions >= 2) {
-            add_matrix(tensor);
+            add_matrix(tensor, weights.matrices[std::string(tensor.type->name)]);
         }
+        if (tensor.name == "blk.0.ffn_up.weight") {
+            plain_up_ = tensor.shape[1] == facts_.feed_forward_length;
+        }
+        gate_ = gate_ || tensor.name.rfind("blk.0.ffn_gate", 0) == 0;
     }
 
     Status check_sum(std::uint64_t& sum, std::uint64_t more) const {
@@ -404,12 +409,13 @@ class FactsReader {
             }
         }
         facts_.file_size = as_bytes(file_sum);
+        facts_.feed_forward_gated = gate_ || !plain_up_;
         if (weight_sum == 0) {
             return invalid("GGUF file without tensors (a vocabulary only?)");
         }
         if (!output && embedding != nullptr && !arch_.encoder) {
-            facts_.weights.tied_output = true;
-            add_matrix(*embedding);
+            facts_.weights.tied_type = embedding->type->name;
+            add_matrix(*embedding, facts_.weights.tied_output);
         }
         if (facts_.vocabulary == 0 && embedding != nullptr) {
             facts_.vocabulary = clamp_count(embedding->shape[1]);
@@ -440,6 +446,8 @@ class FactsReader {
     const gguf::Header& main_;
     Architecture arch_;
     ModelFacts facts_;
+    bool plain_up_ = false;  ///< the first block's matrix up has the width of one
+    bool gate_ = false;
     std::uint32_t blocks_ = 0;
     std::uint32_t trunk_ = 0;        ///< layers before those of a multi-token-prediction head
     std::uint32_t shared_from_ = 0;  ///< layers from here on use the cache of earlier ones

@@ -60,8 +60,8 @@ TEST(GgufFacts, TellsLookupTablesFromMatricesAndCountsRepackableRows) {
     EXPECT_EQ(weights.total, Bytes(16 * 34 + 32 * 18 + 128 + 30 * 18));
     EXPECT_EQ(weights.input_embedding, Bytes(16 * 34));
     // Without an output matrix the embedding table is multiplied with, too.
-    EXPECT_TRUE(weights.tied_output);
-    EXPECT_EQ(weights.matrices.at("q8_0").total, Bytes(16 * 34));
+    EXPECT_EQ(weights.tied_type, "q8_0");
+    EXPECT_EQ(weights.tied_output.rows_by_8, Bytes(16 * 34));
     EXPECT_EQ(weights.matrices.at("q4_0").total, Bytes(32 * 18 + 30 * 18));
     EXPECT_EQ(weights.matrices.at("q4_0").rows_by_8, Bytes(32 * 18));
 }
@@ -73,7 +73,7 @@ TEST(GgufFacts, KnowsEncodersAsEmbeddingModelsWithoutACache) {
     EXPECT_FALSE(facts.causal);
     EXPECT_EQ(facts.cache, CacheKind::none);
     EXPECT_EQ(facts.layers[0].key_elements, 0U);
-    EXPECT_FALSE(facts.weights.tied_output);
+    EXPECT_TRUE(facts.weights.tied_type.empty());
 }
 
 TEST(GgufFacts, FindsTheSlidingLayersOfGemma3) {
@@ -166,7 +166,7 @@ TEST(GgufFacts, AddsUpTheFilesOfASplitModelAndMissesNone) {
         .tensor("output.weight", 8, {32, 16}, 16 * 34);
     const std::vector<FilePart> parts{part_of(first), part_of(second)};
     const ModelFacts facts = facts_from(parts).value();
-    EXPECT_FALSE(facts.weights.tied_output);
+    EXPECT_TRUE(facts.weights.tied_type.empty());
     EXPECT_EQ(facts.file_size,
               Bytes(static_cast<std::int64_t>(first.file().size() + second.file().size())));
 

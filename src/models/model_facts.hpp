@@ -20,22 +20,24 @@ struct LayerFacts {
     std::uint64_t recurrent_state_bytes = 0;  ///< per sequence, independent of the context
 };
 
-/// Matrix weights of one tensor type. The engine can only repack (see DESIGN, section 5) matrices
-/// whose number of rows is a multiple of what its kernels interleave.
+/// Matrix weights of one tensor type, by how many rows the matrices have: kernels that work on
+/// repacked weights interleave a fixed number of rows.
 struct MatrixBytes {
     Bytes total;
-    Bytes rows_by_8;  ///< of these, with a number of rows that 8 divides
-    Bytes rows_by_4;
+    Bytes rows_by_4;  ///< of these, with a number of rows that 4 divides
+    Bytes rows_by_8;
+    Bytes rows_by_32;
 };
 
 /// Where groups of tensors end up and how large they are.
 struct WeightFacts {
-    Bytes total;               ///< all tensors, as stored
-    Bytes input_embedding;     ///< the token embedding table (stays on the CPU, never repacked)
-    bool tied_output = false;  ///< no output matrix of its own: the embedding table serves as one
-    /// Matrices that are multiplied with: of the blocks and the output (the embedding table once
-    /// more when it serves as output), by ggml type name.
+    Bytes total;            ///< all tensors, as stored
+    Bytes input_embedding;  ///< tables that are looked up by row; never repacked
+    /// Matrices of the blocks and the output, by ggml type name.
     std::map<std::string, MatrixBytes> matrices;
+    /// Not empty: there is no output matrix; the embedding table, of this type, serves as one too.
+    std::string tied_type;
+    MatrixBytes tied_output;
     Bytes largest_tensor;
 };
 
@@ -62,10 +64,14 @@ struct ModelFacts {
     std::uint32_t embedding_length = 0;
     std::uint32_t output_length = 0;  ///< of an embedding; differs from embedding_length rarely
     std::uint32_t feed_forward_length = 0;  ///< largest of all layers, active experts together
-    std::uint32_t head_count = 0;           ///< largest of all layers
+    bool feed_forward_gated = true;         ///< two matrices up, whose outputs are multiplied
+    std::uint32_t attention_width = 0;  ///< heads x head length of queries, largest of all layers
+    std::uint32_t recurrent_width = 0;  ///< inputs of a recurrent layer's convolution
+    std::uint32_t head_count = 0;       ///< largest of all layers
     std::uint32_t vocabulary = 0;
     std::uint32_t merges = 0;  ///< BPE merges of the tokenizer
     std::uint32_t expert_count = 0;
+    std::uint32_t experts_used = 0;    ///< by one token, largest of all layers
     std::uint32_t sliding_window = 0;  ///< 0: none
     CacheKind cache = CacheKind::attention;
     /// False: an architecture whose cache has parts that are only approximated here.

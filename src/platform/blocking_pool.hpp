@@ -20,23 +20,23 @@ class BlockingPool {
     BlockingPool(const BlockingPool&) = delete;
     BlockingPool& operator=(const BlockingPool&) = delete;
 
-    /// Calls `work()` on a thread of the pool and resumes on the loop with what it returns. `work` must
-    /// own everything it touches and must not throw.
+    /// Calls `work()` on a thread of the pool and resumes on the loop with what it returns. `work`
+    /// must own everything it touches and must not throw.
     template <typename Work>
     Task<std::invoke_result_t<Work>> run(Work work) {
         using Value = std::invoke_result_t<Work>;
         const Executor loop = co_await asio::this_coro::executor;
         co_return co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Value)>(
             [this, loop, work = std::move(work)](auto handler) mutable {
-                asio::post(pool_,
-                           [loop, work = std::move(work), handler = std::move(handler)]() mutable {
-                               Value value = work();
-                               asio::post(loop,
-                                          [handler = std::move(handler),
-                                           value = std::move(value)]() mutable {
-                                              std::move(handler)(std::move(value));
-                                          });
-                           });
+                asio::post(
+                    pool_, [loop, work = std::move(work), handler = std::move(handler)]() mutable {
+                        Value value = work();
+                        asio::post(
+                            loop,
+                            [handler = std::move(handler), value = std::move(value)]() mutable {
+                                std::move(handler)(std::move(value));
+                            });
+                    });
             },
             use_task);
     }

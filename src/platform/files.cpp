@@ -3,8 +3,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <sys/stat.h>
 #include <system_error>
+
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace drover::platform {
@@ -32,7 +33,8 @@ Result<std::string> read_file(const fs::path& path, Bytes limit) {
         }
     }
     if (!in.eof()) {
-        return Error{ErrorCode::io_error, path.string() + " cannot be read: " + std::strerror(errno)};
+        return Error{ErrorCode::io_error,
+                     path.string() + " cannot be read: " + std::strerror(errno)};
     }
     return text;
 }

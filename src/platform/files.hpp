@@ -13,8 +13,8 @@ namespace drover::platform {
 /// The whole file as text. `not_found`, `io_error`, or `too_large` beyond `limit`.
 Result<std::string> read_file(const std::filesystem::path& path, Bytes limit);
 
-/// Makes `path` a directory that only we can enter (0700). Refuses, with a remedy, one that belongs to
-/// somebody else or is a link.
+/// Makes `path` a directory that only we can enter (0700). Refuses, with a remedy, one that belongs
+/// to somebody else or is a link.
 Status make_private_directory(const std::filesystem::path& path);
 
 /// Bytes that can still be written where `path` is.

@@ -49,8 +49,8 @@ Status configure(Level level, const std::filesystem::path& file) {
         if (file.empty()) {
             logger() = make_logger(std::make_shared<spdlog::sinks::stderr_sink_mt>(), level);
         } else {
-            logger() =
-                make_logger(std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()), level);
+            logger() = make_logger(
+                std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()), level);
         }
     } catch (const spdlog::spdlog_ex& error) {
         return Error{ErrorCode::io_error, error.what()};
@@ -65,8 +65,9 @@ Result<Level> parse_level(std::string_view text) {
             return static_cast<Level>(i);
         }
     }
-    return Error{ErrorCode::invalid_argument,
-                 "'" + std::string(text) + "' is not a log level; write debug, info, warn or error"};
+    return Error{
+        ErrorCode::invalid_argument,
+        "'" + std::string(text) + "' is not a log level; write debug, info, warn or error"};
 }
 
 bool enabled(Level level) {

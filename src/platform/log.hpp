@@ -1,5 +1,5 @@
-// The log: an event's name and its fields, one line each. Any thread. Never throws, never given keys
-// or the content of requests.
+// The log: an event's name and its fields, one line each. Any thread. Never throws, never given
+// keys or the content of requests.
 #pragma once
 
 #include <concepts>
@@ -13,7 +13,12 @@
 
 namespace drover::platform::log {
 
-enum class Level { debug, info, warn, error };
+enum class Level {
+    debug,
+    info,
+    warn,
+    error
+};
 
 /// One `key=value`.
 struct Field {

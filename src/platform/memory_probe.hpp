@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+
 #include <sys/types.h>
 
 #include "base/result.hpp"
@@ -13,9 +14,9 @@ namespace drover::platform {
 
 /// Host RAM as this process may use it.
 struct HostMemory {
-    Bytes total;                       ///< of the machine, or the limit of our cgroup if smaller
-    Bytes available;                   ///< what can be taken now without pushing anybody out
-    std::optional<Bytes> cgroup_limit; ///< the tightest limit above us
+    Bytes total;                        ///< of the machine, or the limit of our cgroup if smaller
+    Bytes available;                    ///< what can be taken now without pushing anybody out
+    std::optional<Bytes> cgroup_limit;  ///< the tightest limit above us
 };
 
 /// Reads /proc/meminfo and the limits of all cgroups (v1 and v2) above this process.
@@ -28,7 +29,7 @@ struct ProcessMemory {
 };
 
 /// `not_found` when there is no such process.
-Result<ProcessMemory> process_memory(pid_t pid);
+Result<ProcessMemory> process_pss(pid_t pid);
 
 /// Our own process.
 pid_t own_pid();

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+
 #include <unistd.h>
 
 #include "platform/files.hpp"
@@ -79,7 +80,8 @@ std::optional<Bytes> kilobyte_field(std::string_view text, std::string_view fiel
             row.remove_prefix(field.size() + 1);
             row.remove_prefix(std::min(row.find_first_not_of(' '), row.size()));
             std::int64_t kilobytes = 0;
-            const auto [rest, error] = std::from_chars(row.data(), row.data() + row.size(), kilobytes);
+            const auto [rest, error] =
+                std::from_chars(row.data(), row.data() + row.size(), kilobytes);
             if (error == std::errc()) {
                 return Bytes(kilobytes * 1024);
             }
@@ -92,7 +94,8 @@ std::optional<CgroupPath> memory_cgroup(std::string_view proc_self_cgroup) {
     std::optional<CgroupPath> found;
     std::size_t line = 0;
     while (line < proc_self_cgroup.size()) {
-        const std::size_t end = std::min(proc_self_cgroup.find('\n', line), proc_self_cgroup.size());
+        const std::size_t end =
+            std::min(proc_self_cgroup.find('\n', line), proc_self_cgroup.size());
         const std::string_view row = proc_self_cgroup.substr(line, end - line);
         line = end + 1;
         const std::size_t first = row.find(':');
@@ -100,7 +103,8 @@ std::optional<CgroupPath> memory_cgroup(std::string_view proc_self_cgroup) {
         if (second == std::string_view::npos) {
             continue;
         }
-        const std::string controllers = "," + std::string(row.substr(first + 1, second - first - 1)) + ",";
+        const std::string controllers =
+            "," + std::string(row.substr(first + 1, second - first - 1)) + ",";
         const std::string path(row.substr(second + 1));
         if (controllers.find(",memory,") != std::string::npos) {
             return CgroupPath{.path = path, .v2 = false};
@@ -134,7 +138,7 @@ Result<HostMemory> host_memory() {
     return memory;
 }
 
-Result<ProcessMemory> process_memory(pid_t pid) {
+Result<ProcessMemory> process_pss(pid_t pid) {
     const auto text = read_file("/proc/" + std::to_string(pid) + "/smaps_rollup", kProcFileMax);
     if (!text.ok()) {
         return text.error();

@@ -36,7 +36,8 @@ class Notifier {
     /// Keeps a waiter in the list as long as it waits.
     class Entry {
       public:
-        Entry(std::list<Timer*>& list, Timer& timer) : list_(list), place_(list.insert(list.end(), &timer)) {}
+        Entry(std::list<Timer*>& list, Timer& timer)
+            : list_(list), place_(list.insert(list.end(), &timer)) {}
         Entry(const Entry&) = delete;
         Entry& operator=(const Entry&) = delete;
         ~Entry() { list_.erase(place_); }

@@ -1,6 +1,7 @@
 #include "platform/paths.hpp"
 
 #include <cstdlib>
+
 #include <unistd.h>
 
 namespace drover::platform {
@@ -17,7 +18,8 @@ fs::path home(const Environment& environment) {
 
 Environment process_environment() {
     return [](const std::string& name) -> std::optional<std::string> {
-        const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody calls setenv
+        const char* value =
+            std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody calls setenv
         if (value == nullptr || *value == '\0') {
             return std::nullopt;
         }

@@ -2,16 +2,10 @@
 
 #include <vector>
 
-#include <boost/asio/this_coro.hpp>
-
 #include "base/assert.hpp"
 #include "platform/log.hpp"
 
 namespace drover::platform {
-
-Task<> shield() {
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-}
 
 TaskScope::~TaskScope() {
     DROVER_ASSERT(tasks_.empty());
@@ -24,8 +18,8 @@ void TaskScope::cancel() {
         entries.push_back(entry);
     }
     for (const auto entry : entries) {
-        // Terminal: the only kind that a spawned coroutine honours by default. Delivery is posted, so
-        // no entry goes away within this loop.
+        // Terminal: the only kind that a spawned coroutine honours by default. Delivery is posted,
+        // so no entry goes away within this loop.
         entry->emit(asio::cancellation_type::terminal);
     }
 }
@@ -37,7 +31,9 @@ Task<> TaskScope::join() {
     }
 }
 
-void TaskScope::end(Tasks::iterator entry, std::string_view name, const std::exception_ptr& failure) {
+void TaskScope::end(Tasks::iterator entry,
+                    std::string_view name,
+                    const std::exception_ptr& failure) {
     tasks_.erase(entry);
     if (failure != nullptr) {
         try {
