@@ -247,8 +247,8 @@ FleetView ControlLoop::view() const {
 }
 
 Task<Status> ControlLoop::load(ModelId model) {
-    const Result<Lease> lease = co_await acquire(
-        model, {.keep_alive = std::nullopt, .queue_timeout = options_.load_timeout});
+    const AcquireOptions patient{.queue_timeout = options_.load_timeout};
+    const Result<Lease> lease = co_await acquire(model, patient);
     co_return lease.ok() ? Status() : Status(lease.error());
 }
 
@@ -271,6 +271,7 @@ void ControlLoop::end_lease(RequestId request) {
 
 void ControlLoop::report_hung(InstanceId instance, std::string cause) {
     if (const auto found = instances_.find(instance); found != instances_.end()) {
+        feed(memory::UnloadRequested{found->second->model});  // nobody else is sent to it
         found->second->supervisor.kill(std::move(cause));
     }
 }

@@ -66,6 +66,7 @@ Task<> Session::serve() {
 
 void Session::begin_request() {
     body_.clear();
+    fields_reader_.start();
     route_ = nullptr;
     model_ = {};
     status_ = 0;
@@ -238,7 +239,6 @@ Task<bool> Session::read_body() {
     const std::size_t announced =
         static_cast<std::size_t>(parser_->content_length().value_or(kReadSize));
     body_.reserve(std::min(announced, kReserveMax));
-    fields_reader_.start();
     deadline_.set(Waiting::body, context_.limits.body_timeout);
     for (;;) {
         if (!client_.input().empty()) {
@@ -372,12 +372,13 @@ Task<> Session::forward(const Route& route) {
         options.keep_alive = (*fields_reader_.finish())->keep_alive;
     }
     client_.watch();
-    const Status status = co_await turn_.run({.head = head_,
-                                              .body = body_,
-                                              .model = *model,
-                                              .acquire = options,
-                                              .may_load = route.action == Action::forward,
-                                              .dialect = route.dialect});
+    const Turn::Asked asked{.head = head_,
+                            .body = body_,
+                            .model = *model,
+                            .acquire = options,
+                            .may_load = route.action == Action::forward,
+                            .dialect = route.dialect};
+    const Status status = co_await turn_.run(asked);
     if (client_.gone()) {
         co_return;
     }

@@ -47,7 +47,8 @@ Task<> Session::answer_admin(const Route& route) {
     if (!outcome->ok()) {
         co_return co_await reply(error_reply(route.dialect, outcome->error()));
     }
-    co_return co_await reply({.body = json::serialize(**outcome)});
+    Reply answer{.body = json::serialize(**outcome)};
+    co_await reply(std::move(answer));
 }
 
 }  // namespace drover::gateway

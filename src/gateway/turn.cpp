@@ -41,6 +41,16 @@ Task<Status> Turn::run(Asked asked) {
     aborted_ = false;
     stalled_ = false;
     times_ = {};
+    Status status = co_await attempt(asked);
+    if (!status.ok() && unreached_ && !aborted_) {
+        // The engine had just died, and this request never reached it: it is not the one to suffer.
+        status = co_await attempt(asked);
+    }
+    co_return status;
+}
+
+Task<Status> Turn::attempt(const Asked& asked) {
+    unreached_ = false;
     if (auto lease = fleet_.try_acquire(asked.model, asked.acquire)) {
         lease_ = std::move(*lease);
     } else if (!asked.may_load) {
@@ -118,6 +128,7 @@ Task<Status> Turn::open(bool fresh) {
             co_return client_left();
         }
         if (!opened.ok()) {
+            unreached_ = true;
             const auto cause = co_await lease_.failure();
             co_return cause.has_value() ? *cause : opened.error();
         }

@@ -66,6 +66,7 @@ class Turn {
     void trim();
 
   private:
+    platform::Task<Status> attempt(const Asked& asked);
     platform::Task<Status> acquire(const Asked& asked);
     platform::Task<Status> exchange(const Asked& asked);
     platform::Task<Status> open(bool fresh);
@@ -92,6 +93,7 @@ class Turn {
     boost::asio::cancellation_signal cancel_acquire_;
     bool aborted_ = false;
     bool stalled_ = false;
+    bool unreached_ = false;  ///< the engine did not take the connection
     bool ended_ = false;  ///< the engine closed its side
 };
 
