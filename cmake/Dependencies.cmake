@@ -23,3 +23,9 @@ add_library(drover::asio ALIAS drover_asio)
 if(NOT TARGET yaml-cpp::yaml-cpp)
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
 endif()
+
+# libedit has no CMake package.
+find_library(DROVER_EDIT_LIBRARY edit REQUIRED)
+add_library(drover_edit INTERFACE)
+target_link_libraries(drover_edit INTERFACE ${DROVER_EDIT_LIBRARY})
+add_library(drover::edit ALIAS drover_edit)

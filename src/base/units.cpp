@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/text.hpp"
+
 namespace drover {
 
 namespace {
@@ -36,18 +38,6 @@ constexpr std::array<Suffix, 5> kDurationSuffixes{
 
 /// The largest count that is accepted: what a double holds exactly, far above any machine.
 constexpr double kCountMax = 0x1p53;
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    if (a.size() != b.size()) {
-        return false;
-    }
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        if ((a[i] | 0x20) != (b[i] | 0x20)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /// Takes a decimal number off the front of `text`; leaves `text` unchanged when there is none.
 bool take_number(std::string_view& text, double& number) {

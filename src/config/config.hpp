@@ -1,4 +1,5 @@
-// Everything a user can set, as plain structs with defaults. No logic. docs/config.md explains each.
+// Everything a user can set, as plain structs with defaults. No logic. docs/config.md explains
+// each.
 #pragma once
 
 #include <chrono>
@@ -25,25 +26,25 @@ enum class Task {
 /// Settings of a model that `defaults:` can give for all and `models: NAME:` for one. Unset fields
 /// fall back: model, then defaults, then what is built in (see resolve_settings).
 struct ModelSettings {
-    std::optional<std::uint32_t> context;   ///< tokens one request may use (prompt and answer)
-    std::optional<std::uint32_t> parallel;  ///< requests one instance serves at once
-    std::optional<std::uint32_t> queue;     ///< requests that may wait for the model
-    std::optional<milliseconds> keep_alive; ///< idle time before it leaves; negative: stays
+    std::optional<std::uint32_t> context;    ///< tokens one request may use (prompt and answer)
+    std::optional<std::uint32_t> parallel;   ///< requests one instance serves at once
+    std::optional<std::uint32_t> queue;      ///< requests that may wait for the model
+    std::optional<milliseconds> keep_alive;  ///< idle time before it leaves; negative: stays
     std::optional<std::int32_t> priority;
-    std::optional<std::uint32_t> batch;     ///< logical and physical batch, tokens
-    std::optional<std::uint32_t> threads;   ///< 0: let the engine choose
+    std::optional<std::uint32_t> batch;       ///< logical and physical batch, tokens
+    std::optional<std::uint32_t> threads;     ///< 0: let the engine choose
     std::optional<std::string> cache_type_k;  ///< as the engine spells it: f16, q8_0, ...
     std::optional<std::string> cache_type_v;
-    std::optional<bool> flash_attention;    ///< unset: the engine decides
-    std::optional<bool> repack;             ///< faster prompts for more memory (CPU weights)
-    std::optional<Bytes> prompt_cache;      ///< host memory for prompts that lost their slot
-    std::vector<std::string> extra_args;    ///< passed to the engine as they are, last
+    std::optional<bool> flash_attention;  ///< unset: the engine decides
+    std::optional<bool> repack;           ///< faster prompts for more memory (CPU weights)
+    std::optional<Bytes> prompt_cache;    ///< host memory for prompts that lost their slot
+    std::vector<std::string> extra_args;  ///< passed to the engine as they are, last
 };
 
 /// One entry of `models:`.
 struct ModelEntry {
     std::string name;
-    std::filesystem::path file;          ///< absolute after loading
+    std::filesystem::path file;  ///< absolute after loading
     std::vector<std::string> aliases;
     Task task = Task::automatic;
     bool pin = false;
@@ -52,16 +53,16 @@ struct ModelEntry {
 };
 
 struct EngineConfig {
-    std::filesystem::path llama_server;      ///< empty: look for it
-    milliseconds load_timeout{600'000};      ///< from spawn to ready
-    milliseconds stall_timeout{600'000};     ///< longest silence of an engine that owes an answer
-    milliseconds health_timeout{30'000};     ///< a busy engine must answer its health check in this
-    milliseconds stop_timeout{5'000};        ///< between SIGTERM and SIGKILL
+    std::filesystem::path llama_server;   ///< empty: look for it
+    milliseconds load_timeout{600'000};   ///< from spawn to ready
+    milliseconds stall_timeout{600'000};  ///< longest silence of an engine that owes an answer
+    milliseconds health_timeout{30'000};  ///< a busy engine must answer its health check in this
+    milliseconds stop_timeout{5'000};     ///< between SIGTERM and SIGKILL
 };
 
 struct MemoryConfig {
-    std::optional<Bytes> budget;   ///< unset: `auto`, what is available minus the reserve
-    Bytes reserve{1_GiB};          ///< left to the rest of the machine when the budget is `auto`
+    std::optional<Bytes> budget;  ///< unset: `auto`, what is available minus the reserve
+    Bytes reserve{1_GiB};         ///< left to the rest of the machine when the budget is `auto`
     milliseconds min_residency{2'000};
     milliseconds max_wait{10'000};
 };
@@ -71,17 +72,17 @@ struct LimitsConfig {
     std::uint32_t connections = 1024;
     Bytes header{64_KiB};
     Bytes body{64_MiB};
-    milliseconds header_timeout{30'000};    ///< to send a request's head
-    milliseconds body_timeout{300'000};     ///< to send a request's body
-    milliseconds write_timeout{60'000};     ///< longest a client may not read
-    milliseconds idle_timeout{120'000};     ///< a kept-alive connection without a request
-    milliseconds queue_timeout{600'000};    ///< longest a request waits for its model
-    milliseconds drain_timeout{30'000};     ///< running requests may finish when the server stops
+    milliseconds header_timeout{30'000};  ///< to send a request's head
+    milliseconds body_timeout{300'000};   ///< to send a request's body
+    milliseconds write_timeout{60'000};   ///< longest a client may not read
+    milliseconds idle_timeout{120'000};   ///< a kept-alive connection without a request
+    milliseconds queue_timeout{600'000};  ///< longest a request waits for its model
+    milliseconds drain_timeout{30'000};   ///< running requests may finish when the server stops
 };
 
 struct LogConfig {
-    std::string level = "info";    ///< debug, info, warn, error
-    std::filesystem::path file;    ///< empty: standard error
+    std::string level = "info";  ///< debug, info, warn, error
+    std::filesystem::path file;  ///< empty: standard error
 };
 
 struct Config {
@@ -94,9 +95,9 @@ struct Config {
     std::vector<std::filesystem::path> model_dirs;  ///< searched for *.gguf; unset: the cache's
     ModelSettings defaults;
     std::vector<ModelEntry> models;
-    std::filesystem::path cache_dir;     ///< engines, models
-    std::filesystem::path runtime_dir;   ///< 0700; engine sockets
-    std::filesystem::path source;        ///< the file it came from; empty: none
+    std::filesystem::path cache_dir;    ///< engines, models
+    std::filesystem::path runtime_dir;  ///< 0700; engine sockets
+    std::filesystem::path source;       ///< the file it came from; empty: none
 };
 
 }  // namespace drover::config

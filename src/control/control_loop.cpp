@@ -20,6 +20,12 @@ namespace {
 /// Our own memory is charged to the budget in steps, so that small changes do not move it.
 constexpr Bytes kOwnMemoryStep = 16_MiB;
 
+/// A client may send any name; messages quote this much of it.
+constexpr std::size_t kNameShownMax = 200;
+
+/// Asked of a client that waited in vain.
+constexpr auto kRetryAfterTimeout = std::chrono::seconds(10);
+
 std::chrono::seconds whole_seconds(Duration duration) {
     return std::max(std::chrono::ceil<std::chrono::seconds>(duration), std::chrono::seconds(1));
 }
@@ -44,23 +50,64 @@ std::string_view to_string(memory::StopReason reason) {
     DROVER_UNREACHABLE();
 }
 
+std::string_view to_string(memory::InstanceState state) {
+    switch (state) {
+        case memory::InstanceState::loading:
+            return "loading";
+        case memory::InstanceState::ready:
+            return "ready";
+        case memory::InstanceState::stopping:
+            return "stopping";
+    }
+    DROVER_UNREACHABLE();
+}
+
+std::string_view state_of_model(const std::optional<memory::InstanceView>& instance) {
+    if (!instance.has_value()) {
+        return "cold";
+    }
+    return instance->state == memory::InstanceState::ready ? "hot" : to_string(instance->state);
+}
+
+/// A cause and last words are kept for requests that notice late; a few instances are enough.
+constexpr std::size_t kEndedMax = 16;
+
+/// The kernel closes a dying process's sockets before its exit is reported; the gap is short.
+constexpr auto kExitNoticeMax = std::chrono::seconds(1);
+
 }  // namespace
+
+ControlLoop::Pending::Pending(ControlLoop& control, ModelId model)
+    : control_(control),
+      request_{++control.last_request_.value},
+      model_(model),
+      decided_(control.loop_) {
+    control_.pending_.emplace(request_, this);
+}
+
+ControlLoop::Pending::~Pending() {
+    control_.pending_.erase(request_);
+    if (!outcome_.has_value()) {
+        control_.feed(memory::RequestCancelled{request_});
+    }
+}
 
 ControlLoop::ControlLoop(platform::Loop& loop,
                          platform::BlockingPool& pool,
                          ControlOptions options,
+                         models::Registry registry,
                          std::vector<ManagedModel> models)
     : loop_(loop),
       pool_(pool),
       options_(std::move(options)),
+      registry_(std::move(registry)),
       scheduler_(options_.scheduler, options_.budget),
       wake_timer_(loop),
-      changed_(loop),
+      instance_ended_(loop),
       tasks_(loop) {
     for (ManagedModel& model : models) {
-        const ModelId id = model.id;
-        feed(memory::ModelDeclared{id, model.traits});
-        models_.emplace(id, std::move(model));
+        feed(memory::ModelDeclared{model.id, model.traits});
+        models_.emplace(model.id, std::move(model));
     }
 }
 
@@ -71,9 +118,9 @@ void ControlLoop::start() {
         charge_own_memory(own->total);
     }
     tasks_.spawn("control.measure", [this] { return measure_periodically(); });
-    for (const auto& [id, model] : models_) {
-        if (model.preload) {
-            feed(memory::LoadRequested{id});
+    for (const models::Model& model : registry_.models()) {
+        if (model.preload && models_.contains(model.id)) {
+            feed(memory::LoadRequested{model.id});
         }
     }
 }
@@ -81,103 +128,174 @@ void ControlLoop::start() {
 Task<> ControlLoop::stop() {
     feed(memory::DrainStarted{});
     while (!instances_.empty()) {
-        co_await changed_.wait();
+        co_await instance_ended_.wait();
     }
     tasks_.cancel();
     wake_timer_.cancel();
     co_await tasks_.join();
 }
 
-Ticket ControlLoop::request(ModelId model, std::optional<memory::KeepAlive> keep_alive) {
-    ++last_request_.value;
-    auto pending = std::make_unique<PendingRequest>();
-    pending->request = last_request_;
-    pending->model = model;
-    pending_.emplace(last_request_, pending.get());
-    Ticket ticket(*this, std::move(pending));
-    feed(memory::RequestArrived{last_request_, model, keep_alive});
-    return ticket;
+Result<ModelId> ControlLoop::find(std::string_view name) const {
+    const models::Model* model = registry_.find(name);
+    if (model == nullptr) {
+        std::string message =
+            "model '" + std::string(name.substr(0, kNameShownMax)) + "' does not exist";
+        const std::vector<std::string> nearest = registry_.nearest(name);
+        for (std::size_t i = 0; i < nearest.size(); ++i) {
+            message += (i == 0 ? "; did you mean '" : i + 1 == nearest.size() ? " or '" : ", '");
+            message += nearest[i] + "'";
+        }
+        message += nearest.empty() ? "; GET /v1/models lists what there is" : "?";
+        return Error{ErrorCode::not_found, std::move(message)};
+    }
+    if (!models_.contains(model->id)) {
+        return Error{
+            ErrorCode::engine_failed,
+            "model '" + model->name + "' cannot be served: " +
+                (model->broken.has_value() ? model->broken->message : "its settings are wrong")};
+    }
+    return model->id;
 }
 
-Task<Result<Lease>> ControlLoop::wait(Ticket ticket, TimePoint deadline) {
-    platform::Notifier decided(loop_);
-    ticket.pending_->waiter = &decided;
-    while (!ticket.decided()) {
+std::optional<ModelId> ControlLoop::only_model() const {
+    if (models_.size() != 1) {
+        return std::nullopt;
+    }
+    return models_.begin()->first;
+}
+
+std::string_view ControlLoop::name(ModelId model) const {
+    return models_.at(model).view.name;
+}
+
+std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOptions& options) {
+    const auto instance = scheduler_.instance_of(model);
+    if (!instance.has_value() || instance->state != memory::InstanceState::ready ||
+        instance->retiring || instance->leases >= models_.at(model).traits.lease_limit) {
+        return std::nullopt;
+    }
+    Pending pending(*this, model);
+    feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
+    if (!pending.outcome().has_value() || !pending.outcome()->ok()) {
+        return std::nullopt;
+    }
+    return std::move(**pending.outcome());
+}
+
+Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) {
+    const TimePoint deadline = now() + options.queue_timeout;
+    Pending pending(*this, model);
+    feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
+    while (!pending.outcome().has_value()) {
         if (now() >= deadline) {
-            ticket.pending_->waiter = nullptr;
             co_return Error{ErrorCode::timeout,
-                            "model '" + models_.at(ticket.pending_->model).name +
-                                "' did not become available in time; try again later, or raise "
-                                "limits.queue_timeout"};
+                            "model '" + std::string(name(model)) +
+                                "' did not become available within " +
+                                drover::to_string(options.queue_timeout) +
+                                "; try again later, or raise limits.queue_timeout",
+                            kRetryAfterTimeout};
         }
-        const bool woken = co_await decided.wait_until(deadline);
-        if (!woken && (co_await boost::asio::this_coro::cancellation_state).cancelled() !=
-                          boost::asio::cancellation_type::none) {
-            ticket.pending_->waiter = nullptr;
-            co_return Error{ErrorCode::cancelled, "the client left while it waited"};
+        co_await pending.decided().wait_until(deadline);
+    }
+    co_return std::move(*pending.outcome());
+}
+
+std::vector<ModelView> ControlLoop::models() const {
+    std::vector<ModelView> views;
+    for (const models::Model& model : registry_.models()) {
+        if (const auto found = models_.find(model.id); found != models_.end()) {
+            ModelView view = found->second.view;
+            view.state = state_of_model(scheduler_.instance_of(model.id));
+            views.push_back(std::move(view));
+        } else {
+            views.push_back({.name = model.name,
+                             .aliases = model.aliases,
+                             .file = model.files.empty() ? "" : model.files.front().string(),
+                             .state = "cold",
+                             .broken = model.broken.has_value() ? model.broken->message
+                                                                : "its settings are wrong"});
         }
     }
-    ticket.pending_->waiter = nullptr;
-    co_return ticket.take();
+    return views;
 }
 
-Task<Status> ControlLoop::load(ModelId model, TimePoint deadline) {
-    const Result<Lease> lease = co_await wait(request(model, std::nullopt), deadline);
+FleetView ControlLoop::view() const {
+    const Footprint held = scheduler_.held() + Footprint::host(own_memory_);
+    FleetView fleet{.budget = {{.device = "host",
+                                .bytes = options_.budget[memory::kHostDevice],
+                                .held = held[memory::kHostDevice]}},
+                    .instances = {},
+                    .queued = static_cast<std::uint32_t>(scheduler_.waiting())};
+    const std::int64_t wall_now = platform::wall_clock_ms();
+    for (const memory::InstanceView& one : scheduler_.instances()) {
+        const Instance& instance = *instances_.at(one.instance);
+        std::optional<std::int64_t> expires_at_ms;
+        if (one.expires_at.has_value()) {
+            expires_at_ms = wall_now + milliseconds_of(*one.expires_at - now());
+        }
+        fleet.instances.push_back(
+            {.model = models_.at(one.model).view.name,
+             .state = std::string(to_string(one.state)),
+             .bytes = one.held.total(),
+             .leases = one.leases,
+             .queued = static_cast<std::uint32_t>(scheduler_.waiting(one.model)),
+             .expires_at_ms = expires_at_ms,
+             .pid = instance.supervisor.pid(),
+             .loaded_ms = milliseconds_of(instance.load_time)});
+    }
+    return fleet;
+}
+
+Task<Status> ControlLoop::load(ModelId model) {
+    const Result<Lease> lease = co_await acquire(
+        model, {.keep_alive = std::nullopt, .queue_timeout = options_.load_timeout});
     co_return lease.ok() ? Status() : Status(lease.error());
 }
 
 Task<Result<Bytes>> ControlLoop::unload(ModelId model) {
-    const auto resident = [this, model] {
-        const auto found = std::find_if(instances_.begin(), instances_.end(), [model](auto& entry) {
-            return entry.second->model == model;
-        });
-        return found == instances_.end() ? nullptr : found->second;
-    };
-    const std::shared_ptr<Instance> instance = resident();
-    if (instance == nullptr) {
+    const auto resident = scheduler_.instance_of(model);
+    if (!resident.has_value()) {
         co_return Bytes(0);
     }
-    const Bytes held = held_by(instance->id);
+    const std::shared_ptr<Instance> instance = instances_.at(resident->instance);
     feed(memory::UnloadRequested{model});
     while (!instance->report.has_value()) {
         co_await instance->gone.wait();
     }
-    co_return held;
+    co_return resident->held.total();
 }
 
-Bytes ControlLoop::held_by(InstanceId instance) const {
-    for (const memory::InstanceView& view : scheduler_.instances()) {
-        if (view.instance == instance) {
-            return view.held.total();
-        }
-    }
-    return Bytes(0);
+void ControlLoop::end_lease(RequestId request) {
+    feed(memory::LeaseEnded{request});
 }
 
-FleetStatus ControlLoop::status() const {
-    FleetStatus status{.budget = options_.budget,
-                       .held = scheduler_.held() + Footprint::host(own_memory_),
-                       .own = own_memory_,
-                       .waiting = scheduler_.waiting(),
-                       .instances = {}};
-    for (const memory::InstanceView& view : scheduler_.instances()) {
-        InstanceStatus entry{.view = view, .waiting = scheduler_.waiting(view.model)};
-        if (const auto found = instances_.find(view.instance); found != instances_.end()) {
-            entry.pid = found->second->supervisor.pid();
-            entry.load_time = found->second->load_time;
-        }
-        status.instances.push_back(std::move(entry));
+void ControlLoop::report_hung(InstanceId instance, std::string cause) {
+    if (const auto found = instances_.find(instance); found != instances_.end()) {
+        found->second->supervisor.kill(std::move(cause));
     }
-    return status;
 }
 
-std::optional<memory::InstanceState> ControlLoop::state(ModelId model) const {
-    for (const memory::InstanceView& view : scheduler_.instances()) {
-        if (view.model == model) {
-            return view.state;
-        }
+Task<std::optional<Error>> ControlLoop::failure(InstanceId id) {
+    const auto is_it = [id](const std::shared_ptr<Instance>& one) {
+        return one->id == id;
+    };
+    std::shared_ptr<Instance> instance;
+    if (const auto found = instances_.find(id); found != instances_.end()) {
+        instance = found->second;
+    } else if (const auto ended = std::find_if(ended_.begin(), ended_.end(), is_it);
+               ended != ended_.end()) {
+        instance = *ended;
+    } else {
+        co_return std::nullopt;
     }
-    return std::nullopt;
+    const TimePoint deadline = now() + kExitNoticeMax;
+    while (!instance->report.has_value() && now() < deadline) {
+        co_await instance->gone.wait_until(deadline);
+    }
+    if (!instance->report.has_value()) {
+        co_return std::nullopt;
+    }
+    co_return describe_exit(*instance);
 }
 
 void ControlLoop::feed(memory::Event event) {
@@ -198,35 +316,40 @@ void ControlLoop::feed(memory::Event event) {
 
 void ControlLoop::carry_out(const memory::StartInstance& effect) {
     const ManagedModel& model = models_.at(effect.model);
-    const auto socket = options_.runtime_dir / ("engine-" + std::to_string(effect.instance.value) + ".sock");
-    auto instance =
-        std::make_shared<Instance>(loop_, effect.instance, effect.model, model.launch(socket));
-    instances_.emplace(effect.instance, instance);
+    auto plan = model.launch(options_.runtime_dir /
+                             ("engine-" + std::to_string(effect.instance.value) + ".sock"));
     log::info("instance.starting",
-              {{"model", model.name},
+              {{"model", model.view.name},
                {"instance", effect.instance.value},
                {"reserved", drover::to_string(effect.reserved.total())}});
+    if (!plan.ok()) {
+        last_failure_.insert_or_assign(effect.model, plan.error());
+        feed(memory::InstanceGone{effect.instance});
+        return;
+    }
+    auto instance =
+        std::make_shared<Instance>(loop_, effect.instance, effect.model, std::move(*plan));
+    instances_.emplace(effect.instance, instance);
     tasks_.spawn("control.instance", [this, instance] { return run(instance); });
 }
 
 void ControlLoop::carry_out(const memory::StopInstance& effect) {
     const std::shared_ptr<Instance> instance = instances_.at(effect.instance);
     log::info("instance.stopping",
-              {{"model", models_.at(instance->model).name},
+              {{"model", name(instance->model)},
                {"instance", effect.instance.value},
                {"reason", to_string(effect.reason)}});
     instance->supervisor.stop();
 }
 
 void ControlLoop::carry_out(const memory::GrantLease& effect) {
-    const auto instance = instances_.find(effect.instance);
-    DROVER_ASSERT(instance != instances_.end());
-    decide(effect.request, Lease(*this, effect.request, instance->second));
+    const std::shared_ptr<Instance>& instance = instances_.at(effect.instance);
+    decide(effect.request, Lease(*this, effect.request, effect.instance, instance->upstream));
 }
 
 void ControlLoop::carry_out(const memory::RefuseRequest& effect) {
     if (const auto found = pending_.find(effect.request); found != pending_.end()) {
-        decide(effect.request, refusal(found->second->model, effect));
+        decide(effect.request, refusal(found->second->model(), effect));
     }
 }
 
@@ -244,50 +367,45 @@ void ControlLoop::decide(RequestId request, Result<Lease> outcome) {
     if (found == pending_.end()) {
         return;  // the client left between the decision and now: a lease ends with `outcome`
     }
-    found->second->outcome.emplace(std::move(outcome));
-    if (found->second->waiter != nullptr) {
-        found->second->waiter->notify_all();
-    }
-}
-
-void ControlLoop::forget(const PendingRequest& pending) {
-    pending_.erase(pending.request);
-    if (!pending.outcome.has_value()) {
-        feed(memory::RequestCancelled{pending.request});
-    }
+    found->second->outcome().emplace(std::move(outcome));
+    found->second->decided().notify_all();
 }
 
 Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
-    const ManagedModel& model = models_.at(instance->model);
     const TimePoint begun = now();
-    const Status ready = co_await instance->supervisor.start();
-    if (ready.ok()) {
+    const Status started = co_await instance->supervisor.start();
+    if (started.ok()) {
         instance->load_time = now() - begun;
         log::info("instance.ready",
-                  {{"model", model.name},
+                  {{"model", name(instance->model)},
                    {"instance", instance->id.value},
                    {"ms", milliseconds_of(instance->load_time)}});
-        // The waiting requests need not wait for the measurement: the estimate stays until it is in.
-        feed(memory::InstanceReady{instance->id, Footprint::host(held_by(instance->id))});
+        // The waiting requests need not wait for the measurement: the estimate stays until it is
+        // in.
+        feed(memory::InstanceReady{instance->id, scheduler_.instance_of(instance->model)->held});
         co_await measure(instance);
     }
     instance->report = co_await instance->supervisor.wait_gone();
     note_exit(*instance);
     instances_.erase(instance->id);
+    ended_.push_back(instance);
+    if (ended_.size() > kEndedMax) {
+        ended_.pop_front();
+    }
     feed(memory::InstanceGone{instance->id});
     instance->gone.notify_all();
-    changed_.notify_all();
+    instance_ended_.notify_all();
 }
 
 void ControlLoop::note_exit(const Instance& instance) {
     const engines::ExitReport& report = *instance.report;
     if (report.expected) {
         log::info("instance.gone",
-                  {{"model", models_.at(instance.model).name}, {"instance", instance.id.value}});
+                  {{"model", name(instance.model)}, {"instance", instance.id.value}});
         return;
     }
     log::warn("instance.failed",
-              {{"model", models_.at(instance.model).name},
+              {{"model", name(instance.model)},
                {"instance", instance.id.value},
                {"cause", report.cause},
                {"last_words", report.last_words}});
@@ -296,7 +414,7 @@ void ControlLoop::note_exit(const Instance& instance) {
 
 Error ControlLoop::describe_exit(const Instance& instance) const {
     std::string message =
-        "the engine of model '" + models_.at(instance.model).name + "' " + instance.report->cause;
+        "the engine of model '" + std::string(name(instance.model)) + "' " + instance.report->cause;
     if (!instance.report->last_words.empty()) {
         message += "; its last words: " + instance.report->last_words;
     }
@@ -305,11 +423,11 @@ Error ControlLoop::describe_exit(const Instance& instance) const {
 
 Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
     const pid_t pid = instance->supervisor.pid();
-    const auto pss = co_await pool_.run([pid] { return platform::process_pss(pid); });
-    if (!pss.ok() || instance->supervisor.state() != engines::ProcessState::ready) {
+    const auto memory = co_await pool_.run([pid] { return platform::process_pss(pid); });
+    if (!memory.ok() || instance->supervisor.state() != engines::ProcessState::ready) {
         co_return;  // it ended meanwhile, and what was read may be half of it
     }
-    const Footprint measured = Footprint::host(pss->total);
+    const Footprint measured = Footprint::host(memory->total);
     if (!instance->measured_at_ready.has_value()) {
         instance->measured_at_ready = measured;
     }
@@ -319,7 +437,7 @@ Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
     if (charged != instance->charged) {
         instance->charged = charged;
         log::debug("instance.measured",
-                   {{"model", models_.at(instance->model).name},
+                   {{"model", name(instance->model)},
                     {"pss", drover::to_string(measured.total())},
                     {"charged", drover::to_string(charged.total())}});
         feed(memory::InstanceMeasured{instance->id, charged});
@@ -334,7 +452,8 @@ Task<> ControlLoop::measure_periodically() {
         if (error) {
             co_return;
         }
-        const auto own = co_await pool_.run([] { return platform::process_pss(platform::own_pid()); });
+        const auto own =
+            co_await pool_.run([] { return platform::process_pss(platform::own_pid()); });
         if (own.ok()) {
             charge_own_memory(own->total);
         }
@@ -369,21 +488,24 @@ Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) c
     switch (effect.reason) {
         case memory::RefuseReason::queue_full:
             return {ErrorCode::overloaded,
-                    "model '" + managed.name + "' has " + std::to_string(managed.traits.queue_limit) +
+                    "model '" + managed.view.name + "' has " +
+                        std::to_string(managed.traits.queue_limit) +
                         " requests waiting already, which is its limit (queue); try again later",
                     retry_after};
         case memory::RefuseReason::never_fits:
             return {ErrorCode::insufficient_memory,
-                    "model '" + managed.name + "' needs " + drover::to_string(effect.needed.total()) +
-                        " of memory, but at most " + drover::to_string(effect.available.total()) +
-                        " can be freed for it. " + managed.advice(effect.available.total())};
+                    "model '" + managed.view.name + "' needs " +
+                        drover::to_string(effect.needed.total()) + " of memory, but at most " +
+                        drover::to_string(effect.available.total()) + " can be freed for it. " +
+                        managed.advice(effect.available.total())};
         case memory::RefuseReason::load_failed:
             return {ErrorCode::engine_failed,
-                    "model '" + managed.name + "' could not be loaded: " + failed,
+                    "model '" + managed.view.name + "' could not be loaded: " + failed,
                     retry_after};
         case memory::RefuseReason::backing_off:
             return {ErrorCode::unavailable,
-                    "model '" + managed.name + "' failed lately and is not tried again yet: " + failed,
+                    "model '" + managed.view.name +
+                        "' failed lately and is not tried again yet: " + failed,
                     retry_after};
         case memory::RefuseReason::draining:
             return {ErrorCode::unavailable, "the server is stopping", retry_after};

@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <deque>
-#include <functional>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,10 +13,11 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "control/fleet.hpp"
 #include "control/instance.hpp"
-#include "control/lease.hpp"
 #include "control/managed_model.hpp"
 #include "memory/scheduler.hpp"
+#include "models/registry.hpp"
 #include "platform/async.hpp"
 #include "platform/blocking_pool.hpp"
 #include "platform/notifier.hpp"
@@ -24,38 +25,27 @@
 
 namespace drover::control {
 
-/// One instance for `drover ps`.
-struct InstanceStatus {
-    memory::InstanceView view;
-    std::size_t waiting = 0;  ///< requests queued for its model
-    pid_t pid = 0;
-    Duration load_time{};
-};
-
-/// The whole fleet at one moment.
-struct FleetStatus {
-    memory::Footprint budget;
-    memory::Footprint held;
-    std::size_t waiting = 0;
-    std::vector<InstanceStatus> instances;
-};
-
 struct ControlOptions {
     memory::SchedulerOptions scheduler;
     memory::Footprint budget;
+    std::filesystem::path runtime_dir;  ///< private; engine sockets
+    /// Longest that load() waits.
+    std::chrono::milliseconds load_timeout{600'000};
     /// How often resident instances are measured again.
     std::chrono::milliseconds measure_every{2'000};
 };
 
 /// Owns the scheduler and all instances.
-class ControlLoop {
+class ControlLoop final : public Fleet {
   public:
-    /// Declares `models`; nothing starts before a request, a load or start().
+    /// Declares `models`; nothing starts before start() or a request.
     ControlLoop(platform::Loop& loop,
                 platform::BlockingPool& pool,
                 ControlOptions options,
+                models::Registry registry,
                 std::vector<ManagedModel> models);
-    ~ControlLoop();
+    /// REQUIRES: stop() has returned.
+    ~ControlLoop() override;
 
     /// Begins to measure and loads the models marked `preload`.
     void start();
@@ -64,28 +54,42 @@ class ControlLoop {
     /// when the last one is gone.
     platform::Task<> stop();
 
-    /// Asks for a lease on `model`, loading it if needed. The ticket is often decided at once.
-    Ticket request(ModelId model, std::optional<memory::KeepAlive> keep_alive);
-
-    /// The lease of `ticket`, at the latest at `deadline`. Errors: overloaded, insufficient_memory,
-    /// engine_failed, unavailable, timeout, cancelled (the calling coroutine was).
-    platform::Task<Result<Lease>> wait(Ticket ticket, TimePoint deadline);
-
-    /// Loads `model` if it is not resident; returns when it is ready.
-    platform::Task<Status> load(ModelId model, TimePoint deadline);
-
-    /// Takes `model` out of memory when its leases have ended; returns when the memory is free, with
-    /// the bytes that came back (none if it was not resident).
-    platform::Task<Result<Bytes>> unload(ModelId model);
-
-    FleetStatus status() const;
-
-    /// The state of `model`'s instance; nullopt: not resident.
-    std::optional<memory::InstanceState> state(ModelId model) const;
+    Result<ModelId> find(std::string_view name) const override;
+    std::optional<ModelId> only_model() const override;
+    std::string_view name(ModelId model) const override;
+    std::optional<Lease> try_acquire(ModelId model, const AcquireOptions& options) override;
+    platform::Task<Result<Lease>> acquire(ModelId model, AcquireOptions options) override;
+    std::vector<ModelView> models() const override;
+    FleetView view() const override;
+    platform::Task<Status> load(ModelId model) override;
+    platform::Task<Result<Bytes>> unload(ModelId model) override;
 
   private:
-    friend class Lease;
-    friend class Ticket;
+    /// A request without an answer. Registered as long as it lives; one that ends unanswered gives
+    /// up its place in the queue, and a lease that nobody took ends with it.
+    class Pending {
+      public:
+        Pending(ControlLoop& control, ModelId model);
+        Pending(const Pending&) = delete;
+        Pending& operator=(const Pending&) = delete;
+        ~Pending();
+
+        RequestId request() const { return request_; }
+        ModelId model() const { return model_; }
+        platform::Notifier& decided() { return decided_; }
+        std::optional<Result<Lease>>& outcome() { return outcome_; }
+
+      private:
+        ControlLoop& control_;
+        RequestId request_;
+        ModelId model_;
+        platform::Notifier decided_;
+        std::optional<Result<Lease>> outcome_;
+    };
+
+    void end_lease(RequestId request) override;
+    void report_hung(InstanceId instance, std::string cause) override;
+    platform::Task<std::optional<Error>> failure(InstanceId instance) override;
 
     void feed(memory::Event event);
     void carry_out(const memory::StartInstance& effect);
@@ -93,29 +97,34 @@ class ControlLoop {
     void carry_out(const memory::GrantLease& effect);
     void carry_out(const memory::RefuseRequest& effect);
     void carry_out(const memory::WakeAt& effect);
+    void decide(RequestId request, Result<Lease> outcome);
+
     platform::Task<> run(std::shared_ptr<Instance> instance);
+    void note_exit(const Instance& instance);
+    platform::Task<> measure(std::shared_ptr<Instance> instance);
     platform::Task<> measure_periodically();
-    platform::Task<> measure_once();
-    platform::Task<> wake_up(TimePoint at);
-    void reserve_own_memory(Bytes own);
-    memory::Footprint growth_of(const ManagedModel& model) const;
+    void charge_own_memory(Bytes own);
+
     Error refusal(ModelId model, const memory::RefuseRequest& effect) const;
+    Error describe_exit(const Instance& instance) const;
 
     platform::Loop& loop_;
     platform::BlockingPool& pool_;
     ControlOptions options_;
+    models::Registry registry_;
     std::unordered_map<ModelId, ManagedModel> models_;
     memory::Scheduler scheduler_;
     std::deque<memory::Event> events_;
     bool pumping_ = false;
-    RequestId last_request_;
-    std::unordered_map<RequestId, std::shared_ptr<PendingRequest>> pending_;
+    RequestId last_request_{};
+    std::unordered_map<RequestId, Pending*> pending_;
     std::map<InstanceId, std::shared_ptr<Instance>> instances_;
+    /// Ended lately, for failure(): a request may notice its broken connection after the exit.
+    std::deque<std::shared_ptr<Instance>> ended_;
     std::unordered_map<ModelId, Error> last_failure_;
     Bytes own_memory_;
     platform::Timer wake_timer_;
-    TimePoint wake_at_ = TimePoint::max();
-    platform::Notifier changed_;  ///< told when an instance is gone
+    platform::Notifier instance_ended_;
     platform::TaskScope tasks_;
 };
 

@@ -1,5 +1,5 @@
-// One running engine process as control sees it: its supervisor, its connections, its end. On the
-// loop only.
+// One engine process as control sees it: its supervisor, its connections, its bytes, its end. On
+// the loop only.
 #pragma once
 
 #include <optional>
@@ -8,23 +8,30 @@
 #include "base/units.hpp"
 #include "engines/supervisor.hpp"
 #include "engines/upstream_pool.hpp"
+#include "memory/footprint.hpp"
 #include "platform/async.hpp"
 #include "platform/notifier.hpp"
 
 namespace drover::control {
 
-/// Shared by the task that runs the process and by the leases on it; the last one frees it.
+/// Shared by the task that runs the process and by those who wait for its end.
 struct Instance {
     Instance(platform::Loop& loop, InstanceId instance, ModelId of, engines::LaunchPlan plan)
-        : id(instance), model(of), supervisor(loop, plan), upstream(loop, plan.socket), gone(loop) {}
+        : id(instance),
+          model(of),
+          upstream(loop, plan.socket),
+          supervisor(loop, std::move(plan)),
+          gone(loop) {}
 
     InstanceId id;
     ModelId model;
-    engines::Supervisor supervisor;
     engines::UpstreamPool upstream;
-    Duration load_time{};                        ///< spawn to ready
-    std::optional<engines::ExitReport> report;   ///< set when the process is gone
-    platform::Notifier gone;                     ///< told when `report` is set
+    engines::Supervisor supervisor;
+    Duration load_time{};                                  ///< spawn to ready
+    std::optional<memory::Footprint> measured_at_ready{};  ///< before it served anything
+    memory::Footprint charged{};                  ///< last measurement told to the scheduler
+    std::optional<engines::ExitReport> report{};  ///< set when the process is gone
+    platform::Notifier gone;                      ///< told when `report` is set
 };
 
 }  // namespace drover::control

@@ -6,7 +6,9 @@
 #include <string>
 
 #include "base/ids.hpp"
+#include "base/result.hpp"
 #include "base/units.hpp"
+#include "control/fleet.hpp"
 #include "engines/launch_plan.hpp"
 #include "memory/events.hpp"
 
@@ -14,16 +16,16 @@ namespace drover::control {
 
 struct ManagedModel {
     ModelId id;
-    std::string name;
+    ModelView view;  ///< what listings show; `state` is filled in when asked
+    bool preload = false;
     memory::ModelTraits traits;
     /// Part of `traits.footprint` that an instance has not yet touched when it becomes ready
-    /// (compute buffers, prompt cache): added to what is measured.
+    /// (compute buffers, prompt cache): added to what is measured then.
     memory::Footprint growth;
-    bool preload = false;
-    /// The engine's command line for an instance that listens on `socket`.
-    std::function<engines::LaunchPlan(const std::filesystem::path& socket)> launch;
-    /// One or two sentences for a client whose model can never fit into `available` bytes: what takes
-    /// the memory, and which settings would make it fit.
+    /// How to start an engine that listens on `socket`.
+    std::function<Result<engines::LaunchPlan>(const std::filesystem::path& socket)> launch;
+    /// One or two sentences for a client whose model can never fit into `available` bytes: what
+    /// takes the memory, and which settings would make it fit.
     std::function<std::string(Bytes available)> advice;
 };
 

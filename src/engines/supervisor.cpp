@@ -210,7 +210,8 @@ Task<> Supervisor::watch_health() {
         const TimePoint deadline = silent_since.value_or(asked) + plan_.health_timeout;
         const TimePoint patience =
             std::max(deadline, asked + std::min(kProbeTimeout, plan_.health_timeout));
-        if (co_await is_healthy(loop_, plan_.socket, plan_.health_path, patience)) {
+        const bool healthy = co_await is_healthy(loop_, plan_.socket, plan_.health_path, patience);
+        if (healthy) {
             silent_since.reset();
             continue;
         }

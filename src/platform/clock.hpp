@@ -1,6 +1,9 @@
 // The clock; the only place that reads it. Any thread.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+
 #include "base/units.hpp"
 
 namespace drover::platform {
@@ -8,6 +11,12 @@ namespace drover::platform {
 /// Monotonic time. Pure code takes it as an argument instead.
 inline TimePoint now() {
     return std::chrono::steady_clock::now();
+}
+
+/// Milliseconds since 1970, for people and for other programs; never for measuring.
+inline std::int64_t wall_clock_ms() {
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
 }
 
 }  // namespace drover::platform

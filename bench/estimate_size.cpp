@@ -1,0 +1,139 @@
+// Prints what a model would take with given settings, and the command line that Drover would start
+// it with, as one JSON object: for bench/memory_matrix.py, which compares it with what is measured.
+//
+//   drover-estimate FILE.gguf SERVER SOCKET [context=N] [parallel=N] [batch=N] [k=TYPE] [v=TYPE]
+//                   [repack=0|1] [flash=0|1] [prompt_cache=SIZE] [task=generate|embedding]
+
+#include <charconv>
+#include <iostream>
+#include <string>
+#include <string_view>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <unistd.h>
+
+#include "control/sizing.hpp"
+#include "engines/llama_cpp_args.hpp"
+#include "models/header_file.hpp"
+
+namespace {
+
+using namespace drover;  // tidy: a program of one file. NOLINT(google-build-using-namespace)
+
+std::uint32_t number(std::string_view text) {
+    std::uint32_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+struct Request {
+    config::ModelSettings settings;
+    config::Task task = config::Task::automatic;
+};
+
+bool apply(Request& request, std::string_view argument) {
+    const std::size_t equals = argument.find('=');
+    if (equals == std::string_view::npos) {
+        return false;
+    }
+    const std::string_view name = argument.substr(0, equals);
+    const std::string_view value = argument.substr(equals + 1);
+    if (name == "context") {
+        request.settings.context = number(value);
+    } else if (name == "parallel") {
+        request.settings.parallel = number(value);
+    } else if (name == "batch") {
+        request.settings.batch = number(value);
+    } else if (name == "k") {
+        request.settings.cache_type_k = std::string(value);
+    } else if (name == "v") {
+        request.settings.cache_type_v = std::string(value);
+    } else if (name == "repack") {
+        request.settings.repack = value == "1";
+    } else if (name == "flash") {
+        request.settings.flash_attention = value == "1";
+    } else if (name == "prompt_cache") {
+        const auto bytes = parse_bytes(value);
+        request.settings.prompt_cache = bytes.ok() ? *bytes : Bytes(0);
+    } else if (name == "task") {
+        request.task = value == "embedding" ? config::Task::embedding : config::Task::generate;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+boost::json::object parts_of(const memory::SizeEstimate& size) {
+    return {{"weights_mapped", size.weights_mapped.count()},
+            {"weights_anonymous", size.weights_anonymous.count()},
+            {"kv_cache", size.kv_cache.count()},
+            {"recurrent_state", size.recurrent_state.count()},
+            {"output_buffer", size.output_buffer.count()},
+            {"compute_buffer", size.compute_buffer.count()},
+            {"sampling", size.sampling.count()},
+            {"checkpoints", size.checkpoints.count()},
+            {"prompt_cache", size.prompt_cache.count()},
+            {"process", size.process.count()}};
+}
+
+int fail(const Error& error) {
+    std::cerr << error.message << '\n';
+    return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 4) {
+        std::cerr << "usage: drover-estimate FILE.gguf SERVER SOCKET [NAME=VALUE...]\n";
+        return 2;
+    }
+    Request request;
+    for (int i = 4; i < argc; ++i) {
+        if (!apply(request, argv[i])) {
+            std::cerr << "unknown setting: " << argv[i] << '\n';
+            return 2;
+        }
+    }
+    const auto files = models::files_of_model(argv[1]);
+    if (!files.ok()) {
+        return fail(files.error());
+    }
+    const auto facts = models::read_facts(*files);
+    if (!facts.ok()) {
+        return fail(facts.error());
+    }
+    const models::CpuFeatures cpu = control::processor();
+    const auto settings =
+        engines::resolve_settings(request.task, request.settings, {}, *facts, cpu);
+    if (!settings.ok()) {
+        return fail(settings.error());
+    }
+    std::vector<std::string> environment;
+    for (char** entry = ::environ; *entry != nullptr; ++entry) {
+        environment.emplace_back(*entry);
+    }
+    const auto plan = engines::plan_llama_cpp(
+        {argv[2], argv[3], files->front(), "model", environment}, *settings, *facts, {});
+    if (!plan.ok()) {
+        return fail(plan.error());
+    }
+    const memory::SizeEstimate size =
+        memory::estimate_size(*facts, control::size_settings(*settings, cpu));
+    boost::json::array command(plan->argv.begin(), plan->argv.end());
+    boost::json::array variables(plan->environment.begin(), plan->environment.end());
+    const boost::json::object result{{"argv", std::move(command)},
+                                     {"environment", std::move(variables)},
+                                     {"context", settings->context},
+                                     {"parallel", settings->parallel},
+                                     {"batch", settings->batch},
+                                     {"vocabulary", facts->vocabulary},
+                                     {"embeds", settings->task != config::Task::generate},
+                                     {"parts", parts_of(size)},
+                                     {"resident", size.resident_after_load().count()},
+                                     {"total", size.total().count()}};
+    std::cout << boost::json::serialize(result) << '\n';
+    return 0;
+}

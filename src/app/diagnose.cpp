@@ -1,0 +1,134 @@
+#include "app/diagnose.hpp"
+
+#include "app/wiring.hpp"
+#include "base/units.hpp"
+#include "engines/llama_cpp_locate.hpp"
+#include "platform/files.hpp"
+#include "platform/memory_probe.hpp"
+
+namespace drover::app {
+
+using cli::Finding;
+using Grade = cli::Finding::Grade;
+
+namespace {
+
+std::string_view to_string(engines::EngineSource source) {
+    switch (source) {
+        case engines::EngineSource::config:
+            return "from the configuration";
+        case engines::EngineSource::cache:
+            return "from the engine cache";
+        case engines::EngineSource::path:
+            return "from PATH";
+    }
+    return "";
+}
+
+Finding check_engine(const Result<engines::LocatedEngine>& engine) {
+    if (!engine.ok()) {
+        return {Grade::failure,
+                "engine",
+                engine.error().message,
+                "run scripts/install-engine, or set engine.llama_server"};
+    }
+    const std::string found = engine->llama_server.string() + ", llama.cpp " +
+                              engine->version.release + ", " +
+                              std::string(to_string(engine->source));
+    if (!engine->version.known()) {
+        return {Grade::warning,
+                "engine",
+                found,
+                "Drover is tested with " + std::string(engines::kLlamaCppRelease)};
+    }
+    return {Grade::ok, "engine", found, ""};
+}
+
+Finding check_memory(const config::Config& config, const Result<memory::Footprint>& budget) {
+    if (!budget.ok()) {
+        return {Grade::failure, "memory", budget.error().message, ""};
+    }
+    const auto host = platform::host_memory();
+    std::string message = "budget " + to_string(budget->total());
+    if (host.ok()) {
+        message +=
+            (config.memory.budget.has_value() ? " as configured; "
+                                              : " (what is available minus memory.reserve); ") +
+            to_string(host->available) + " of " + to_string(host->total) + " are available";
+        if (host->cgroup_limit.has_value()) {
+            message += ", limited by the control group";
+        }
+        if (budget->total() > host->available) {
+            return {Grade::warning,
+                    "memory",
+                    message,
+                    "other programs hold a part of it; lower memory.budget or stop them"};
+        }
+    }
+    return {Grade::ok, "memory", message, ""};
+}
+
+Finding check_model(const models::Model& model,
+                    const Result<control::ManagedModel>& managed,
+                    const Result<memory::Footprint>& budget) {
+    const std::string subject = "model " + model.name;
+    if (!managed.ok()) {
+        return {Grade::failure, subject, managed.error().message, "correct its settings"};
+    }
+    const std::string needs = managed->view.quantisation + ", context " +
+                              std::to_string(managed->view.context) + " x " +
+                              std::to_string(managed->view.parallel) + ", needs about " +
+                              to_string(managed->traits.footprint.total());
+    if (budget.ok() && !managed->traits.footprint.fits(*budget)) {
+        return {Grade::failure,
+                subject,
+                needs + ", more than the budget",
+                managed->advice(budget->total())};
+    }
+    return {Grade::ok, subject, needs, ""};
+}
+
+Finding check_runtime(const config::Config& config) {
+    const Status status = platform::make_private_directory(config.runtime_dir);
+    if (!status.ok()) {
+        return {Grade::failure, "sockets", status.error().message, ""};
+    }
+    return {Grade::ok, "sockets", config.runtime_dir.string(), ""};
+}
+
+}  // namespace
+
+std::vector<Finding> diagnose(const config::Config& config) {
+    const auto engine = locate_engine(config);
+    const auto budget = memory_budget(config.memory);
+    const models::Registry registry = models::Registry::scan(config);
+    std::vector<Finding> findings{
+        check_engine(engine), check_memory(config, budget), check_runtime(config)};
+    for (const std::string& problem : registry.problems()) {
+        findings.push_back({Grade::warning, "models", problem, ""});
+    }
+    if (registry.models().empty()) {
+        findings.push_back({Grade::warning,
+                            "models",
+                            "there are none",
+                            "run scripts/fetch-models, put GGUF files into " +
+                                (config.cache_dir / "models").string() +
+                                ", or name them in the configuration"});
+    }
+    for (const models::Model& model : registry.models()) {
+        if (model.broken.has_value()) {
+            findings.push_back({Grade::failure,
+                                "model " + model.name,
+                                model.broken->message,
+                                "replace or remove the file"});
+        } else {
+            findings.push_back(check_model(
+                model,
+                manage_model(config, model, engine.ok() ? *engine : engines::LocatedEngine()),
+                budget));
+        }
+    }
+    return findings;
+}
+
+}  // namespace drover::app

@@ -1,0 +1,8 @@
+#include "app/diagnose.hpp"
+#include "app/server.hpp"
+#include "cli/cli.hpp"
+
+int main(int argc, char** argv) {
+    return drover::cli::run(
+        argc, argv, {.serve = drover::app::run_server, .diagnose = drover::app::diagnose});
+}

@@ -1,0 +1,143 @@
+#include "app/server.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "app/wiring.hpp"
+#include "base/address.hpp"
+#include "base/units.hpp"
+#include "control/control_loop.hpp"
+#include "gateway/server.hpp"
+#include "platform/async.hpp"
+#include "platform/blocking_pool.hpp"
+#include "platform/leftovers.hpp"
+#include "platform/log.hpp"
+#include "platform/memory_probe.hpp"
+#include "platform/task_scope.hpp"
+
+namespace drover::app {
+
+namespace log = platform::log;
+
+namespace {
+
+/// Threads for what blocks: measurements, large bodies.
+constexpr std::size_t kPoolThreads = 2;
+
+int fail(const Error& error) {
+    std::fprintf(stderr, "drover: %s\n", error.message.c_str());
+    return 1;
+}
+
+Status configure_log(const config::LogConfig& config) {
+    const auto level = log::parse_level(config.level);
+    if (!level.ok()) {
+        return level.error();
+    }
+    return log::configure(*level, config.file);
+}
+
+/// Servers on different ports do not share engines: each has a folder of its own.
+std::filesystem::path runtime_directory(const config::Config& config) {
+    const std::string own = config.listen_port != 0 ? std::to_string(config.listen_port)
+                                                    : "pid-" + std::to_string(platform::own_pid());
+    return config.runtime_dir / own;
+}
+
+/// Everything that lives as long as the loop runs.
+class Service {
+  public:
+    Service(const config::Config& config,
+            control::ControlOptions options,
+            models::Registry registry,
+            std::vector<control::ManagedModel> models)
+        : pool_(kPoolThreads),
+          control_(loop_, pool_, std::move(options), std::move(registry), std::move(models)),
+          gateway_(loop_, control_, gateway::server_options(config)),
+          signals_(loop_, SIGINT, SIGTERM),
+          host_(config.listen_host),
+          tasks_(loop_) {}
+
+    Status run() {
+        if (const Status status = gateway_.start(); !status.ok()) {
+            return status;
+        }
+        control_.start();
+        tasks_.spawn("app.stop", [this] { return stop_on_signal(); });
+        const std::string address = join_address(host_, gateway_.port());
+        std::printf("drover listening on http://%s\n", address.c_str());
+        std::fflush(stdout);
+        log::info("server.listening", {{"address", address}});
+        loop_.run();
+        return {};
+    }
+
+  private:
+    platform::Task<> stop_on_signal() {
+        const auto [error, signal] = co_await signals_.async_wait(platform::as_result);
+        log::info("server.stopping", {{"signal", signal}});
+        // Whoever asks twice does not want to wait: the engines die with this process.
+        signals_.async_wait([](const boost::system::error_code& failed, int again) {
+            if (!failed) {
+                std::_Exit(128 + again);
+            }
+        });
+        // Both at once: waiting requests are refused while running ones may finish.
+        using boost::asio::experimental::awaitable_operators::operator&&;
+        co_await (control_.stop() && gateway_.stop());
+        signals_.cancel();
+        log::info("server.stopped");
+    }
+
+    platform::Loop loop_{1};
+    platform::BlockingPool pool_;
+    control::ControlLoop control_;
+    gateway::Server gateway_;
+    boost::asio::basic_signal_set<platform::Executor> signals_;
+    std::string host_;
+    platform::TaskScope tasks_;
+};
+
+}  // namespace
+
+int run_server(const config::Config& config) {
+    if (const Status status = configure_log(config.log); !status.ok()) {
+        return fail(status.error());
+    }
+    const auto runtime = platform::RuntimeDirectory::claim(runtime_directory(config));
+    if (!runtime.ok()) {
+        return fail(runtime.error());
+    }
+    const auto engine = locate_engine(config);
+    if (!engine.ok()) {
+        return fail(engine.error());
+    }
+    const auto budget = memory_budget(config.memory);
+    if (!budget.ok()) {
+        return fail(budget.error());
+    }
+    models::Registry registry = models::Registry::scan(config);
+    for (const std::string& problem : registry.problems()) {
+        log::warn("models.problem", {{"problem", problem}});
+    }
+    std::vector<control::ManagedModel> models = manage_models(config, registry, *engine);
+    log::info("server.starting",
+              {{"engine", engine->llama_server.string()},
+               {"budget", to_string(budget->total())},
+               {"models", models.size()}});
+    control::ControlOptions options{.scheduler = {.min_residency = config.memory.min_residency,
+                                                  .max_wait = config.memory.max_wait},
+                                    .budget = *budget,
+                                    .runtime_dir = runtime->path(),
+                                    .load_timeout = config.engine.load_timeout};
+    Service service(config, std::move(options), std::move(registry), std::move(models));
+    const Status served = service.run();
+    return served.ok() ? 0 : fail(served.error());
+}
+
+}  // namespace drover::app

@@ -1,0 +1,168 @@
+#include "app/wiring.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <unistd.h>
+
+#include "base/assert.hpp"
+#include "control/sizing.hpp"
+#include "engines/llama_cpp_args.hpp"
+#include "engines/settings.hpp"
+#include "memory/size_estimate.hpp"
+#include "platform/log.hpp"
+#include "platform/memory_probe.hpp"
+#include "platform/paths.hpp"
+
+namespace drover::app {
+
+namespace log = platform::log;
+using engines::ResolvedSettings;
+
+namespace {
+
+std::string_view to_string(config::Task task) {
+    switch (task) {
+        case config::Task::automatic:
+            return "auto";
+        case config::Task::generate:
+            return "generate";
+        case config::Task::embedding:
+            return "embedding";
+        case config::Task::rerank:
+            return "rerank";
+    }
+    DROVER_UNREACHABLE();
+}
+
+std::vector<std::string> own_environment() {
+    std::vector<std::string> environment;
+    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+        environment.emplace_back(*entry);
+    }
+    return environment;
+}
+
+memory::KeepAlive keep_alive_of(const ResolvedSettings& settings) {
+    if (settings.keep_alive.count() < 0) {
+        return std::nullopt;
+    }
+    return settings.keep_alive;
+}
+
+control::ModelView view_of(const models::Model& model, const ResolvedSettings& settings) {
+    return {.name = model.name,
+            .aliases = model.aliases,
+            .file = model.files.front().string(),
+            .size = model.facts.file_size,
+            .architecture = model.facts.architecture,
+            .quantisation = model.facts.quantisation,
+            .parameters = model.facts.parameters,
+            .context = settings.context,
+            .parallel = settings.parallel,
+            .task = std::string(to_string(settings.task))};
+}
+
+}  // namespace
+
+Result<memory::Footprint> memory_budget(const config::MemoryConfig& config) {
+    const auto host = platform::host_memory();
+    if (!host.ok()) {
+        return host.error();
+    }
+    if (config.budget.has_value()) {
+        if (*config.budget > host->total) {
+            log::warn("memory.budget_above_machine",
+                      {{"budget", drover::to_string(*config.budget)},
+                       {"machine", drover::to_string(host->total)}});
+        }
+        return memory::Footprint::host(*config.budget);
+    }
+    const Bytes budget = host->available - config.reserve;
+    if (budget <= Bytes(0)) {
+        return Error{ErrorCode::insufficient_memory,
+                     "only " + drover::to_string(host->available) +
+                         " of memory are available, less than the reserve of " +
+                         drover::to_string(config.reserve) +
+                         "; free some memory, or set memory.budget or memory.reserve"};
+    }
+    return memory::Footprint::host(budget);
+}
+
+Result<engines::LocatedEngine> locate_engine(const config::Config& config) {
+    return engines::locate_llama_cpp(
+        engines::default_engine_search(config.engine.llama_server,
+                                       config.cache_dir,
+                                       platform::process_environment()("PATH").value_or("")));
+}
+
+Result<control::ManagedModel> manage_model(const config::Config& config,
+                                           const models::Model& model,
+                                           const engines::LocatedEngine& engine) {
+    const models::CpuFeatures cpu = control::processor();
+    const auto settings =
+        engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
+    if (!settings.ok()) {
+        return settings.error().with("models." + model.name);
+    }
+    for (const std::string& note : settings->notes) {
+        log::warn("model.note", {{"model", model.name}, {"note", note}});
+    }
+    const memory::SizeSettings sizing = control::size_settings(*settings, cpu);
+    const memory::SizeEstimate size = memory::estimate_size(model.facts, sizing);
+    control::ManagedModel managed{
+        .id = model.id,
+        .view = view_of(model, *settings),
+        .preload = model.preload,
+        .traits = {.footprint = memory::Footprint::host(size.total()),
+                   .lease_limit = settings->parallel,
+                   .queue_limit = settings->queue,
+                   .keep_alive = keep_alive_of(*settings),
+                   .pinned = model.pin,
+                   .priority = settings->priority,
+                   .load_time = memory::expected_load_time(model.facts, size, true)}};
+    managed.view.estimated = size.total();
+    managed.growth = memory::Footprint::host(size.growth());
+    managed.launch = [llama_server = engine.llama_server,
+                      settings = *settings,
+                      file = model.files.front(),
+                      name = model.name,
+                      facts = model.facts,
+                      engine_config = config.engine](const std::filesystem::path& socket) {
+        return engines::plan_llama_cpp({.llama_server = llama_server,
+                                        .socket = socket,
+                                        .model_file = file,
+                                        .name = name,
+                                        .parent_environment = own_environment()},
+                                       settings,
+                                       facts,
+                                       engine_config);
+    };
+    managed.advice = [facts = model.facts, sizing](Bytes available) {
+        return control::size_advice(facts, sizing, available);
+    };
+    return managed;
+}
+
+std::vector<control::ManagedModel> manage_models(const config::Config& config,
+                                                 const models::Registry& registry,
+                                                 const engines::LocatedEngine& engine) {
+    std::vector<control::ManagedModel> managed;
+    for (const models::Model& model : registry.models()) {
+        if (model.broken.has_value()) {
+            log::warn("model.broken", {{"model", model.name}, {"reason", model.broken->message}});
+            continue;
+        }
+        auto one = manage_model(config, model, engine);
+        if (one.ok()) {
+            managed.push_back(std::move(*one));
+        } else {
+            log::warn("model.broken", {{"model", model.name}, {"reason", one.error().message}});
+        }
+    }
+    return managed;
+}
+
+}  // namespace drover::app

@@ -1,0 +1,32 @@
+// The composition root: turns a configuration into the values that the parts are built from. The
+// only place that knows all of them.
+#pragma once
+
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/config.hpp"
+#include "control/managed_model.hpp"
+#include "engines/llama_cpp_locate.hpp"
+#include "memory/footprint.hpp"
+#include "models/registry.hpp"
+
+namespace drover::app {
+
+/// The bytes that engines may use together: as configured, or what is available now minus the
+/// reserve.
+Result<memory::Footprint> memory_budget(const config::MemoryConfig& config);
+
+Result<engines::LocatedEngine> locate_engine(const config::Config& config);
+
+/// The models of `registry` that can be served; those whose settings cannot work are logged.
+std::vector<control::ManagedModel> manage_models(const config::Config& config,
+                                                 const models::Registry& registry,
+                                                 const engines::LocatedEngine& engine);
+
+/// One model, or why its settings cannot work.
+Result<control::ManagedModel> manage_model(const config::Config& config,
+                                           const models::Model& model,
+                                           const engines::LocatedEngine& engine);
+
+}  // namespace drover::app

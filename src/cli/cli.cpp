@@ -1,0 +1,106 @@
+#include "cli/cli.hpp"
+
+#include <cstdio>
+#include <exception>
+
+#include "base/address.hpp"
+#include "cli/context.hpp"
+#include "platform/paths.hpp"
+
+#ifndef DROVER_VERSION
+#error "the build defines DROVER_VERSION"
+#endif
+
+namespace drover::cli {
+
+namespace {
+
+constexpr int kUsageError = 2;
+
+}  // namespace
+
+config::Loaded Context::load() const {
+    const platform::Environment environment = platform::process_environment();
+    config::Sources sources;
+    sources.file = config_file.empty() ? environment("DROVER_CONFIG").value_or("") : config_file;
+    sources.search = {"drover.yaml", platform::config_directory(environment) / "drover.yaml"};
+    sources.environment = environment;
+    sources.cache_dir = platform::cache_directory(environment);
+    sources.runtime_dir = platform::runtime_directory(environment);
+    sources.flags = flags;
+    for (const std::string& setting : settings) {
+        const std::size_t equals = setting.find('=');
+        sources.flags.emplace_back(setting.substr(0, equals),
+                                   equals == std::string::npos ? "" : setting.substr(equals + 1));
+    }
+    return config::load(sources);
+}
+
+std::optional<config::Config> Context::config() {
+    config::Loaded loaded = load();
+    for (const config::Problem& warning : loaded.warnings) {
+        std::fprintf(stderr, "warning: %s\n", warning.to_string().c_str());
+    }
+    if (loaded.problems.empty()) {
+        return std::move(loaded.config);
+    }
+    for (const config::Problem& problem : loaded.problems) {
+        std::fprintf(stderr, "%s\n", problem.to_string().c_str());
+    }
+    exit_status = kUsageError;
+    return std::nullopt;
+}
+
+std::optional<Client> Context::client() {
+    std::string address = host;
+    if (address.empty()) {
+        address = platform::process_environment()("DROVER_HOST").value_or("");
+    }
+    if (address.empty()) {
+        const auto loaded = config();
+        if (!loaded.has_value()) {
+            return std::nullopt;
+        }
+        address = join_address(loaded->listen_host, loaded->listen_port);
+    }
+    return Client(address.find("://") == std::string::npos ? "http://" + address : address);
+}
+
+void Context::fail(const Error& error) {
+    std::fprintf(stderr, "drover: %s\n", error.message.c_str());
+    exit_status = 1;
+}
+
+int run(int argc, const char* const* argv, const Services& services) {
+    Context context{.services = services};
+    CLI::App app("Drover runs many local language models as one service, under one memory budget.",
+                 "drover");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "drover " DROVER_VERSION);
+    app.add_option("-c,--config",
+                   context.config_file,
+                   "Configuration file (default: ./drover.yaml, then the user's)");
+    app.add_option("--set",
+                   context.settings,
+                   "A setting as PATH=VALUE, for instance memory.budget=8GiB; repeatable")
+        ->take_all()
+        ->allow_extra_args(false);
+    app.add_option(
+        "--host", context.host, "Server to talk to (default: what the configuration says)");
+    add_serve(app, context);
+    add_run(app, context);
+    add_list(app, context);
+    add_ps(app, context);
+    add_load(app, context);
+    add_stop(app, context);
+    add_doctor(app, context);
+    add_config(app, context);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : kUsageError;
+    }
+    return context.exit_status;
+}
+
+}  // namespace drover::cli

@@ -1,0 +1,36 @@
+// The command line: `drover COMMAND ...`. One file a command.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/load.hpp"
+
+namespace drover::cli {
+
+/// One check of `drover doctor`.
+struct Finding {
+    enum class Grade {
+        ok,
+        warning,
+        failure
+    };
+    Grade grade;
+    std::string subject;  ///< "engine", "memory", "model smol"
+    std::string message;  ///< what was found
+    std::string remedy;   ///< what to do about it; empty when nothing
+};
+
+/// What commands need of the server's inside; the composition root provides it.
+struct Services {
+    std::function<int(const config::Config&)> serve;  ///< returns the exit status
+    std::function<std::vector<Finding>(const config::Config&)> diagnose;
+};
+
+/// Runs one command and returns the process's exit status: 0 fine, 1 failed, 2 wrong usage or
+/// config.
+int run(int argc, const char* const* argv, const Services& services);
+
+}  // namespace drover::cli

@@ -1,0 +1,77 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include <boost/json/serialize.hpp>
+
+#include "base/units.hpp"
+#include "cli/context.hpp"
+#include "cli/json_read.hpp"
+#include "cli/table.hpp"
+#include "platform/clock.hpp"
+
+namespace drover::cli {
+
+namespace {
+
+std::string stay(const boost::json::value& instance) {
+    const boost::json::value* expires = member(instance, "expires_at_ms");
+    if (expires == nullptr || expires->is_null()) {
+        return number(instance, "leases") > 0 ? "in use" : "stays";
+    }
+    const std::int64_t left = number(instance, "expires_at_ms") - platform::wall_clock_ms();
+    return "for " +
+           to_string(std::chrono::milliseconds(std::max<std::int64_t>(left, 0) / 1000 * 1000));
+}
+
+void print_fleet(const boost::json::value& answer) {
+    for (const boost::json::value& device : elements(answer, "budget")) {
+        std::printf("%s: %s of %s in use, %lld requests waiting\n",
+                    text(device, "device").c_str(),
+                    to_string(Bytes(number(device, "held"))).c_str(),
+                    to_string(Bytes(number(device, "bytes"))).c_str(),
+                    static_cast<long long>(number(answer, "queued")));
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const boost::json::value& instance : elements(answer, "instances")) {
+        rows.push_back({text(instance, "model"),
+                        text(instance, "state"),
+                        to_string(Bytes(number(instance, "bytes"))),
+                        std::to_string(number(instance, "leases")),
+                        std::to_string(number(instance, "queued")),
+                        stay(instance),
+                        std::to_string(number(instance, "pid"))});
+    }
+    if (rows.empty()) {
+        std::printf("no model is in memory\n");
+        return;
+    }
+    std::fputs(
+        format_table({"MODEL", "STATE", "MEMORY", "REQUESTS", "QUEUED", "STAYS", "PID"}, rows)
+            .c_str(),
+        stdout);
+}
+
+}  // namespace
+
+void add_ps(CLI::App& app, Context& context) {
+    CLI::App* command = app.add_subcommand("ps", "Show which models are in memory");
+    const auto json = std::make_shared<bool>(false);
+    command->add_flag("--json", *json, "For programs");
+    command->callback([&context, json] {
+        const auto client = context.client();
+        if (!client.has_value()) {
+            return;
+        }
+        const auto answer = client->get("/admin/ps");
+        if (!answer.ok()) {
+            context.fail(answer.error());
+        } else if (*json) {
+            std::printf("%s\n", boost::json::serialize(*answer).c_str());
+        } else {
+            print_fleet(*answer);
+        }
+    });
+}
+
+}  // namespace drover::cli

@@ -1,0 +1,50 @@
+// What all commands share: the flags before the command, and the config and client they lead to.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/cli.hpp"
+#include "cli/client.hpp"
+#include "config/load.hpp"
+
+namespace drover::cli {
+
+/// Lives as long as the command line is parsed and run.
+struct Context {
+    const Services& services;
+    std::string config_file;
+    std::vector<std::string> settings;  ///< "memory.budget=4GiB"
+    std::vector<std::pair<std::string, std::string>>
+        flags;         ///< (path, text) of a command's own flags
+    std::string host;  ///< of the server to talk to
+    int exit_status = 0;
+
+    /// File, environment and flags together.
+    config::Loaded load() const;
+
+    /// The config, or nothing when it has problems: they are printed and `exit_status` is 2.
+    std::optional<config::Config> config();
+
+    /// A client of --host, DROVER_HOST, or the address that the config says.
+    std::optional<Client> client();
+
+    /// Prints the error and sets `exit_status`.
+    void fail(const Error& error);
+};
+
+void add_serve(CLI::App& app, Context& context);
+void add_run(CLI::App& app, Context& context);
+void add_list(CLI::App& app, Context& context);
+void add_ps(CLI::App& app, Context& context);
+void add_load(CLI::App& app, Context& context);
+void add_stop(CLI::App& app, Context& context);
+void add_doctor(CLI::App& app, Context& context);
+void add_config(CLI::App& app, Context& context);
+
+}  // namespace drover::cli

@@ -1,0 +1,426 @@
+#include "config/fields.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <utility>
+
+#include "base/text.hpp"
+
+namespace drover::config {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint32_t kCountMax = 1U << 30;
+
+/// Reads a whole number in [low, high]; `what` completes "is not ...".
+template <typename Number>
+Result<Number> parse_number(std::string_view text,
+                            std::int64_t low,
+                            std::int64_t high,
+                            std::string_view what) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || number < low || number > high) {
+        return Error{ErrorCode::invalid_argument,
+                     "'" + std::string(text) + "' is not " + std::string(what) +
+                         "; write a whole number from " + std::to_string(low) + " to " +
+                         std::to_string(high)};
+    }
+    return static_cast<Number>(number);
+}
+
+Result<milliseconds> parse_positive_duration(std::string_view text) {
+    auto duration = parse_duration(text);
+    if (duration.ok() && duration->count() <= 0) {
+        return Error{
+            ErrorCode::invalid_argument,
+            "'" + std::string(text) + "' is not a positive duration; write for instance 30s or 5m"};
+    }
+    return duration;
+}
+
+/// Stores what `parse` makes of the text in the member that `place` gives.
+template <typename Owner, typename Place, typename Parse>
+std::function<Status(Owner&, std::string_view)> setter(Place place, Parse parse) {
+    return [place, parse](Owner& owner, std::string_view text) -> Status {
+        auto value = parse(text);
+        if (!value.ok()) {
+            return value.error();
+        }
+        place(owner) = std::move(*value);
+        return {};
+    };
+}
+
+template <typename Place>
+Field duration_field(std::string path, std::string example, std::string help, Place place) {
+    return {std::move(path),
+            "",
+            std::move(example),
+            std::move(help),
+            setter<Config>(place, parse_positive_duration)};
+}
+
+template <typename Place>
+Field bytes_field(
+    std::string path, std::string environment, std::string example, std::string help, Place place) {
+    return {std::move(path),
+            std::move(environment),
+            std::move(example),
+            std::move(help),
+            setter<Config>(place, parse_bytes)};
+}
+
+template <typename Place>
+ModelField count_field(std::string path,
+                       std::string environment,
+                       std::string example,
+                       std::string help,
+                       Place place,
+                       std::int64_t low,
+                       std::string what) {
+    return {std::move(path),
+            std::move(environment),
+            std::move(example),
+            std::move(help),
+            setter<ModelSettings>(place, [low, what](std::string_view text) {
+                return parse_number<std::uint32_t>(text, low, kCountMax, what);
+            })};
+}
+
+template <typename Place>
+ModelField flag_field(std::string path, std::string example, std::string help, Place place) {
+    return {std::move(path),
+            "",
+            std::move(example),
+            std::move(help),
+            setter<ModelSettings>(place, parse_flag)};
+}
+
+Result<std::string> parse_cache_type(std::string_view text) {
+    constexpr std::array<std::string_view, 9> kTypes{
+        "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"};
+    for (const std::string_view type : kTypes) {
+        if (type == text) {
+            return std::string(text);
+        }
+    }
+    return Error{
+        ErrorCode::invalid_argument,
+        "'" + std::string(text) +
+            "' is not a cache type; write f16, q8_0, q4_0, q4_1, q5_0, q5_1, iq4_nl, bf16 or f32"};
+}
+
+Status set_listen(Config& config, std::string_view text) {
+    const auto bad = [&] {
+        return Error{
+            ErrorCode::invalid_argument,
+            "'" + std::string(text) +
+                "' is not an address; write for instance 127.0.0.1:11435, [::1]:11435 or 11435"};
+    };
+    std::string_view host = config.listen_host;
+    std::string_view port = text;
+    if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
+        host = text.substr(0, colon);
+        port = text.substr(colon + 1);
+        if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+            host = host.substr(1, host.size() - 2);
+        } else if (host.find(':') != std::string_view::npos || host.empty()) {
+            return bad();
+        }
+    }
+    const auto number = parse_number<std::uint16_t>(port, 0, 65535, "a port");
+    if (!number.ok()) {
+        return bad();
+    }
+    config.listen_host = std::string(host);
+    config.listen_port = *number;
+    return {};
+}
+
+Status set_budget(Config& config, std::string_view text) {
+    if (text == "auto") {
+        config.memory.budget.reset();
+        return {};
+    }
+    const auto bytes = parse_bytes(text);
+    if (!bytes.ok()) {
+        return Error{ErrorCode::invalid_argument, bytes.error().message + ", or auto"};
+    }
+    config.memory.budget = *bytes;
+    return {};
+}
+
+Status set_log_level(Config& config, std::string_view text) {
+    for (const std::string_view level : {"debug", "info", "warn", "error"}) {
+        if (level == text) {
+            config.log.level = std::string(text);
+            return {};
+        }
+    }
+    return Error{
+        ErrorCode::invalid_argument,
+        "'" + std::string(text) + "' is not a log level; write debug, info, warn or error"};
+}
+
+std::vector<Field> make_fields() {
+    const auto engine = [](auto member) {
+        return [member](Config & c) -> auto& {
+            return c.engine.*member;
+        };
+    };
+    const auto memory = [](auto member) {
+        return [member](Config & c) -> auto& {
+            return c.memory.*member;
+        };
+    };
+    const auto limits = [](auto member) {
+        return [member](Config & c) -> auto& {
+            return c.limits.*member;
+        };
+    };
+    const auto any_path = [](std::string_view text) {
+        return Result<std::filesystem::path>(std::filesystem::path(text));
+    };
+    return {
+        {"listen",
+         "DROVER_LISTEN",
+         "127.0.0.1:11435",
+         "Address and port of the server. There is no authentication yet, so keep it on loopback.",
+         set_listen},
+        {"engine.llama_server",
+         "DROVER_LLAMA_SERVER",
+         "/opt/llama.cpp/llama-server",
+         "The engine's program. Without it: the engine cache, then PATH.",
+         setter<Config>(engine(&EngineConfig::llama_server), any_path)},
+        duration_field("engine.load_timeout",
+                       "10m",
+                       "Longest time from an engine's start until it can serve.",
+                       engine(&EngineConfig::load_timeout)),
+        duration_field("engine.stall_timeout",
+                       "10m",
+                       "Longest silence of an engine that owes an answer; then it is killed.",
+                       engine(&EngineConfig::stall_timeout)),
+        duration_field(
+            "engine.health_timeout",
+            "30s",
+            "A running engine that does not answer its health check for this long is killed.",
+            engine(&EngineConfig::health_timeout)),
+        duration_field("engine.stop_timeout",
+                       "5s",
+                       "Time that an engine has to end when asked to, before it is killed.",
+                       engine(&EngineConfig::stop_timeout)),
+        {"memory.budget",
+         "DROVER_BUDGET",
+         "auto",
+         "Bytes that all engines together may use: a size such as 12GiB, or auto, which is what is "
+         "available at the start minus the reserve.",
+         set_budget},
+        bytes_field("memory.reserve",
+                    "",
+                    "1GiB",
+                    "What `budget: auto` leaves to the rest of the machine.",
+                    memory(&MemoryConfig::reserve)),
+        duration_field(
+            "memory.min_residency",
+            "2s",
+            "A loaded model stays at least this long, unless somebody has waited for max_wait.",
+            memory(&MemoryConfig::min_residency)),
+        duration_field("memory.max_wait",
+                       "10s",
+                       "After waiting this long for memory a request is owed it: busy models take "
+                       "no new requests and leave for it.",
+                       memory(&MemoryConfig::max_wait)),
+        {"limits.connections",
+         "",
+         "1024",
+         "Open client connections.",
+         setter<Config>(limits(&LimitsConfig::connections),
+                        [](std::string_view text) {
+                            return parse_number<std::uint32_t>(
+                                text, 1, 100'000, "a number of connections");
+                        })},
+        bytes_field(
+            "limits.header", "", "64KiB", "Largest request head.", limits(&LimitsConfig::header)),
+        bytes_field("limits.body",
+                    "DROVER_BODY_LIMIT",
+                    "64MiB",
+                    "Largest request body.",
+                    limits(&LimitsConfig::body)),
+        duration_field("limits.header_timeout",
+                       "30s",
+                       "Longest time to send a request's head.",
+                       limits(&LimitsConfig::header_timeout)),
+        duration_field("limits.body_timeout",
+                       "5m",
+                       "Longest time to send a request's body.",
+                       limits(&LimitsConfig::body_timeout)),
+        duration_field("limits.write_timeout",
+                       "1m",
+                       "Longest time that a client may not read its answer.",
+                       limits(&LimitsConfig::write_timeout)),
+        duration_field("limits.idle_timeout",
+                       "2m",
+                       "A kept connection without a request is closed after this.",
+                       limits(&LimitsConfig::idle_timeout)),
+        duration_field("limits.queue_timeout",
+                       "10m",
+                       "Longest time that a request waits for its model.",
+                       limits(&LimitsConfig::queue_timeout)),
+        duration_field("limits.drain_timeout",
+                       "30s",
+                       "Running requests may finish for this long when the server stops.",
+                       limits(&LimitsConfig::drain_timeout)),
+        {"log.level", "DROVER_LOG_LEVEL", "info", "debug, info, warn or error.", set_log_level},
+        {"log.file",
+         "DROVER_LOG_FILE",
+         "/var/log/drover.log",
+         "Where the log goes; without it: standard error.",
+         setter<Config>(
+             [](Config & c) -> auto& { return c.log.file; }, any_path)},
+    };
+}
+
+std::vector<ModelField> make_model_fields() {
+    const auto member = [](auto pointer) {
+        return [pointer](ModelSettings & s) -> auto& {
+            return s.*pointer;
+        };
+    };
+    const auto parse_keep_alive = [](std::string_view text) {
+        return parse_duration(text);
+    };
+    return {
+        count_field("context",
+                    "DROVER_CONTEXT",
+                    "4096",
+                    "Tokens that one request may use, prompt and answer together.",
+                    member(&ModelSettings::context),
+                    1,
+                    "a number of tokens"),
+        count_field("parallel",
+                    "DROVER_PARALLEL",
+                    "2",
+                    "Requests that one instance serves at once; each has `context` tokens.",
+                    member(&ModelSettings::parallel),
+                    1,
+                    "a number of requests"),
+        count_field("queue",
+                    "",
+                    "64",
+                    "Requests that may wait for the model; more get 429.",
+                    member(&ModelSettings::queue),
+                    1,
+                    "a number of requests"),
+        {"keep_alive",
+         "DROVER_KEEP_ALIVE",
+         "5m",
+         "How long an idle model stays: a duration, 0 to leave at once, -1 to stay.",
+         setter<ModelSettings>(member(&ModelSettings::keep_alive), parse_keep_alive)},
+        {"priority",
+         "",
+         "0",
+         "Higher ones load first and leave last.",
+         setter<ModelSettings>(member(&ModelSettings::priority),
+                               [](std::string_view text) {
+                                   return parse_number<std::int32_t>(
+                                       text, -1000, 1000, "a priority");
+                               })},
+        count_field("batch",
+                    "",
+                    "512",
+                    "Tokens that are computed in one step of a prompt.",
+                    member(&ModelSettings::batch),
+                    1,
+                    "a number of tokens"),
+        count_field("threads",
+                    "DROVER_THREADS",
+                    "0",
+                    "Threads of one engine; 0 lets the engine choose.",
+                    member(&ModelSettings::threads),
+                    0,
+                    "a number of threads"),
+        {"cache_type_k",
+         "",
+         "f16",
+         "Type of the cached keys: f16, q8_0, q4_0, ...",
+         setter<ModelSettings>(member(&ModelSettings::cache_type_k), parse_cache_type)},
+        {"cache_type_v",
+         "",
+         "f16",
+         "Type of the cached values.",
+         setter<ModelSettings>(member(&ModelSettings::cache_type_v), parse_cache_type)},
+        flag_field("flash_attention",
+                   "true",
+                   "Without it the engine decides.",
+                   member(&ModelSettings::flash_attention)),
+        flag_field("repack",
+                   "true",
+                   "Rearrange weights for faster prompts on the CPU; takes about the size of the "
+                   "weights once more, and time at every load.",
+                   member(&ModelSettings::repack)),
+        {"prompt_cache",
+         "",
+         "64MiB",
+         "Host memory for conversations that lost their place in the engine.",
+         setter<ModelSettings>(member(&ModelSettings::prompt_cache), parse_bytes)},
+    };
+}
+
+}  // namespace
+
+const std::vector<Field>& fields() {
+    static const std::vector<Field> table = make_fields();
+    return table;
+}
+
+const std::vector<ModelField>& model_fields() {
+    static const std::vector<ModelField> table = make_model_fields();
+    return table;
+}
+
+Result<Task> parse_task(std::string_view text) {
+    constexpr std::array<std::pair<std::string_view, Task>, 4> kTasks{
+        {{"auto", Task::automatic},
+         {"generate", Task::generate},
+         {"embedding", Task::embedding},
+         {"rerank", Task::rerank}}};
+    for (const auto& [name, task] : kTasks) {
+        if (name == text) {
+            return task;
+        }
+    }
+    return Error{
+        ErrorCode::invalid_argument,
+        "'" + std::string(text) + "' is not a task; write auto, generate, embedding or rerank"};
+}
+
+Result<bool> parse_flag(std::string_view text) {
+    const std::string lower = to_lower(text);
+    for (const std::string_view yes : {"true", "yes", "on", "1"}) {
+        if (lower == yes) {
+            return true;
+        }
+    }
+    for (const std::string_view no : {"false", "no", "off", "0"}) {
+        if (lower == no) {
+            return false;
+        }
+    }
+    return Error{ErrorCode::invalid_argument,
+                 "'" + std::string(text) + "' is neither true nor false"};
+}
+
+std::filesystem::path resolve_path(std::string_view text, const std::filesystem::path& base) {
+    if (text.substr(0, 2) == "~/") {
+        const char* home =
+            std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe): nobody calls setenv
+        return std::filesystem::path(home == nullptr ? "/" : home) / text.substr(2);
+    }
+    return (base / text).lexically_normal();
+}
+
+}  // namespace drover::config

@@ -1,0 +1,177 @@
+// The models of this machine as the gateway sees them: find one by name, get the right to use it,
+// look at all of them. Implemented by ControlLoop, and by a fake in the gateway's tests. On the
+// loop only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/units.hpp"
+#include "engines/upstream_pool.hpp"
+#include "memory/events.hpp"
+#include "platform/async.hpp"
+
+namespace drover::control {
+
+class Fleet;
+
+/// The right of one request to use an instance; an instance with leases is never evicted. Ends when
+/// destroyed. Move-only.
+class Lease {
+  public:
+    Lease() = default;
+    /// For implementations of Fleet, which hear of the end through end_lease().
+    Lease(Fleet& fleet, RequestId request, InstanceId instance, engines::UpstreamPool& upstream)
+        : fleet_(&fleet), request_(request), instance_(instance), upstream_(&upstream) {}
+    Lease(Lease&& other) noexcept
+        : fleet_(std::exchange(other.fleet_, nullptr)),
+          request_(other.request_),
+          instance_(other.instance_),
+          upstream_(other.upstream_) {}
+    Lease& operator=(Lease&& other) noexcept;
+    ~Lease() { release(); }
+
+    explicit operator bool() const { return fleet_ != nullptr; }
+    RequestId request() const { return request_; }
+    InstanceId instance() const { return instance_; }
+    /// Connections to the instance; valid as long as the lease.
+    engines::UpstreamPool& upstream() const { return *upstream_; }
+
+    /// The instance hangs: it is killed with this cause, and every lease on it fails.
+    void report_hung(std::string cause);
+
+    /// Why the instance is gone, with its last words: waits (bounded, about a second) for the exit
+    /// of a process whose connection just broke. Nullopt: it still lives.
+    platform::Task<std::optional<Error>> failure();
+
+    /// Ends it early; also done by the destructor.
+    void release();
+
+  private:
+    Fleet* fleet_ = nullptr;
+    RequestId request_{};
+    InstanceId instance_{};
+    engines::UpstreamPool* upstream_ = nullptr;
+};
+
+struct AcquireOptions {
+    std::optional<memory::KeepAlive> keep_alive{};  ///< as the client asked
+    std::chrono::milliseconds queue_timeout{600'000};
+};
+
+/// One model, for listings.
+struct ModelView {
+    std::string name;
+    std::vector<std::string> aliases{};
+    std::string file{};
+    Bytes size{};                  ///< of the file
+    std::string architecture{};    ///< "llama", "gemma3", ...
+    std::string quantisation{};    ///< "Q4_K_M", ...
+    std::uint64_t parameters = 0;  ///< 0: unknown
+    std::uint64_t context = 0;     ///< tokens one request may use
+    std::uint32_t parallel = 1;
+    std::string task{};                   ///< "generate", "embedding", "rerank"
+    std::string state{};                  ///< "cold", "loading", "hot", "stopping"
+    Bytes estimated{};                    ///< bytes one instance needs
+    std::optional<std::string> broken{};  ///< why it cannot be served
+    std::int64_t created = 0;             ///< seconds since 1970: the file's modification time
+};
+
+/// One engine process, for listings.
+struct InstanceView {
+    std::string model;
+    std::string state;  ///< "loading", "ready", "stopping"
+    Bytes bytes{};      ///< charged to the budget
+    std::uint32_t leases = 0;
+    std::uint32_t queued = 0;                     ///< requests that wait for its model
+    std::optional<std::int64_t> expires_at_ms{};  ///< since 1970; unset: stays
+    std::int64_t pid = 0;                         ///< 0: none yet
+    std::int64_t loaded_ms = 0;                   ///< what its load took
+};
+
+/// What one device has and how much of it is given out.
+struct DeviceView {
+    std::string device;  ///< "host", ...
+    Bytes bytes{};       ///< budget
+    Bytes held{};
+};
+
+struct FleetView {
+    std::vector<DeviceView> budget;
+    std::vector<InstanceView> instances;
+    std::uint32_t queued = 0;  ///< requests that wait, over all models
+};
+
+/// What the gateway asks for. Every call is made on the loop; only the Tasks take time.
+class Fleet {
+  public:
+    virtual ~Fleet() = default;
+
+    /// The model with this name or alias. `not_found`: the message names the nearest.
+    virtual Result<ModelId> find(std::string_view name) const = 0;
+
+    /// The model to use when a request names none: the only one there is, else nullopt.
+    virtual std::optional<ModelId> only_model() const = 0;
+
+    /// The model's own name (never an alias); valid until the models change.
+    virtual std::string_view name(ModelId model) const = 0;
+
+    /// A lease that can be had at once: the model is hot, has room and nobody waits before us. Else
+    /// nullopt, and acquire() says more. The hot path: no suspension.
+    virtual std::optional<Lease> try_acquire(ModelId model, const AcquireOptions& options) = 0;
+
+    /// A lease on `model`, loading it if needed. Errors: overloaded (queue full; retry_after),
+    /// insufficient_memory (message says what is needed, what there is, what helps), engine_failed
+    /// (with last words), unavailable (backing off, stopping; retry_after), timeout, cancelled.
+    /// Cancelling the calling coroutine gives up the place in the queue.
+    virtual platform::Task<Result<Lease>> acquire(ModelId model, AcquireOptions options) = 0;
+
+    virtual std::vector<ModelView> models() const = 0;
+    virtual FleetView view() const = 0;
+
+    /// Brings the model into memory; returns when it is hot.
+    virtual platform::Task<Status> load(ModelId model) = 0;
+
+    /// Takes the model out of memory; returns when the memory is free, with the bytes it was.
+    virtual platform::Task<Result<Bytes>> unload(ModelId model) = 0;
+
+  private:
+    friend class Lease;
+    virtual void end_lease(RequestId request) = 0;
+    virtual void report_hung(InstanceId instance, std::string cause) = 0;
+    virtual platform::Task<std::optional<Error>> failure(InstanceId instance) = 0;
+};
+
+inline Lease& Lease::operator=(Lease&& other) noexcept {
+    if (this != &other) {
+        release();
+        fleet_ = std::exchange(other.fleet_, nullptr);
+        request_ = other.request_;
+        instance_ = other.instance_;
+        upstream_ = other.upstream_;
+    }
+    return *this;
+}
+
+inline void Lease::report_hung(std::string cause) {
+    fleet_->report_hung(instance_, std::move(cause));
+}
+
+inline platform::Task<std::optional<Error>> Lease::failure() {
+    return fleet_->failure(instance_);
+}
+
+inline void Lease::release() {
+    if (Fleet* fleet = std::exchange(fleet_, nullptr)) {
+        fleet->end_lease(request_);
+    }
+}
+
+}  // namespace drover::control

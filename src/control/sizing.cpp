@@ -1,0 +1,105 @@
+#include "control/sizing.hpp"
+
+#include <vector>
+
+#include "platform/cpu_features.hpp"
+
+namespace drover::control {
+
+namespace {
+
+using memory::SizeEstimate;
+using memory::SizeSettings;
+
+/// "512.0 MiB of weights, 189.0 MiB of KV cache".
+std::string breakdown(const SizeEstimate& size) {
+    const Bytes weights = size.weights_mapped + size.weights_anonymous;
+    const Bytes kv = size.kv_cache + size.recurrent_state + size.checkpoints;
+    const Bytes rest = size.total() - weights - kv - size.prompt_cache;
+    std::string text = to_string(weights) + " of weights, " + to_string(kv) + " of KV cache, ";
+    if (size.prompt_cache > Bytes(0)) {
+        text += to_string(size.prompt_cache) + " of prompt cache, ";
+    }
+    return text + to_string(rest) + " of buffers and program";
+}
+
+bool fits(const models::ModelFacts& facts, const SizeSettings& settings, Bytes available) {
+    return memory::estimate_size(facts, settings).total() <= available;
+}
+
+/// The mildest change that is enough: cheap things first, quality last.
+std::string remedy(const models::ModelFacts& facts, SizeSettings settings, Bytes available) {
+    std::vector<std::string> changes;
+    const auto joined = [&changes] {
+        std::string text;
+        for (const std::string& change : changes) {
+            text += (text.empty() ? "" : ", ") + change;
+        }
+        return text;
+    };
+    if (settings.prompt_cache > Bytes(0)) {
+        settings.prompt_cache = Bytes(0);
+        changes.emplace_back("prompt_cache: 0");
+        if (fits(facts, settings, available)) {
+            return joined();
+        }
+    }
+    if (settings.parallel > 1) {
+        settings.parallel = 1;
+        changes.emplace_back("parallel: 1");
+        if (fits(facts, settings, available)) {
+            return joined();
+        }
+    }
+    if (const auto context = memory::largest_context_that_fits(facts, settings, available);
+        context.has_value()) {
+        changes.push_back("context: " + std::to_string(*context));
+        return joined();
+    }
+    return "";
+}
+
+}  // namespace
+
+models::CpuFeatures processor() {
+    const platform::ProcessorFeatures features = platform::processor_features();
+    models::CpuFeatures cpu;
+    cpu.avx2 = features.avx2;
+    cpu.avx512 = features.avx512;
+    cpu.amx_int8 = features.amx_int8;
+    cpu.neon_dotprod = features.neon_dotprod;
+    cpu.neon_i8mm = features.neon_i8mm;
+    return cpu;
+}
+
+SizeSettings size_settings(const engines::ResolvedSettings& settings,
+                           const models::CpuFeatures& cpu) {
+    SizeSettings result;
+    result.context = settings.context;
+    result.parallel = settings.parallel;
+    result.batch = settings.batch;
+    result.cache_type_k = settings.cache_type_k;
+    result.cache_type_v = settings.cache_type_v;
+    result.flash_attention = settings.flash_attention.value_or(true);
+    result.embeds = settings.task != config::Task::generate;
+    result.repack = settings.repack;
+    result.map_weights = settings.map_weights;
+    result.cpu = cpu;
+    result.prompt_cache = settings.prompt_cache;
+    result.checkpoints = settings.checkpoints;
+    return result;
+}
+
+std::string size_advice(const models::ModelFacts& facts,
+                        const SizeSettings& settings,
+                        Bytes available) {
+    const SizeEstimate size = memory::estimate_size(facts, settings);
+    std::string text = "It takes " + breakdown(size) + ".";
+    const std::string change = remedy(facts, settings, available);
+    if (change.empty()) {
+        return text + " No context fits; use a smaller quantisation or model, or a larger budget.";
+    }
+    return text + " It would fit with " + change + ".";
+}
+
+}  // namespace drover::control

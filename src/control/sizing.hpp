@@ -1,0 +1,26 @@
+// From a model's settings to what its size depends on. Pure but for processor(); any thread.
+#pragma once
+
+#include <string>
+
+#include "base/units.hpp"
+#include "engines/settings.hpp"
+#include "memory/size_estimate.hpp"
+#include "models/model_facts.hpp"
+#include "models/repack.hpp"
+
+namespace drover::control {
+
+/// The processor that local engines run on.
+models::CpuFeatures processor();
+
+memory::SizeSettings size_settings(const engines::ResolvedSettings& settings,
+                                   const models::CpuFeatures& cpu);
+
+/// For a client whose model takes `size` and can never fit into `available`: what takes the memory,
+/// and which settings would make it fit.
+std::string size_advice(const models::ModelFacts& facts,
+                        const memory::SizeSettings& settings,
+                        Bytes available);
+
+}  // namespace drover::control

@@ -1,0 +1,167 @@
+#include "engines/llama_cpp_args.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace drover::engines {
+
+namespace {
+
+Error invalid(std::string message) {
+    return {ErrorCode::invalid_argument, std::move(message)};
+}
+
+Status check_socket(const std::filesystem::path& socket) {
+    const std::string path = socket.string();
+    if (path.size() > kSocketPathMax) {
+        return invalid("socket path of " + std::to_string(path.size()) + " bytes, " +
+                       std::to_string(kSocketPathMax) +
+                       " are possible; choose a shorter runtime_dir: " + path);
+    }
+    // The engine takes a comma-separated list of addresses and strips blanks.
+    if (!socket.is_absolute() || socket.extension() != ".sock" ||
+        path.find_first_of(", \t\"") != std::string::npos) {
+        return invalid(
+            "socket path must be absolute, end in .sock, and hold no comma, quote or blank: " +
+            path);
+    }
+    return {};
+}
+
+/// The child gets what its libraries need, and nothing that could change its behaviour
+/// (LLAMA_ARG_*) or that it has no business to know (keys, tokens).
+std::vector<std::string> child_environment(const std::vector<std::string>& parent) {
+    constexpr std::array<std::string_view, 8> kNames{
+        "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER"};
+    constexpr std::array<std::string_view, 9> kPrefixes{
+        "CUDA_", "GGML_CUDA_", "GGML_VK_", "HIP_", "HSA_", "NVIDIA_", "OMP_", "ROCR_", "VK_"};
+    std::vector<std::string> environment;
+    for (const std::string& entry : parent) {
+        const std::string_view name = std::string_view(entry).substr(0, entry.find('='));
+        const bool named = std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+        const bool prefixed = std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](auto prefix) {
+            return name.substr(0, prefix.size()) == prefix;
+        });
+        if (named || prefixed) {
+            environment.push_back(entry);
+        }
+    }
+    // Fewer heaps for the HTTP threads: what a busy engine keeps stays near what it uses.
+    environment.emplace_back("MALLOC_ARENA_MAX=2");
+    // On an abort ggml would start a debugger to print a backtrace, which can hang for minutes.
+    environment.emplace_back("GGML_NO_BACKTRACE=1");
+    return environment;
+}
+
+/// Collects arguments.
+class Arguments {
+  public:
+    explicit Arguments(std::string program) { list_.push_back(std::move(program)); }
+
+    void flag(std::string name) { list_.push_back(std::move(name)); }
+    void option(std::string name, std::string value) {
+        list_.push_back(std::move(name));
+        list_.push_back(std::move(value));
+    }
+    void option(std::string name, std::uint64_t value) {
+        option(std::move(name), std::to_string(value));
+    }
+    std::vector<std::string> take() && { return std::move(list_); }
+
+  private:
+    std::vector<std::string> list_;
+};
+
+void add_memory(Arguments& args, const ResolvedSettings& settings) {
+    // Sizes are ours: the fit pass would read the vocabulary a second time to compute its own.
+    args.option("--fit", "off");
+    args.option("--ctx-size", std::uint64_t{settings.context} * settings.parallel);
+    args.option("--parallel", settings.parallel);
+    // A request gets its own part of the context, whatever the others do.
+    args.flag("--no-kv-unified");
+    args.option("--batch-size", settings.batch);
+    args.option("--ubatch-size", settings.batch);
+    args.option("--cache-type-k", settings.cache_type_k);
+    args.option("--cache-type-v", settings.cache_type_v);
+    if (settings.flash_attention.has_value()) {
+        args.option("--flash-attn", *settings.flash_attention ? "on" : "off");
+    }
+    if (!settings.repack) {
+        args.flag("--no-repack");
+    }
+    args.option("--load-mode", settings.map_weights ? "mmap" : "none");
+    // Always given: the engine's own defaults are 8 GiB, and 32 checkpoints for each slot.
+    args.option("--cache-ram", static_cast<std::uint64_t>(settings.prompt_cache.count()) >> 20);
+    args.option("--ctx-checkpoints", settings.checkpoints);
+    // Copying every idle slot at each new task costs time; a slot that is taken over is saved
+    // anyway.
+    args.flag("--no-cache-idle-slots");
+    // A conversation that outgrows its context ends; it does not silently lose its beginning.
+    args.flag("--no-context-shift");
+}
+
+void add_task(Arguments& args, const ResolvedSettings& settings, const models::ModelFacts& facts) {
+    switch (settings.task) {
+        case config::Task::rerank:
+            args.flag("--rerank");
+            return;
+        case config::Task::embedding:
+            args.flag("--embedding");
+            if (!facts.pooling_named) {
+                args.option("--pooling", facts.causal ? "last" : "mean");
+            }
+            return;
+        case config::Task::generate:
+        case config::Task::automatic:
+            args.flag("--jinja");
+            return;
+    }
+}
+
+void add_service(Arguments& args, const LlamaCppLaunch& launch, const ResolvedSettings& settings) {
+    args.option("--host", launch.socket.string());
+    if (launch.name.find(',') == std::string::npos && !launch.name.empty()) {
+        args.option("--alias", launch.name);
+    }
+    // One for each request and two for health checks; the engine adds more under pressure.
+    args.option("--threads-http", settings.parallel + 2U);
+    args.flag("--no-ui");
+    args.flag("--offline");
+    args.flag("--no-warmup");
+    // Warnings and errors only: enough for last words, no line for each request.
+    args.option("--log-verbosity", 2);
+    args.option("--log-colors", "off");
+    args.flag("--no-log-timestamps");
+    if (settings.threads != 0) {
+        args.option("--threads", settings.threads);
+    }
+}
+
+}  // namespace
+
+Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
+                                  const ResolvedSettings& settings,
+                                  const models::ModelFacts& facts,
+                                  const config::EngineConfig& config) {
+    DROVER_TRY(check_socket(launch.socket));
+    Arguments args(launch.llama_server.string());
+    args.option("--model", launch.model_file.string());
+    add_service(args, launch, settings);
+    add_memory(args, settings);
+    add_task(args, settings, facts);
+    for (const std::string& extra : settings.extra_args) {
+        args.flag(extra);
+    }
+    LaunchPlan plan;
+    plan.argv = std::move(args).take();
+    plan.environment = child_environment(launch.parent_environment);
+    plan.socket = launch.socket;
+    plan.load_timeout = config.load_timeout;
+    plan.health_timeout = config.health_timeout;
+    plan.stop_timeout = config.stop_timeout;
+    return plan;
+}
+
+}  // namespace drover::engines

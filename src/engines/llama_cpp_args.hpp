@@ -1,0 +1,35 @@
+// From a model and its settings to the command line of llama.cpp's llama-server. Pure; any thread.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/config.hpp"
+#include "engines/launch_plan.hpp"
+#include "engines/settings.hpp"
+#include "models/model_facts.hpp"
+
+namespace drover::engines {
+
+/// A UNIX socket's path fits into 108 bytes with the final zero, on Linux.
+inline constexpr std::size_t kSocketPathMax = 107;
+
+/// What one engine process is to serve, and where.
+struct LlamaCppLaunch {
+    std::filesystem::path llama_server;  ///< absolute
+    std::filesystem::path socket;        ///< absolute, ends in ".sock": that makes it a UNIX socket
+    std::filesystem::path model_file;    ///< absolute; of a split model the first part
+    std::string name;                    ///< what the engine calls the model in its answers
+    std::vector<std::string>
+        parent_environment;  ///< "NAME=value"; only what is needed is passed on
+};
+
+/// The plan to start it. `invalid_argument` when the socket's path cannot be used.
+Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
+                                  const ResolvedSettings& settings,
+                                  const models::ModelFacts& facts,
+                                  const config::EngineConfig& config);
+
+}  // namespace drover::engines

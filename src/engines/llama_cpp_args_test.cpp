@@ -1,0 +1,117 @@
+#include "engines/llama_cpp_args.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace drover::engines {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+LlamaCppLaunch launch() {
+    return {"/opt/llama-server", "/run/drover/1.sock", "/models/a.gguf", "a", {}};
+}
+
+std::vector<std::string> argv(const LlamaCppLaunch& where,
+                              const ResolvedSettings& settings,
+                              const models::ModelFacts& facts = {}) {
+    auto plan = plan_llama_cpp(where, settings, facts, {});
+    EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.error().message);
+    return std::move(plan).value().argv;
+}
+
+/// The argument after `name`, or "(none)".
+std::string value_of(const std::vector<std::string>& args, const std::string& name) {
+    const auto found = std::find(args.begin(), args.end(), name);
+    return found == args.end() || found + 1 == args.end() ? "(none)" : *(found + 1);
+}
+
+TEST(LlamaCppArgs, BoundsEverythingThatCouldGrow) {
+    ResolvedSettings settings;
+    settings.context = 1000;
+    settings.parallel = 3;
+    settings.prompt_cache = 100_MiB;
+    const auto args = argv(launch(), settings);
+    EXPECT_EQ(args.front(), "/opt/llama-server");
+    EXPECT_EQ(value_of(args, "--model"), "/models/a.gguf");
+    EXPECT_EQ(value_of(args, "--ctx-size"), "3000");
+    EXPECT_EQ(value_of(args, "--parallel"), "3");
+    EXPECT_EQ(value_of(args, "--cache-ram"), "100");
+    EXPECT_EQ(value_of(args, "--ctx-checkpoints"), "0");
+    EXPECT_EQ(value_of(args, "--fit"), "off");
+    EXPECT_EQ(value_of(args, "--threads-http"), "5");
+    EXPECT_EQ(value_of(args, "--load-mode"), "mmap");
+    EXPECT_THAT(args, Contains("--no-kv-unified"));
+    EXPECT_THAT(args, Contains("--no-warmup"));
+}
+
+TEST(LlamaCppArgs, LeavesToTheEngineWhatIsNotSet) {
+    const auto args = argv(launch(), {});
+    EXPECT_EQ(value_of(args, "--flash-attn"), "(none)");
+    EXPECT_EQ(value_of(args, "--threads"), "(none)");
+    EXPECT_THAT(args, Not(Contains("--no-repack")));
+}
+
+TEST(LlamaCppArgs, PutsExtraArgumentsLastSoThatTheyWin) {
+    ResolvedSettings settings;
+    settings.repack = false;
+    settings.flash_attention = false;
+    settings.threads = 4;
+    settings.extra_args = {"--batch-size", "64"};
+    const auto args = argv(launch(), settings);
+    EXPECT_THAT(args, Contains("--no-repack"));
+    EXPECT_EQ(value_of(args, "--flash-attn"), "off");
+    EXPECT_EQ(value_of(args, "--threads"), "4");
+    EXPECT_EQ(args[args.size() - 2], "--batch-size");
+    EXPECT_EQ(args.back(), "64");
+}
+
+TEST(LlamaCppArgs, ChoosesTheModeByTask) {
+    ResolvedSettings settings;
+    EXPECT_THAT(argv(launch(), settings), Contains("--jinja"));
+    settings.task = config::Task::embedding;
+    EXPECT_THAT(argv(launch(), settings), Contains("--embedding"));
+    EXPECT_EQ(value_of(argv(launch(), settings), "--pooling"), "last");
+    models::ModelFacts named;
+    named.pooling_named = true;
+    EXPECT_EQ(value_of(argv(launch(), settings, named), "--pooling"), "(none)");
+    settings.task = config::Task::rerank;
+    EXPECT_THAT(argv(launch(), settings), Contains("--rerank"));
+}
+
+TEST(LlamaCppArgs, RefusesSocketsThatTheEngineWouldMisread) {
+    auto where = launch();
+    where.socket = "/run/" + std::string(100, 'x') + ".sock";
+    const auto plan = plan_llama_cpp(where, {}, {}, {});
+    ASSERT_FALSE(plan.ok());
+    EXPECT_EQ(plan.error().code, ErrorCode::invalid_argument);
+    EXPECT_THAT(plan.error().message, HasSubstr("107"));
+    for (const char* bad : {"/run/a.socket", "a.sock", "/run/a,b.sock", "/run/a b.sock"}) {
+        where.socket = bad;
+        EXPECT_FALSE(plan_llama_cpp(where, {}, {}, {}).ok()) << bad;
+    }
+}
+
+TEST(LlamaCppArgs, PassesOnlyAHarmlessEnvironment) {
+    auto where = launch();
+    where.parent_environment = {"PATH=/bin",
+                                "CUDA_VISIBLE_DEVICES=0",
+                                "OPENAI_API_KEY=secret",
+                                "HF_TOKEN=secret",
+                                "LLAMA_ARG_CTX_SIZE=1",
+                                "PATHOLOGICAL=1"};
+    const auto plan = plan_llama_cpp(where, {}, {}, {});
+    EXPECT_THAT(
+        plan.value().environment,
+        ElementsAre(
+            "PATH=/bin", "CUDA_VISIBLE_DEVICES=0", "MALLOC_ARENA_MAX=2", "GGML_NO_BACKTRACE=1"));
+}
+
+}  // namespace
+}  // namespace drover::engines

@@ -1,0 +1,182 @@
+#include "engines/llama_cpp_locate.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "platform/run_command.hpp"
+
+namespace drover::engines {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kProbeTimeout{20'000};
+constexpr std::string_view kProgram = "llama-server";
+
+// Releases whose flags and endpoints were tried with Drover.
+constexpr std::array<std::string_view, 2> kKnownReleases{"0.5.0", "0.5.0-dev"};
+
+Result<std::string> run_probe(const fs::path& program) {
+    auto output = platform::run_command({program.string(), "--version"}, kProbeTimeout);
+    if (!output.ok()) {
+        return output.error();
+    }
+    if (output->status != 0) {
+        const std::string last = output->text.substr(0, 400);
+        return Error{ErrorCode::engine_failed,
+                     program.string() + " --version ended with status " +
+                         std::to_string(output->status) + ": " + last};
+    }
+    return std::move(output->text);
+}
+
+bool is_executable(const fs::path& file) {
+    std::error_code error;
+    const auto status = fs::status(file, error);
+    constexpr auto kAnyExec =
+        fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec;
+    return !error && fs::is_regular_file(status) &&
+           (status.permissions() & kAnyExec) != fs::perms::none;
+}
+
+/// Lower is better: what computes faster comes first. A build for a device that is not there fails
+/// its probe (its libraries are missing) and is passed over.
+int rank_of(const std::string& directory) {
+    constexpr std::array<std::pair<std::string_view, int>, 4> kKinds{
+        {{"cuda", 0}, {"metal", 0}, {"native", 1}, {"vulkan", 2}}};
+    for (const auto& [kind, rank] : kKinds) {
+        if (directory.find(kind) != std::string::npos) {
+            return rank;
+        }
+    }
+    return 3;
+}
+
+std::vector<fs::path> cached_engines(const fs::path& cache_dir) {
+    std::vector<std::pair<int, fs::path>> ranked;
+    const std::string prefix = "llama.cpp-v" + std::string(kLlamaCppRelease) + "-";
+    std::error_code error;
+    for (fs::directory_iterator entry(cache_dir / "engines", error), end; !error && entry != end;
+         entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
+        const fs::path program = entry->path() / "bin" / kProgram;
+        if (name.rfind(prefix, 0) == 0 && is_executable(program)) {
+            ranked.emplace_back(rank_of(name.substr(prefix.size())), program);
+        }
+    }
+    std::sort(ranked.begin(), ranked.end());
+    std::vector<fs::path> programs;
+    for (auto& [rank, program] : ranked) {
+        programs.push_back(std::move(program));
+    }
+    return programs;
+}
+
+std::vector<fs::path> engines_on_path(std::string_view search_path) {
+    std::vector<fs::path> programs;
+    while (!search_path.empty()) {
+        const std::size_t length = std::min(search_path.find(':'), search_path.size());
+        const fs::path directory = search_path.substr(0, length);
+        search_path.remove_prefix(std::min(length + 1, search_path.size()));
+        // Relative entries of PATH would make the engine depend on the working directory.
+        if (directory.is_absolute() && is_executable(directory / kProgram)) {
+            programs.push_back(directory / kProgram);
+        }
+    }
+    return programs;
+}
+
+Result<LocatedEngine> try_program(const EngineSearch& search,
+                                  const fs::path& program,
+                                  EngineSource source) {
+    auto output = search.probe(program);
+    if (!output.ok()) {
+        return output.error();
+    }
+    auto version = parse_llama_cpp_version(*output);
+    if (!version.has_value()) {
+        return Error{ErrorCode::engine_failed, program.string() + " --version names no version"};
+    }
+    if (source == EngineSource::path && !version->known()) {
+        return Error{ErrorCode::engine_failed,
+                     program.string() + " is version " + version->release +
+                         ", which is not known to work; set engine.llama_server to use it anyway"};
+    }
+    return LocatedEngine{program, std::move(*version), source};
+}
+
+}  // namespace
+
+bool LlamaCppVersion::known() const {
+    return std::find(kKnownReleases.begin(), kKnownReleases.end(), release) != kKnownReleases.end();
+}
+
+std::optional<LlamaCppVersion> parse_llama_cpp_version(std::string_view output) {
+    constexpr std::string_view kMark = "version: ";
+    const std::size_t at = output.find(kMark);
+    if (at == std::string_view::npos) {
+        return std::nullopt;
+    }
+    std::string_view line = output.substr(at + kMark.size());
+    line = line.substr(0, line.find_first_of("\r\n"));
+    const std::size_t space = std::min(line.find(' '), line.size());
+    LlamaCppVersion version;
+    version.release = line.substr(0, space);
+    const std::size_t open = line.find('(');
+    const std::size_t close = line.rfind(')');
+    if (open != std::string_view::npos && close != std::string_view::npos && close > open) {
+        version.build = line.substr(open + 1, close - open - 1);
+    }
+    return version.release.empty() ? std::nullopt : std::optional(std::move(version));
+}
+
+EngineSearch default_engine_search(std::filesystem::path configured,
+                                   std::filesystem::path cache_dir,
+                                   std::string search_path) {
+    return {std::move(configured), std::move(cache_dir), std::move(search_path), run_probe};
+}
+
+Result<LocatedEngine> locate_llama_cpp(const EngineSearch& search) {
+    if (!search.configured.empty()) {
+        // What was asked for explicitly is used or refused; nothing else takes its place.
+        if (!is_executable(search.configured)) {
+            return Error{ErrorCode::not_found,
+                         "engine.llama_server: " + search.configured.string() +
+                             " is not there or cannot be executed"};
+        }
+        auto located = try_program(search, search.configured, EngineSource::config);
+        return located.ok() ? std::move(located) : located.error().with("engine.llama_server");
+    }
+    std::string tried;
+    const auto attempt = [&](const std::vector<fs::path>& programs, EngineSource source) {
+        std::optional<LocatedEngine> found;
+        for (const fs::path& program : programs) {
+            auto located = try_program(search, program, source);
+            if (located.ok()) {
+                found = std::move(located).value();
+                break;
+            }
+            tried += "\n  " + located.error().message;
+        }
+        return found;
+    };
+    if (auto found = attempt(cached_engines(search.cache_dir), EngineSource::cache)) {
+        return std::move(*found);
+    }
+    if (auto found = attempt(engines_on_path(search.search_path), EngineSource::path)) {
+        return std::move(*found);
+    }
+    return Error{ErrorCode::not_found,
+                 "no llama-server found (release " + std::string(kLlamaCppRelease) + "): not in " +
+                     (search.cache_dir / "engines").string() +
+                     " and none that works on PATH; run scripts/install-engine, or set "
+                     "engine.llama_server" +
+                     (tried.empty() ? "" : ". Tried:" + tried)};
+}
+
+}  // namespace drover::engines

@@ -1,0 +1,62 @@
+// Finds a llama-server that Drover can work with. Blocks (runs `--version`); at start-up, any
+// thread.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace drover::engines {
+
+/// The llama.cpp release that Drover is made and tested for.
+inline constexpr std::string_view kLlamaCppRelease = "0.5.0";
+
+/// What `llama-server --version` says.
+struct LlamaCppVersion {
+    std::string release;  ///< "0.5.0", "0.5.0-dev"
+    std::string build;    ///< "build 1, commit 0ad4a86", as printed
+
+    /// A release that is known to work, from a small table.
+    bool known() const;
+};
+
+/// Finds the version in what the program printed; nothing when there is none.
+std::optional<LlamaCppVersion> parse_llama_cpp_version(std::string_view output);
+
+enum class EngineSource {
+    config,  ///< the path that the configuration gives
+    cache,   ///< the engine cache, filled by scripts/install-engine
+    path,    ///< a directory of $PATH
+};
+
+struct LocatedEngine {
+    std::filesystem::path llama_server;
+    LlamaCppVersion version;
+    EngineSource source = EngineSource::config;
+};
+
+/// Where to look.
+struct EngineSearch {
+    std::filesystem::path configured;  ///< empty: none
+    std::filesystem::path
+        cache_dir;            ///< "engines/llama.cpp-vRELEASE-KIND/bin/llama-server" below it
+    std::string search_path;  ///< $PATH
+    /// Gives what a program prints for --version. Replaced in tests.
+    std::function<Result<std::string>(const std::filesystem::path&)> probe;
+};
+
+/// The search for this process's PATH and a real probe.
+EngineSearch default_engine_search(std::filesystem::path configured,
+                                   std::filesystem::path cache_dir,
+                                   std::string search_path);
+
+/// In this order: the configured path (of any version, but it must run), the engine cache (CUDA and
+/// Metal builds before native CPU ones, then Vulkan, then prebuilt CPU ones), PATH (known versions
+/// only). `not_found` lists what was tried and says how to install one.
+Result<LocatedEngine> locate_llama_cpp(const EngineSearch& search);
+
+}  // namespace drover::engines

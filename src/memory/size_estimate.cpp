@@ -1,0 +1,281 @@
+#include "memory/size_estimate.hpp"
+
+#include <algorithm>
+
+#include "models/ggml_types.hpp"
+
+namespace drover::memory {
+
+namespace {
+
+using models::CacheKind;
+using models::LayerFacts;
+using models::ModelFacts;
+
+// The engine rounds the positions of each sequence up to this.
+constexpr std::uint64_t kCellStep = 256;
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kFloat = 4;
+constexpr std::uint64_t kHalf = 2;
+
+// ---- fitted to measurements of the engine on Linux x86-64 (bench/memory_matrix.py) ----
+
+// Program text, libraries, stacks and what the allocator keeps, without vocabulary: 11.9 MiB of
+// file pages and 2.8 MiB of heap measured. Builds with GPU libraries are larger; they are measured
+// after load.
+constexpr Bytes kProcess{17 << 20};
+constexpr std::uint64_t kBytesPerToken = 180;  // of the vocabulary: 174 measured
+constexpr std::uint64_t kBytesPerMerge = 230;  // 212 measured
+constexpr std::uint64_t kBytesPerCell = 128;   // book-keeping of a KV cell, set nodes included
+constexpr Bytes kPerRequest{512 << 10};        // thread, HTTP buffers, slot
+// Once it serves: JSON, templates, what fragments.
+constexpr Bytes kServing{6 << 20};
+constexpr std::uint64_t kCandidateBytes = 12;    // a slot's candidates: one for each token
+constexpr std::uint64_t kProbabilityBytes = 16;  // log-probabilities, sorted
+constexpr std::uint64_t kGrammarBytes = 250;     // a grammar's view of each token: 246 measured
+// Activations: hidden states alive at once, beside the widest layer's own.
+constexpr std::uint64_t kHiddenStates = 4;
+constexpr std::uint64_t kGatedWidths = 3;  // up, gate and their product
+constexpr std::uint64_t kRecurrentWidths = 8;
+
+std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
+    return (value + step - 1) / step * step;
+}
+
+Bytes bytes(std::uint64_t count) {
+    return Bytes(static_cast<std::int64_t>(count));
+}
+
+/// Sizes of caches and batches as the engine derives them from its arguments.
+struct Shape {
+    std::uint64_t cells = 0;          ///< of one sequence, in layers that keep everything
+    std::uint64_t sliding_cells = 0;  ///< of one sequence, in layers with a window
+    std::uint64_t batch = 0;          ///< tokens computed at once
+    std::uint64_t sequences = 1;
+    std::uint64_t outputs = 0;  ///< tokens of a batch whose logits are computed
+};
+
+Shape shape_of(const ModelFacts& facts, const SizeSettings& settings) {
+    Shape shape;
+    shape.sequences = std::max(1U, settings.parallel);
+    const std::uint64_t all =
+        round_up(std::uint64_t{settings.context} * shape.sequences, kCellStep);
+    shape.cells = round_up(all / shape.sequences, kCellStep);
+    const std::uint64_t batch = std::max(1U, settings.batch);
+    shape.batch = facts.causal ? std::min(all, batch) : batch;
+    shape.sliding_cells =
+        round_up(std::min(shape.cells, facts.sliding_window + shape.batch), kCellStep);
+    shape.outputs = settings.embeds ? shape.batch : std::min(shape.batch, shape.sequences);
+    return shape;
+}
+
+/// Bytes of one cell's row. Rows of quantised types are whole blocks; the engine refuses others.
+std::uint64_t row_bytes(const std::string& type_name, std::uint64_t elements) {
+    const models::TensorType* type = models::find_tensor_type(type_name);
+    if (type == nullptr) {
+        return elements * kFloat;
+    }
+    return type->row_bytes(round_up(elements, type->block_elements)).value_or(0);
+}
+
+/// Bytes of one cell in one layer.
+std::uint64_t cell_bytes(const LayerFacts& layer,
+                         std::uint64_t widest_value,
+                         const SizeSettings& settings) {
+    if (layer.key_elements == 0) {
+        return 0;
+    }
+    // Without flash attention V is kept transposed, and every layer's is as wide as the widest.
+    const std::uint64_t value = layer.value_elements == 0  ? 0
+                                : settings.flash_attention ? layer.value_elements
+                                                           : widest_value;
+    return row_bytes(settings.cache_type_k, layer.key_elements) +
+           row_bytes(settings.cache_type_v, value) +
+           row_bytes(settings.cache_type_k, layer.index_elements);
+}
+
+struct CacheSizes {
+    std::uint64_t full = 0;       ///< layers that keep everything, all sequences
+    std::uint64_t sliding = 0;    ///< layers with a window, all sequences
+    std::uint64_t recurrent = 0;  ///< all sequences
+};
+
+CacheSizes cache_sizes(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
+    std::uint64_t widest_value = 0;
+    for (const LayerFacts& layer : facts.layers) {
+        widest_value = std::max(widest_value, layer.value_elements);
+    }
+    CacheSizes sizes;
+    for (const LayerFacts& layer : facts.layers) {
+        const std::uint64_t cell = cell_bytes(layer, widest_value, settings);
+        (layer.sliding_window ? sizes.sliding : sizes.full) += cell;
+        sizes.recurrent += layer.recurrent_state_bytes;
+    }
+    sizes.full *= shape.cells * shape.sequences;
+    sizes.sliding *= shape.sliding_cells * shape.sequences;
+    sizes.recurrent *= shape.sequences;
+    return sizes;
+}
+
+/// Floats of activations for each token of a batch: the most that is alive at once in a layer.
+std::uint64_t activation_floats(const ModelFacts& facts) {
+    const std::uint64_t hidden = kHiddenStates * facts.embedding_length;
+    const std::uint64_t forward =
+        (facts.feed_forward_gated ? kGatedWidths : 1) * std::uint64_t{facts.feed_forward_length} +
+        std::uint64_t{facts.experts_used} * facts.embedding_length * 2 + facts.expert_count * 4ULL;
+    std::uint64_t key_value = 0;
+    for (const LayerFacts& layer : facts.layers) {
+        key_value = std::max(key_value, layer.key_elements + layer.value_elements);
+    }
+    const std::uint64_t attention = 3ULL * facts.attention_width + key_value;
+    const std::uint64_t recurrent = kRecurrentWidths * facts.recurrent_width;
+    return hidden + std::max({forward, attention, recurrent});
+}
+
+Bytes compute_size(const ModelFacts& facts,
+                   const SizeSettings& settings,
+                   const Shape& shape,
+                   const CacheSizes& caches) {
+    const bool cached = facts.cache == CacheKind::attention || facts.cache == CacheKind::hybrid;
+    const std::uint64_t positions = cached ? shape.cells : shape.batch;
+    const std::uint64_t window = facts.sliding_window != 0 ? shape.sliding_cells : 0;
+    const std::uint64_t mask_element = settings.flash_attention ? kHalf : kFloat;
+    std::uint64_t total = shape.batch * activation_floats(facts) * kFloat;
+    total += total / 20;  // holes between tensors of different lifetimes
+    if (facts.cache != CacheKind::recurrent) {
+        total += shape.batch * (positions + window) * mask_element;
+        if (!settings.flash_attention) {
+            total += shape.batch * positions * facts.head_count * kFloat;
+        }
+    }
+    if (facts.causal) {
+        total += shape.outputs * facts.vocabulary * kFloat;
+    }
+    // A recurrent layer works on copies of its states.
+    std::uint64_t largest_state = 0;
+    for (const LayerFacts& layer : facts.layers) {
+        largest_state = std::max(largest_state, layer.recurrent_state_bytes);
+    }
+    total += 4 * largest_state * shape.sequences;
+    // Scratch: a batch's inputs in the type that the weights are multiplied with.
+    const std::uint64_t widest = std::max<std::uint64_t>(
+        {facts.feed_forward_length, facts.attention_width, facts.embedding_length});
+    total += shape.batch * widest * kHalf;
+    // Quantised caches are rotated on the way in and out.
+    (void)caches;
+    return bytes(total);
+}
+
+Bytes output_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
+    const std::uint64_t rows = std::max(shape.outputs, shape.sequences);
+    const std::uint64_t row =
+        std::uint64_t{facts.vocabulary} + (settings.embeds ? facts.output_length : 0U);
+    return bytes(rows * row * kFloat);
+}
+
+void add_weights(const ModelFacts& facts, const SizeSettings& settings, SizeEstimate& size) {
+    models::RepackedWeights repacked;
+    if (settings.repack) {
+        repacked = models::repacked_weights(facts.weights, settings.cpu);
+    }
+    const Bytes stored =
+        bytes(round_up(static_cast<std::uint64_t>(facts.weights.total.count()), kPage));
+    if (settings.map_weights) {
+        size.weights_mapped = stored;
+        size.weights_anonymous = repacked.copies;
+    } else {
+        size.weights_anonymous = stored - repacked.from_file + repacked.copies;
+    }
+}
+
+Bytes process_size(const ModelFacts& facts, const Shape& shape) {
+    const bool cached = facts.cache == CacheKind::attention || facts.cache == CacheKind::hybrid;
+    const std::uint64_t cells =
+        cached ? (shape.cells + (facts.sliding_window != 0 ? shape.sliding_cells : 0)) *
+                     shape.sequences
+               : 0;
+    return kProcess +
+           bytes(facts.vocabulary * kBytesPerToken + facts.merges * kBytesPerMerge +
+                 cells * kBytesPerCell) +
+           kPerRequest * static_cast<std::int64_t>(shape.sequences);
+}
+
+Bytes sampling_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
+    if (settings.embeds) {
+        return kServing;
+    }
+    return kServing + bytes(facts.vocabulary * (kCandidateBytes * shape.sequences +
+                                                kProbabilityBytes + kGrammarBytes));
+}
+
+}  // namespace
+
+Bytes SizeEstimate::resident_after_load() const {
+    return weights_mapped + weights_anonymous + kv_cache + recurrent_state + process;
+}
+
+Bytes SizeEstimate::growth() const {
+    return output_buffer + compute_buffer + sampling + checkpoints + prompt_cache;
+}
+
+SizeEstimate estimate_size(const ModelFacts& facts, const SizeSettings& settings) {
+    const Shape shape = shape_of(facts, settings);
+    const CacheSizes caches = cache_sizes(facts, settings, shape);
+    SizeEstimate size;
+    add_weights(facts, settings, size);
+    size.kv_cache = bytes(caches.full + caches.sliding);
+    size.recurrent_state = bytes(caches.recurrent);
+    size.output_buffer = output_size(facts, settings, shape);
+    size.compute_buffer = compute_size(facts, settings, shape, caches);
+    size.sampling = sampling_size(facts, settings, shape);
+    // What cannot be rolled back is saved whole: windows and states, of each sequence.
+    size.checkpoints = bytes((caches.sliding + caches.recurrent) * settings.checkpoints);
+    size.prompt_cache = settings.prompt_cache;
+    size.process = process_size(facts, shape);
+    return size;
+}
+
+std::optional<std::uint32_t> largest_context_that_fits(const ModelFacts& facts,
+                                                       SizeSettings settings,
+                                                       Bytes available) {
+    const auto fits = [&](std::uint64_t steps) {
+        settings.context = static_cast<std::uint32_t>(steps * kCellStep);
+        if (settings.embeds) {
+            settings.batch = settings.context;
+        }
+        return estimate_size(facts, settings).total() <= available;
+    };
+    std::uint64_t low = 0;
+    std::uint64_t high = facts.context_length / kCellStep;
+    while (low < high) {
+        const std::uint64_t middle = (low + high + 1) / 2;
+        if (fits(middle)) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    if (low == 0) {
+        return std::nullopt;
+    }
+    return static_cast<std::uint32_t>(low * kCellStep);
+}
+
+Duration expected_load_time(const ModelFacts& facts,
+                            const SizeEstimate& size,
+                            bool cached,
+                            const LoadRates& rates) {
+    const auto over = [](Bytes amount, double rate) {
+        return static_cast<double>(amount.count()) / rate;
+    };
+    double seconds = over(size.weights_anonymous, rates.copy) +
+                     over(size.kv_cache + size.recurrent_state, rates.clear) +
+                     static_cast<double>(facts.vocabulary) / rates.vocabulary;
+    if (!cached) {
+        seconds += over(facts.file_size, rates.disk);
+    }
+    return rates.start +
+           std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace drover::memory

@@ -1,0 +1,463 @@
+#include "models/gguf_facts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "base/text.hpp"
+#include "models/architectures.hpp"
+
+namespace drover::models {
+
+namespace {
+
+constexpr std::uint32_t kLayersMax = 512;          // the engine's own limit
+constexpr std::uint64_t kDimensionMax = 1U << 24;  // far above any width, head count or window
+// What one layer may keep: products of hostile numbers must not overflow in a size computed later.
+constexpr std::uint64_t kLayerElementsMax = 1U << 24;
+constexpr std::uint64_t kLayerStateBytesMax = std::uint64_t{1} << 36;
+constexpr std::uint32_t kPoolingRank = 4;
+constexpr std::uint32_t kStateElementBytes = 4;  // recurrent states are f32
+
+Error invalid(std::string message) {
+    return {ErrorCode::invalid_argument, std::move(message)};
+}
+
+/// Tables that are looked up row by row and never multiplied with.
+bool is_lookup_table(std::string_view name) {
+    constexpr std::array<std::string_view, 4> kTables{"token_embd.weight",
+                                                      "position_embd.weight",
+                                                      "token_types.weight",
+                                                      "per_layer_token_embd.weight"};
+    return std::find(kTables.begin(), kTables.end(), name) != kTables.end();
+}
+
+Bytes as_bytes(std::uint64_t count) {
+    return Bytes(static_cast<std::int64_t>(count));
+}
+
+/// Reads the hyper-parameters of one architecture.
+class FactsReader {
+  public:
+    explicit FactsReader(std::span<const FilePart> parts)
+        : parts_(parts), main_(parts.front().header) {}
+
+    Result<ModelFacts> read() {
+        DROVER_TRY(read_general());
+        DROVER_TRY(read_shape());
+        DROVER_TRY(read_layers());
+        read_tokenizer();
+        DROVER_TRY(read_weights());
+        return std::move(facts_);
+    }
+
+  private:
+    std::string key(std::string_view name) const {
+        return facts_.architecture + "." + std::string(name);
+    }
+
+    /// A hyper-parameter of plausible size; `fallback` when the file does not have it.
+    std::uint32_t number(std::string_view name, std::uint32_t fallback = 0) const {
+        const auto value = main_.number(key(name));
+        return value.has_value() && *value <= kDimensionMax ? static_cast<std::uint32_t>(*value)
+                                                            : fallback;
+    }
+
+    /// A hyper-parameter that is one number for all layers or an array of one for each.
+    std::uint32_t number_of(std::string_view name,
+                            std::uint32_t layer,
+                            std::uint32_t fallback) const {
+        const gguf::Array* array = main_.array(key(name));
+        if (array == nullptr) {
+            return number(name, fallback);
+        }
+        if (layer >= array->numbers.size()) {
+            return fallback;
+        }
+        const double value = array->numbers[layer];
+        return value >= 0 && value <= static_cast<double>(kDimensionMax)
+                   ? static_cast<std::uint32_t>(value)
+                   : fallback;
+    }
+
+    std::uint32_t largest_of(std::string_view name) const {
+        std::uint32_t largest = 0;
+        for (std::uint32_t layer = 0; layer < blocks_; ++layer) {
+            largest = std::max(largest, number_of(name, layer, 0));
+        }
+        return largest;
+    }
+
+    Status read_general() {
+        const auto architecture = main_.text("general.architecture");
+        if (!architecture.has_value() || architecture->empty()) {
+            return invalid("GGUF file without general.architecture");
+        }
+        const std::string_view type = main_.text("general.type").value_or("model");
+        if (type != "model" || *architecture == "clip") {
+            return invalid("GGUF file holds no language model but '" +
+                           std::string(type == "model" ? *architecture : type) + "'");
+        }
+        facts_.architecture = *architecture;
+        arch_ = find_architecture(facts_.architecture);
+        facts_.name = main_.text("general.name").value_or("");
+        facts_.size_label = main_.text("general.size_label").value_or("");
+        facts_.licence = main_.text("general.license").value_or("");
+        const auto file_type = main_.number("general.file_type");
+        if (file_type.has_value() && *file_type <= std::numeric_limits<std::uint32_t>::max()) {
+            facts_.quantisation = file_type_name(static_cast<std::uint32_t>(*file_type));
+        }
+        return {};
+    }
+
+    Status read_shape() {
+        blocks_ = number("block_count");
+        if (blocks_ == 0 || blocks_ > kLayersMax) {
+            return invalid("GGUF file with " + std::to_string(blocks_) + " layers");
+        }
+        facts_.context_length = number("context_length");
+        facts_.embedding_length = number("embedding_length");
+        if (facts_.context_length == 0 || facts_.embedding_length == 0) {
+            return invalid("GGUF file without context_length or embedding_length");
+        }
+        facts_.output_length = number("embedding_length_out", facts_.embedding_length);
+        facts_.head_count = largest_of("attention.head_count");
+        facts_.expert_count = number("expert_count");
+        const std::uint64_t experts = std::uint64_t{largest_of("expert_used_count")} *
+                                          largest_of("expert_feed_forward_length") +
+                                      number("expert_shared_feed_forward_length");
+        facts_.feed_forward_length = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+            std::max<std::uint64_t>(largest_of("feed_forward_length"), experts), kDimensionMax));
+        facts_.cache = arch_.cache;
+        facts_.cache_exact = arch_.cache_exact;
+        facts_.causal = main_.boolean(key("attention.causal")).value_or(!arch_.encoder);
+        const std::uint32_t pooling = number("pooling_type");
+        facts_.pooling = arch_.encoder || pooling != 0;
+        facts_.pooling_named = pooling != 0;
+        facts_.reranker = pooling == kPoolingRank;
+        return {};
+    }
+
+    // ---- layers ----
+
+    struct HeadLengths {
+        std::uint64_t key = 0;
+        std::uint64_t value = 0;
+    };
+
+    HeadLengths head_lengths(bool slides) const {
+        const std::uint32_t heads = number_of("attention.head_count", 0, 0);
+        const std::uint32_t even = heads == 0 ? 0 : facts_.embedding_length / heads;
+        const std::uint32_t full_key = heads == 0 ? 0 : number("attention.key_length", even);
+        const std::uint32_t full_value = heads == 0 ? 0 : number("attention.value_length", even);
+        if (!slides) {
+            return {full_key, full_value};
+        }
+        return {number("attention.key_length_swa", full_key),
+                number("attention.value_length_swa", full_value)};
+    }
+
+    bool window_used() const {
+        const auto named = main_.number(key("attention.sliding_window"));
+        switch (arch_.sliding) {
+            case SlidingWindow::never:
+                return false;
+            case SlidingWindow::if_named:
+                return named.value_or(0) > 0;
+            case SlidingWindow::always:
+                // Llama 4 files switch it off with a zero; EXAONE 4 slides in its 64-layer size
+                // only.
+                return !(arch_.name == "llama4" && named == std::uint64_t{0}) &&
+                       !(arch_.name == "exaone4" && blocks_ != 64);
+        }
+        DROVER_UNREACHABLE();
+    }
+
+    bool slides(std::uint32_t layer) const {
+        if (facts_.sliding_window == 0 || layer >= trunk_) {
+            return false;
+        }
+        if (main_.array(key("attention.sliding_window_pattern")) != nullptr) {
+            return number_of("attention.sliding_window_pattern", layer, 0) != 0;
+        }
+        const std::uint32_t pattern = number("attention.sliding_window_pattern", arch_.pattern);
+        if (pattern == 0) {
+            return true;
+        }
+        return arch_.dense_first ? layer % pattern != 0 : layer % pattern < pattern - 1;
+    }
+
+    bool is_recurrent(std::uint32_t layer) const {
+        if (arch_.cache == CacheKind::recurrent || arch_.name == "falcon-h1") {
+            return true;
+        }
+        if (arch_.cache != CacheKind::hybrid || layer >= trunk_) {
+            return false;
+        }
+        if (main_.metadata.count(key("attention.recurrent_layers")) != 0) {
+            return number_of("attention.recurrent_layers", layer, 0) != 0;
+        }
+        if (const std::uint32_t interval = default_interval(); interval != 0) {
+            return (layer + 1) % std::max(1U, number("full_attention_interval", interval)) != 0;
+        }
+        const bool no_heads = kv_heads(layer) == 0;
+        return facts_.architecture.rfind("nemotron_h", 0) == 0
+                   ? no_heads && number_of("feed_forward_length", layer, 0) == 0
+                   : no_heads;
+    }
+
+    /// Architectures that name their attention layers by an interval instead of by head counts.
+    std::uint32_t default_interval() const {
+        if (arch_.name == "minimax-01") {
+            return 8;
+        }
+        return arch_.name.rfind("qwen3", 0) == 0 || arch_.name == "qwen4exp" ? 4 : 0;
+    }
+
+    std::uint32_t kv_heads(std::uint32_t layer) const {
+        return number_of(
+            "attention.head_count_kv", layer, number_of("attention.head_count", layer, 0));
+    }
+
+    bool has_attention(std::uint32_t layer) const {
+        if (arch_.cache == CacheKind::none || arch_.cache == CacheKind::recurrent) {
+            return false;
+        }
+        if (layer >= trunk_ || layer >= shared_from_) {
+            return false;
+        }
+        if (arch_.name == "falcon-h1") {
+            return true;
+        }
+        if (facts_.architecture.rfind("nemotron_h", 0) == 0 &&
+            number_of("feed_forward_length", layer, 0) != 0) {
+            return false;
+        }
+        return !is_recurrent(layer);
+    }
+
+    /// Convolution and state of one recurrent layer for one sequence.
+    std::uint64_t state_bytes() const {
+        const std::uint64_t width = facts_.embedding_length;
+        const std::uint64_t heads = number_of("attention.head_count", 0, 0);
+        const std::uint64_t kernel = number("ssm.conv_kernel");
+        std::uint64_t convolution = 0;
+        std::uint64_t state = 0;
+        if (const std::uint64_t wkv = number("wkv.head_size"); wkv != 0) {
+            convolution = number("token_shift_count", 2) * width;
+            state = width * wkv;
+        } else if (const std::uint64_t length = number("shortconv.l_cache"); length != 0) {
+            convolution = width * (length - 1);
+        } else if (const std::uint64_t kda = number("kda.head_dim"); kda != 0) {
+            convolution = 3 * (kernel > 0 ? kernel - 1 : 3) * heads * kda;
+            state = kda * kda > kLayerStateBytesMax ? kda * kda : kda * kda * heads;
+        } else if (arch_.name == "minimax-01") {
+            const std::uint64_t head = head_lengths(false).key;
+            state = head * head > kLayerStateBytesMax ? head * head : head * head * heads;
+        } else {
+            const std::uint64_t inner = number("ssm.inner_size");
+            const std::uint64_t depth = number("ssm.state_size");
+            const std::uint64_t groups = number("ssm.group_count");
+            convolution = (kernel > 0 ? kernel - 1 : 0) * (inner + 2 * groups * depth);
+            state = depth * inner;
+        }
+        // Each factor is below 2^24, so only products of three can be beyond any plausible size.
+        return std::max(convolution, state) > kLayerStateBytesMax
+                   ? kLayerStateBytesMax + 1
+                   : (convolution + state) * kStateElementBytes;
+    }
+
+    void read_layer_ranges() {
+        const std::uint32_t draft = std::min(number("nextn_predict_layers"), blocks_);
+        // The layers of a multi-token-prediction head belong to a draft context, which is not used.
+        trunk_ = draft < blocks_ ? blocks_ - draft : blocks_;
+        shared_from_ = blocks_;
+        if (arch_.name == "gemma3n") {
+            shared_from_ = 20;
+        } else if (arch_.name == "gemma4") {
+            shared_from_ = blocks_ - std::min(number("attention.shared_kv_layers"), blocks_);
+        }
+    }
+
+    /// How often the blocks are gone through, each time with a cache of its own.
+    std::uint32_t passes() const {
+        if (arch_.name == "nanbeige") {
+            return std::max(1U, number("num_loops", 1));
+        }
+        return 1;
+    }
+
+    LayerFacts read_layer(std::uint32_t layer) const {
+        LayerFacts result;
+        result.sliding_window = slides(layer);
+        if (has_attention(layer)) {
+            const HeadLengths lengths = head_lengths(result.sliding_window);
+            const std::uint64_t heads = kv_heads(layer);
+            const bool mla = number("attention.key_length_mla") != 0;
+            result.key_elements = heads * lengths.key;
+            result.value_elements = mla ? 0 : heads * lengths.value;
+            result.index_elements = number("attention.indexer.key_length");
+        }
+        if (layer < trunk_ && is_recurrent(layer)) {
+            result.recurrent_state_bytes = state_bytes();
+        }
+        return result;
+    }
+
+    Status read_layers() {
+        read_layer_ranges();
+        if (window_used()) {
+            const std::uint32_t named = number("attention.sliding_window", arch_.window);
+            facts_.sliding_window = arch_.window_fixed || named == 0 ? arch_.window : named;
+        }
+        const std::uint32_t rounds = passes();
+        if (rounds > kLayersMax / blocks_) {
+            return invalid("GGUF file with too many layers");
+        }
+        for (std::uint32_t round = 0; round < rounds; ++round) {
+            for (std::uint32_t layer = 0; layer < blocks_; ++layer) {
+                const LayerFacts one = read_layer(layer);
+                if (std::max({one.key_elements, one.value_elements, one.index_elements}) >
+                        kLayerElementsMax ||
+                    one.recurrent_state_bytes > kLayerStateBytesMax) {
+                    return invalid("GGUF file with implausibly large layers");
+                }
+                facts_.layers.push_back(one);
+            }
+        }
+        const std::uint64_t width =
+            facts_.head_count *
+            std::max(head_lengths(false).key, head_lengths(facts_.sliding_window != 0).key);
+        facts_.attention_width =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(width, kDimensionMax));
+        if (arch_.name == "graniteswitch") {
+            const HeadLengths lengths = head_lengths(false);
+            facts_.layers.push_back({lengths.key, lengths.value, 0, false, 0});
+        }
+        return {};
+    }
+
+    // ---- vocabulary and weights ----
+
+    static std::uint32_t clamp_count(std::uint64_t count) {
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(count, kDimensionMax));
+    }
+
+    void read_tokenizer() {
+        const gguf::Array* tokens = main_.array("tokenizer.ggml.tokens");
+        facts_.vocabulary = tokens != nullptr ? clamp_count(tokens->count) : number("vocab_size");
+        const gguf::Array* merges = main_.array("tokenizer.ggml.merges");
+        facts_.merges = merges != nullptr ? clamp_count(merges->count) : 0;
+        facts_.chat_template = main_.text("tokenizer.chat_template").has_value();
+    }
+
+    static void add_matrix(const gguf::Tensor& tensor, MatrixBytes& group) {
+        const Bytes bytes = as_bytes(tensor.bytes);
+        group.total += bytes;
+        group.rows_by_4 += tensor.shape[1] % 4 == 0 ? bytes : Bytes(0);
+        group.rows_by_8 += tensor.shape[1] % 8 == 0 ? bytes : Bytes(0);
+        group.rows_by_32 += tensor.shape[1] % 32 == 0 ? bytes : Bytes(0);
+    }
+
+    void add_tensor(const gguf::Tensor& tensor) {
+        WeightFacts& weights = facts_.weights;
+        const Bytes bytes = as_bytes(tensor.bytes);
+        weights.total += bytes;
+        weights.largest_tensor = std::max(weights.largest_tensor, bytes);
+        facts_.parameters += tensor.elements();
+        if (is_lookup_table(tensor.name)) {
+            weights.input_embedding += bytes;
+        } else if (tensor.dimensions >= 2) {
+            add_matrix(tensor, weights.matrices[std::string(tensor.type->name)]);
+        }
+        if (tensor.name == "blk.0.ffn_up.weight") {
+            plain_up_ = tensor.shape[1] == facts_.feed_forward_length;
+        }
+        gate_ = gate_ || tensor.name.rfind("blk.0.ffn_gate", 0) == 0;
+    }
+
+    Status check_sum(std::uint64_t& sum, std::uint64_t more) const {
+        if (more > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) - sum) {
+            return invalid("GGUF tensors are impossibly large");
+        }
+        sum += more;
+        return {};
+    }
+
+    Status read_weights() {
+        const auto declared = main_.number("split.count").value_or(0);
+        if (declared > 1 && declared != parts_.size()) {
+            return invalid("model in " + std::to_string(declared) + " files, of which " +
+                           std::to_string(parts_.size()) + " are there");
+        }
+        const gguf::Tensor* embedding = nullptr;
+        bool output = false;
+        std::uint64_t weight_sum = 0;
+        std::uint64_t element_sum = 0;
+        std::uint64_t file_sum = 0;
+        for (const FilePart& part : parts_) {
+            DROVER_TRY(check_sum(file_sum, part.file_bytes));
+            facts_.header_size += as_bytes(part.header.data_offset);
+            for (const gguf::Tensor& tensor : part.header.tensors) {
+                DROVER_TRY(check_sum(weight_sum, tensor.bytes));
+                DROVER_TRY(check_sum(element_sum, tensor.elements()));
+                add_tensor(tensor);
+                output = output || tensor.name == "output.weight";
+                embedding = tensor.name == "token_embd.weight" ? &tensor : embedding;
+            }
+        }
+        facts_.file_size = as_bytes(file_sum);
+        facts_.feed_forward_gated = gate_ || !plain_up_;
+        if (weight_sum == 0) {
+            return invalid("GGUF file without tensors (a vocabulary only?)");
+        }
+        if (!output && embedding != nullptr && !arch_.encoder) {
+            facts_.weights.tied_type = embedding->type->name;
+            add_matrix(*embedding, facts_.weights.tied_output);
+        }
+        if (facts_.vocabulary == 0 && embedding != nullptr) {
+            facts_.vocabulary = clamp_count(embedding->shape[1]);
+        }
+        if (facts_.quantisation.empty()) {
+            facts_.quantisation = dominant_type();
+        }
+        return {};
+    }
+
+    /// For files that do not name their quantisation: the type that holds the most bytes.
+    std::string dominant_type() const {
+        std::string best;
+        Bytes most;
+        for (const auto& [type, group] : facts_.weights.matrices) {
+            if (group.total > most) {
+                most = group.total;
+                best = type;
+            }
+        }
+        std::transform(best.begin(), best.end(), best.begin(), [](char c) {
+            return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        });
+        return best;
+    }
+
+    std::span<const FilePart> parts_;
+    const gguf::Header& main_;
+    Architecture arch_;
+    ModelFacts facts_;
+    bool plain_up_ = false;  ///< the first block's matrix up has the width of one
+    bool gate_ = false;
+    std::uint32_t blocks_ = 0;
+    std::uint32_t trunk_ = 0;        ///< layers before those of a multi-token-prediction head
+    std::uint32_t shared_from_ = 0;  ///< layers from here on use the cache of earlier ones
+};
+
+}  // namespace
+
+Result<ModelFacts> facts_from(std::span<const FilePart> parts) {
+    DROVER_ASSERT(!parts.empty());
+    return FactsReader(parts).read();
+}
+
+}  // namespace drover::models

@@ -1,0 +1,67 @@
+// The models that clients can ask for: those of the configuration, and the *.gguf files found in
+// directories. A value: scanned by a blocking call (off the loop), then only read.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "config/config.hpp"
+#include "models/model_facts.hpp"
+
+namespace drover::models {
+
+/// One model: where it is and what its header says.
+struct Model {
+    ModelId id;
+    std::string name;                  ///< as clients write it, in lower case unless configured
+    std::vector<std::string> aliases;  ///< other names for it
+    std::vector<std::filesystem::path> files;    ///< the first is what the engine is given
+    config::Task task = config::Task::generate;  ///< never `automatic`
+    ModelFacts facts;
+    std::optional<Error> broken;  ///< why it cannot be served; `facts` are empty then
+    bool declared = false;        ///< from the configuration, not from a directory
+    bool pin = false;
+    bool preload = false;
+    config::ModelSettings settings;  ///< its own; defaults are not merged in
+};
+
+class Registry {
+  public:
+    Registry() = default;
+
+    /// Reads the headers of all configured and found models. Blocks on the disk. Models that
+    /// `previous` already knew (configured ones by name, found ones by file) keep their ids. Never
+    /// fails as a whole: what is wrong with one model is in it, what is wrong with a directory is
+    /// in `problems`.
+    static Registry scan(const config::Config& config, const Registry* previous = nullptr);
+
+    /// All of them, sorted by name; broken ones too.
+    const std::vector<Model>& models() const { return models_; }
+
+    /// The model with this name or alias, without regard to case; "NAME:latest" finds NAME.
+    /// nullptr when there is none. Valid as long as the registry.
+    const Model* find(std::string_view name) const;
+    const Model* find(ModelId id) const;
+
+    /// Up to three names like `name`, nearest first, for the message of a 404.
+    std::vector<std::string> nearest(std::string_view name) const;
+
+    /// What went wrong, for logs and `drover doctor`: unreadable directories, clashing names.
+    const std::vector<std::string>& problems() const { return problems_; }
+
+  private:
+    friend class Scanner;
+
+    std::vector<Model> models_;
+    std::unordered_map<std::string, std::size_t> index_;  ///< lower-case names and aliases
+    std::vector<std::string> problems_;
+    std::uint64_t ids_used_ = 0;
+};
+
+}  // namespace drover::models

@@ -1,0 +1,17 @@
+// What this processor can do. Any thread.
+#pragma once
+
+namespace drover::platform {
+
+/// Instruction sets that engines choose code by. Those of other architectures are false.
+struct ProcessorFeatures {
+    bool avx2 = false;
+    bool avx512 = false;
+    bool amx_int8 = false;
+    bool neon_dotprod = false;
+    bool neon_i8mm = false;
+};
+
+ProcessorFeatures processor_features();
+
+}  // namespace drover::platform
