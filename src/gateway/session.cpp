@@ -144,9 +144,9 @@ Task<> Session::answer() {
         }
     }
     if (head_.method == Method::options) {
-        co_return co_await reply(
-            {.status = 204,
-             .headers = "Allow: " + std::string(allowed_methods(head_.path)) + "\r\n"});
+        Reply allowed{.status = 204,
+                      .headers = "Allow: " + std::string(allowed_methods(head_.path)) + "\r\n"};
+        co_return co_await reply(std::move(allowed));
     }
     if (auto local = local_reply(*route_); local.has_value()) {
         co_return co_await reply(std::move(*local));
@@ -372,12 +372,13 @@ Task<> Session::forward(const Route& route) {
         options.keep_alive = (*fields_reader_.finish())->keep_alive;
     }
     client_.watch();
-    const Status status = co_await turn_.run({.head = head_,
-                                              .body = body_,
-                                              .model = *model,
-                                              .acquire = options,
-                                              .may_load = route.action == Action::forward,
-                                              .dialect = route.dialect});
+    const Turn::Asked asked{.head = head_,
+                            .body = body_,
+                            .model = *model,
+                            .acquire = options,
+                            .may_load = route.action == Action::forward,
+                            .dialect = route.dialect};
+    const Status status = co_await turn_.run(asked);
     if (client_.gone()) {
         co_return;
     }

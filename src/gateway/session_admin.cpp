@@ -47,7 +47,8 @@ Task<> Session::answer_admin(const Route& route) {
     if (!outcome->ok()) {
         co_return co_await reply(error_reply(route.dialect, outcome->error()));
     }
-    co_return co_await reply({.body = json::serialize(**outcome)});
+    Reply done{.body = json::serialize(**outcome)};
+    co_return co_await reply(std::move(done));
 }
 
 }  // namespace drover::gateway

@@ -22,7 +22,10 @@ TEST(BlockingPool, RunsElsewhereAndResumesOnTheLoop) {
             scope.spawn("work", [&, i]() -> Task<> {
                 const auto thread = co_await pool.run([] { return std::this_thread::get_id(); });
                 EXPECT_NE(thread, loop_thread);
-                sum += co_await pool.run([i] { return i; });
+                const auto echo = [i] {
+                    return i;
+                };
+                sum += co_await pool.run(echo);
                 EXPECT_EQ(std::this_thread::get_id(), loop_thread);
             });
         }
