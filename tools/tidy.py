@@ -102,6 +102,15 @@ def check_words(name: str, text: str):
             yield number, "include from src/, not by ../"
 
 
+def check_awaited(text: str):
+    """g++ 12 destroys twice what is made within a co_await expression and is a lambda with captures or an
+    aggregate with a destructor (platform/async.hpp)."""
+    code = "\n".join(code_only(line) for line in text.splitlines())
+    for found in re.finditer(r"\bco_await\b[^;]*", code):
+        if re.search(r"\{\s*\.\w|[(,]\s*\[(?!&|this\]|\])[^\]]*\]\s*[({m]", found[0]):
+            yield code[: found.start()].count("\n") + 1, "made within co_await: give it a name first (platform/async.hpp)"
+
+
 def check_size(name: str, path: Path, text: str):
     lines = text.count("\n")
     limit = TEST_LINES_MAX if name.endswith("_test.cpp") else LINES_MAX[path.suffix]
@@ -130,7 +139,7 @@ def findings(root: Path):
     for path in sources(root):
         name = path.relative_to(root).as_posix()
         text = path.read_text()
-        for check in (check_layers(name, text), check_words(name, text), check_size(name, path, text)):
+        for check in (check_layers(name, text), check_words(name, text), check_awaited(text), check_size(name, path, text)):
             for line, message in check:
                 yield f"{name}:{line}: {message}"
     for path, message in check_listed(root):

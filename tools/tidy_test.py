@@ -13,6 +13,8 @@ FAULTS = {
     "src/memory/bad_pure.cpp": ("#include <boost/asio/io_context.hpp>\n", "no I/O"),
     "src/control/bad_clock.cpp": ("auto t = std::chrono::steady_clock::now();\n", "platform::now()"),
     "src/gateway/bad_await.cpp": ("if (!co_await more()) {\n", "a name first"),
+    "src/gateway/bad_awaited_lambda.cpp": ("co_await pool.run([text] { return text; });\n", "give it a name first"),
+    "src/gateway/bad_awaited_struct.cpp": ("co_await reply(\n    {.body = text});\n", "give it a name first"),
     "src/gateway/bad_task.cpp": ("co_spawn(loop, f, asio::detached);\n", "TaskScope"),
     "src/base/bad_size.cpp": ("int x;\n" * 601, "more than 600"),
     "src/base/bad_guard.hpp": ("// A header.\n", "#pragma once"),

@@ -145,9 +145,9 @@ Task<> Session::answer() {
         }
     }
     if (head_.method == Method::options) {
-        co_return co_await reply(
-            {.status = 204,
-             .headers = "Allow: " + std::string(allowed_methods(head_.path)) + "\r\n"});
+        Reply allowed{.status = 204,
+                      .headers = "Allow: " + std::string(allowed_methods(head_.path)) + "\r\n"};
+        co_return co_await reply(std::move(allowed));
     }
     if (auto local = local_reply(*route_); local.has_value()) {
         co_return co_await reply(std::move(*local));

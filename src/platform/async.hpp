@@ -22,6 +22,15 @@ using Loop = asio::io_context;
 using Executor = Loop::executor_type;
 
 /// A coroutine on the loop.
+///
+/// g++ 12 destroys twice what is made within a co_await expression when it is a lambda with
+/// captures, or an aggregate, with a destructor: `co_await f([text] {...})`, `co_await f({.text =
+/// text})`, by value or by reference. Name it first: `auto work = [text] {...}; co_await
+/// f(std::move(work));`. Objects with a constructor, and lambdas that capture only numbers,
+/// references or pointers, are safe.
+///
+/// In a cancelled coroutine every co_await of an operation or of a Task throws, a Task's before its
+/// first line; see shield() in task_scope.hpp.
 template <typename T = void>
 using Task = asio::awaitable<T, Executor>;
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -44,6 +45,10 @@ std::shared_ptr<spdlog::logger>& logger() {
 
 }  // namespace
 
+std::string Field::short_text(double number) {
+    return fmt::format("{:.3f}", number);
+}
+
 Status configure(Level level, const std::filesystem::path& file) {
     try {
         if (file.empty()) {
@@ -70,22 +75,27 @@ Result<Level> parse_level(std::string_view text) {
         "'" + std::string(text) + "' is not a log level; write debug, info, warn or error"};
 }
 
-bool enabled(Level level) {
+bool enabled(Level level) noexcept {
     return logger()->should_log(native(level));
 }
 
-void write(Level level, std::string_view event, Fields fields) {
+void write(Level level, std::string_view event, Fields fields) noexcept {
     if (!enabled(level)) {
         return;
     }
-    std::string line(event);
-    for (const Field& field : fields) {
-        line += ' ';
-        line += field.key;
-        line += '=';
-        line += escaped(field.value);
+    try {
+        std::string line(event);
+        for (const Field& field : fields) {
+            line += ' ';
+            line += field.key;
+            line += '=';
+            line += escaped(field.value);
+        }
+        logger()->log(native(level), "{}", line);
+    } catch (const std::exception&) {
+        // Out of memory: a line is lost, which is better than what the caller was doing.
+        return;
     }
-    logger()->log(native(level), "{}", line);
 }
 
 std::string escaped(std::string_view text) {

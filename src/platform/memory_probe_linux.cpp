@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 
 #include <unistd.h>
 
 #include "platform/files.hpp"
 #include "platform/memory_probe.hpp"
+#include "platform/process_group.hpp"
 
 namespace drover::platform {
 
@@ -13,111 +13,149 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr Bytes kProcFileMax = 1_MiB;
+constexpr Bytes kKernelFileMax = 1_MiB;
 
-std::optional<Bytes> number_in(const fs::path& file) {
-    const auto text = read_file(file, kProcFileMax);
-    if (!text.ok()) {
-        return std::nullopt;
-    }
-    std::int64_t count = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
-    if (error != std::errc()) {
-        return std::nullopt;  // "max"
-    }
-    return Bytes(count);
+/// The file's text; empty when it cannot be read.
+std::string text_of(const fs::path& file) {
+    auto text = read_file(file, kKernelFileMax);
+    return text.ok() ? *std::move(text) : std::string();
 }
 
-struct CgroupMemory {
-    Bytes limit;
-    Bytes free;
-};
+/// The number that `text` begins with; nullopt for "max".
+std::optional<Bytes> parse_number(std::string_view text) {
+    std::int64_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    return error == std::errc() ? std::optional(Bytes(count)) : std::nullopt;
+}
 
-/// The tightest limit of the group at `path` and of those above it, and what is left below it.
-/// A page cache that can be dropped counts as free.
-std::optional<CgroupMemory> cgroup_memory(const CgroupPath& group, Bytes machine_total) {
-    const fs::path root = group.v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-    const char* limit_file = group.v2 ? "memory.max" : "memory.limit_in_bytes";
-    const char* usage_file = group.v2 ? "memory.current" : "memory.usage_in_bytes";
-    std::optional<CgroupMemory> tightest;
-    fs::path relative = fs::path(group.path).relative_path();
-    while (true) {
-        const fs::path folder = root / relative;
-        const auto limit = number_in(folder / limit_file);
-        const auto usage = number_in(folder / usage_file);
-        if (limit.has_value() && usage.has_value() && *limit < machine_total) {
-            Bytes droppable;
-            if (const auto stat = read_file(folder / "memory.stat", kProcFileMax); stat.ok()) {
-                const auto at = stat->find("inactive_file ");
-                if (at != std::string::npos) {
-                    std::int64_t count = 0;
-                    const char* begin = stat->data() + at + 14;
-                    std::from_chars(begin, stat->data() + stat->size(), count);
-                    droppable = Bytes(count);
-                }
-            }
-            const Bytes free = *limit - *usage + droppable;
-            if (!tightest.has_value() || free < tightest->free) {
-                tightest = CgroupMemory{.limit = *limit, .free = free};
-            }
+/// Calls `each(line)` for every line.
+template <typename Each>
+void for_each_line(std::string_view text, Each each) {
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        each(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+}
+
+/// The number after `field` and a space in a file such as memory.stat.
+std::optional<Bytes> stat_field(std::string_view stat, std::string_view field) {
+    std::optional<Bytes> found;
+    for_each_line(stat, [&](std::string_view line) {
+        if (line.substr(0, field.size()) == field && line.substr(field.size(), 1) == " ") {
+            found = parse_number(line.substr(field.size() + 1));
+        }
+    });
+    return found;
+}
+
+/// The level in `folder`; `v2` says which files it has.
+std::optional<CgroupLevel> read_level(const fs::path& folder, bool v2) {
+    if (v2) {
+        return parse_cgroup_level({text_of(folder / "memory.max"), text_of(folder / "memory.high")},
+                                  text_of(folder / "memory.current"),
+                                  text_of(folder / "memory.stat"));
+    }
+    return parse_cgroup_level({text_of(folder / "memory.limit_in_bytes")},
+                              text_of(folder / "memory.usage_in_bytes"),
+                              text_of(folder / "memory.stat"));
+}
+
+/// Lowers `memory` to what the group at `group` and each one above it allow. In a container the
+/// path may be the host's, which does not exist here; then the root is the container's own group.
+void apply_cgroups(HostMemory& memory, const fs::path& root, const CgroupPath& group) {
+    const fs::path top = root / (group.v2 ? "sys/fs/cgroup" : "sys/fs/cgroup/memory");
+    const Bytes machine = memory.total;
+    for (fs::path relative = fs::path(group.path).relative_path();;
+         relative = relative.parent_path()) {
+        const auto level = read_level(relative.empty() ? top : top / relative, group.v2);
+        if (level.has_value() && level->limit < machine) {
+            memory.cgroup_limit =
+                std::min(memory.cgroup_limit.value_or(level->limit), level->limit);
+            memory.total = std::min(memory.total, level->limit);
+            memory.available = std::min(memory.available, level->free);
         }
         if (relative.empty()) {
-            return tightest;
+            return;
         }
-        relative = relative.parent_path();
     }
 }
 
 }  // namespace
 
 std::optional<Bytes> kilobyte_field(std::string_view text, std::string_view field) {
-    std::size_t line = 0;
-    while (line < text.size()) {
-        const std::size_t end = std::min(text.find('\n', line), text.size());
-        std::string_view row = text.substr(line, end - line);
-        line = end + 1;
-        if (row.substr(0, field.size()) == field && row.substr(field.size(), 1) == ":") {
-            row.remove_prefix(field.size() + 1);
-            row.remove_prefix(std::min(row.find_first_not_of(' '), row.size()));
-            std::int64_t kilobytes = 0;
-            const auto [rest, error] =
-                std::from_chars(row.data(), row.data() + row.size(), kilobytes);
-            if (error == std::errc()) {
-                return Bytes(kilobytes * 1024);
-            }
+    std::optional<Bytes> found;
+    for_each_line(text, [&](std::string_view line) {
+        if (line.substr(0, field.size()) != field || line.substr(field.size(), 1) != ":") {
+            return;
         }
-    }
-    return std::nullopt;
-}
-
-std::optional<CgroupPath> memory_cgroup(std::string_view proc_self_cgroup) {
-    std::optional<CgroupPath> found;
-    std::size_t line = 0;
-    while (line < proc_self_cgroup.size()) {
-        const std::size_t end =
-            std::min(proc_self_cgroup.find('\n', line), proc_self_cgroup.size());
-        const std::string_view row = proc_self_cgroup.substr(line, end - line);
-        line = end + 1;
-        const std::size_t first = row.find(':');
-        const std::size_t second = row.find(':', first + 1);
-        if (second == std::string_view::npos) {
-            continue;
+        line.remove_prefix(field.size() + 1);
+        line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+        if (const auto kilobytes = parse_number(line); kilobytes.has_value()) {
+            found = *kilobytes * 1024;
         }
-        const std::string controllers =
-            "," + std::string(row.substr(first + 1, second - first - 1)) + ",";
-        const std::string path(row.substr(second + 1));
-        if (controllers.find(",memory,") != std::string::npos) {
-            return CgroupPath{.path = path, .v2 = false};
-        }
-        if (row.substr(0, first) == "0") {
-            found = CgroupPath{.path = path, .v2 = true};
-        }
-    }
+    });
     return found;
 }
 
-Result<HostMemory> host_memory() {
-    const auto text = read_file("/proc/meminfo", kProcFileMax);
+std::optional<ProcessMemory> parse_smaps_rollup(std::string_view text) {
+    const auto total = kilobyte_field(text, "Pss");
+    if (!total.has_value()) {
+        return std::nullopt;
+    }
+    // Linux before 5.10 does not split it.
+    return ProcessMemory{.total = *total,
+                         .anonymous = kilobyte_field(text, "Pss_Anon").value_or(Bytes(0)),
+                         .file = kilobyte_field(text, "Pss_File").value_or(Bytes(0))};
+}
+
+std::optional<CgroupPath> memory_cgroup(std::string_view proc_self_cgroup) {
+    std::optional<CgroupPath> v1;
+    std::optional<CgroupPath> v2;
+    for_each_line(proc_self_cgroup, [&](std::string_view line) {  // "4:memory:/path", "0::/path"
+        const std::size_t first = line.find(':');
+        const std::size_t second = line.find(':', first + 1);
+        if (first == std::string_view::npos || second == std::string_view::npos) {
+            return;
+        }
+        const std::string controllers =
+            "," + std::string(line.substr(first + 1, second - first - 1)) + ",";
+        const std::string path(line.substr(second + 1));
+        if (controllers.find(",memory,") != std::string::npos) {
+            v1 = CgroupPath{.path = path, .v2 = false};
+        } else if (line.substr(0, first) == "0") {
+            v2 = CgroupPath{.path = path, .v2 = true};
+        }
+    });
+    return v1.has_value() ? v1 : v2;
+}
+
+std::optional<CgroupLevel> parse_cgroup_level(const std::vector<std::string>& limits,
+                                              std::string_view usage,
+                                              std::string_view stat) {
+    std::optional<Bytes> limit;
+    for (const std::string& text : limits) {
+        if (const auto number = parse_number(text); number.has_value()) {
+            limit = std::min(limit.value_or(*number), *number);
+        }
+    }
+    const auto used = parse_number(usage);
+    if (!limit.has_value() || !used.has_value()) {
+        return std::nullopt;
+    }
+    // v1's plain fields leave out the groups below; its usage does not.
+    const auto field = [&](const std::string& name) {
+        const auto whole = stat_field(stat, "total_" + name);
+        return whole.has_value() ? *whole : stat_field(stat, name).value_or(Bytes(0));
+    };
+    const Bytes droppable =
+        field("inactive_file") + field("active_file") + field("slab_reclaimable");
+    const Bytes free = *limit - *used + std::min(droppable, *used);
+    return CgroupLevel{.limit = *limit, .free = std::max(free, Bytes(0))};
+}
+
+Result<HostMemory> host_memory(const fs::path& root) {
+    const auto text = read_file(root / "proc/meminfo", kKernelFileMax);
     if (!text.ok()) {
         return text.error();
     }
@@ -126,29 +164,36 @@ Result<HostMemory> host_memory() {
     if (!total.has_value() || !available.has_value()) {
         return Error{ErrorCode::io_error, "/proc/meminfo has no MemTotal or MemAvailable"};
     }
-    HostMemory memory{.total = *total, .available = *available, .cgroup_limit = std::nullopt};
-    const auto groups = read_file("/proc/self/cgroup", kProcFileMax);
-    if (const auto group = groups.ok() ? memory_cgroup(*groups) : std::nullopt; group.has_value()) {
-        if (const auto limited = cgroup_memory(*group, *total); limited.has_value()) {
-            memory.cgroup_limit = limited->limit;
-            memory.total = std::min(memory.total, limited->limit);
-            memory.available = std::min(memory.available, limited->free);
-        }
+    HostMemory memory{.total = *total, .available = *available};
+    if (const auto group = memory_cgroup(text_of(root / "proc/self/cgroup")); group.has_value()) {
+        apply_cgroups(memory, root, *group);
     }
     return memory;
 }
 
 Result<ProcessMemory> process_pss(pid_t pid) {
-    const auto text = read_file("/proc/" + std::to_string(pid) + "/smaps_rollup", kProcFileMax);
-    if (!text.ok()) {
-        return text.error();
+    const auto text = read_file("/proc/" + std::to_string(pid) + "/smaps_rollup", kKernelFileMax);
+    const auto memory = text.ok() ? parse_smaps_rollup(*text) : std::nullopt;
+    if (!memory.has_value()) {
+        return Error{ErrorCode::not_found, "there is no process " + std::to_string(pid)};
     }
-    const auto total = kilobyte_field(*text, "Pss");
-    const auto anonymous = kilobyte_field(*text, "Pss_Anon");
-    if (!total.has_value()) {
-        return Error{ErrorCode::not_found, "process " + std::to_string(pid) + " has ended"};
+    return *memory;
+}
+
+Result<ProcessMemory> group_pss(pid_t group) {
+    std::optional<ProcessMemory> sum;
+    for (const pid_t pid : group_members(group)) {
+        if (const auto memory = process_pss(pid); memory.ok()) {
+            sum = sum.value_or(ProcessMemory());
+            sum->total += memory->total;
+            sum->anonymous += memory->anonymous;
+            sum->file += memory->file;
+        }
     }
-    return ProcessMemory{.total = *total, .anonymous = anonymous.value_or(Bytes(0))};
+    if (!sum.has_value()) {
+        return Error{ErrorCode::not_found, "there is no process group " + std::to_string(group)};
+    }
+    return *sum;
 }
 
 pid_t own_pid() {

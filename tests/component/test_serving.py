@@ -88,6 +88,17 @@ def test_unknown_paths_and_methods(fake):
     assert server.post("/tools", {}).status_code == 404
 
 
+def test_options_and_admin_replies_leave_the_server_whole(fake):
+    """These replies were destroyed twice (a g++ 12 bug): one OPTIONS request ended the server."""
+    server = fake({"a": ""})
+    for _ in range(3):
+        allowed = server.client.options("/v1/chat/completions")
+        assert allowed.status_code == 204 and "POST" in allowed.headers["allow"]
+        assert server.post("/admin/load", {"model": "a"}).json() == {"model": "a"}
+        assert server.post("/admin/unload", {"model": "a"}).json()["freed"] > 0
+    assert server.process.poll() is None
+
+
 def test_a_foreign_host_or_origin_is_refused(fake):
     server = fake({"a": ""})
     assert server.get("/v1/models", headers={"Host": "evil.example"}).status_code == 403
