@@ -30,6 +30,7 @@ constexpr std::uint64_t kBytesPerCell = 128;   // book-keeping of a KV cell, set
 constexpr Bytes kPerRequest{512 << 10};        // thread, HTTP buffers, slot
 // Once it serves: JSON, templates, what fragments.
 constexpr Bytes kServing{6 << 20};
+constexpr Bytes kServingEmbeddings{10 << 20};    // bodies hold many inputs: 7.5 MiB measured
 constexpr std::uint64_t kCandidateBytes = 12;    // a slot's candidates: one for each token
 constexpr std::uint64_t kProbabilityBytes = 16;  // log-probabilities, sorted
 constexpr std::uint64_t kGrammarBytes = 250;     // a grammar's view of each token: 246 measured
@@ -202,7 +203,7 @@ Bytes process_size(const ModelFacts& facts, const Shape& shape) {
 
 Bytes sampling_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
     if (settings.embeds) {
-        return kServing;
+        return kServingEmbeddings;
     }
     return kServing + bytes(facts.vocabulary * (kCandidateBytes * shape.sequences +
                                                 kProbabilityBytes + kGrammarBytes));
