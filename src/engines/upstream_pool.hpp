@@ -49,9 +49,6 @@ class UpstreamPool {
     /// Returns a connection on which a whole response was read and which the engine keeps open.
     void give_back(std::unique_ptr<UpstreamConnection> connection, TimePoint now);
 
-    /// Closes connections that have idled for too long; for a coarse periodic tick.
-    void close_aged(TimePoint now);
-
     /// Closes all idle connections, for instance before the engine is stopped.
     void close_idle();
 

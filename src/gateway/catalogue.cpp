@@ -1,0 +1,99 @@
+#include "gateway/catalogue.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "gateway/error_reply.hpp"
+
+namespace drover::gateway {
+
+namespace json = boost::json;
+
+namespace {
+
+/// Names and paths come from the file system, where they need not be UTF-8.
+json::string text(std::string_view value) {
+    return json::string(valid_utf8(value));
+}
+
+json::object openai_entry(const control::ModelView& model) {
+    return {{"id", text(model.name)},
+            {"object", "model"},
+            {"created", model.created},
+            {"owned_by", "drover"}};
+}
+
+json::object admin_entry(const control::ModelView& model) {
+    json::array aliases;
+    for (const std::string& alias : model.aliases) {
+        aliases.emplace_back(text(alias));
+    }
+    return {{"name", text(model.name)},
+            {"aliases", std::move(aliases)},
+            {"file", text(model.file)},
+            {"size", model.size.count()},
+            {"architecture", text(model.architecture)},
+            {"quantisation", text(model.quantisation)},
+            {"parameters", model.parameters},
+            {"context", model.context},
+            {"parallel", model.parallel},
+            {"task", text(model.task)},
+            {"state", text(model.state)},
+            {"estimated_bytes", model.estimated.count()},
+            {"broken", model.broken.has_value() ? json::value(text(*model.broken)) : nullptr}};
+}
+
+}  // namespace
+
+std::string openai_model(const control::ModelView& model) {
+    return json::serialize(openai_entry(model));
+}
+
+std::string openai_models(const std::vector<control::ModelView>& models) {
+    json::array data;
+    for (const control::ModelView& model : models) {
+        if (!model.broken.has_value()) {
+            data.emplace_back(openai_entry(model));
+        }
+    }
+    return json::serialize(json::object{{"object", "list"}, {"data", std::move(data)}});
+}
+
+std::string admin_models(const std::vector<control::ModelView>& models) {
+    json::array entries;
+    for (const control::ModelView& model : models) {
+        entries.emplace_back(admin_entry(model));
+    }
+    return json::serialize(json::object{{"models", std::move(entries)}});
+}
+
+std::string admin_fleet(const control::FleetView& fleet) {
+    json::array budget;
+    for (const control::DeviceView& device : fleet.budget) {
+        budget.emplace_back(json::object{{"device", text(device.device)},
+                                         {"bytes", device.bytes.count()},
+                                         {"held", device.held.count()}});
+    }
+    json::array instances;
+    for (const control::InstanceView& instance : fleet.instances) {
+        json::value expires = nullptr;
+        if (instance.expires_at_ms.has_value()) {
+            expires = *instance.expires_at_ms;
+        }
+        instances.emplace_back(json::object{{"model", text(instance.model)},
+                                            {"state", text(instance.state)},
+                                            {"bytes", instance.bytes.count()},
+                                            {"leases", instance.leases},
+                                            {"queued", instance.queued},
+                                            {"expires_at_ms", std::move(expires)},
+                                            {"pid", instance.pid},
+                                            {"loaded_ms", instance.loaded_ms}});
+    }
+    return json::serialize(json::object{{"budget", std::move(budget)},
+                                        {"instances", std::move(instances)},
+                                        {"queued", fleet.queued}});
+}
+
+}  // namespace drover::gateway

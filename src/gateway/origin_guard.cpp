@@ -1,0 +1,62 @@
+#include "gateway/origin_guard.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace drover::gateway {
+
+namespace {
+
+/// "host:port", "[::1]:port" or "host" without the port.
+std::string_view without_port(std::string_view host) {
+    if (host.starts_with('[')) {
+        return host.substr(0, host.find(']') + 1);
+    }
+    return host.substr(0, host.rfind(':'));
+}
+
+bool ends_with_ignoring_case(std::string_view text, std::string_view suffix) {
+    return text.size() >= suffix.size() &&
+           equals_ignoring_case(text.substr(text.size() - suffix.size()), suffix);
+}
+
+/// A name whose last label is a number is an IPv4 address or nothing: no DNS name ends so.
+bool is_ip_address(std::string_view name) {
+    if (name.starts_with('[')) {
+        return true;
+    }
+    const std::string_view last = name.substr(name.rfind('.') + 1);
+    return !last.empty() && std::all_of(last.begin(), last.end(), is_digit);
+}
+
+bool is_loopback(std::string_view name) {
+    return equals_ignoring_case(name, "localhost") || ends_with_ignoring_case(name, ".localhost") ||
+           (is_ip_address(name) && name.starts_with("127.")) || name == "[::1]";
+}
+
+}  // namespace
+
+bool host_is_local(std::string_view host) {
+    std::string_view name = without_port(host);
+    if (name.ends_with('.')) {
+        name.remove_suffix(1);
+    }
+    return name.empty() || is_ip_address(name) || is_loopback(name) ||
+           ends_with_ignoring_case(name, ".local") || ends_with_ignoring_case(name, ".internal");
+}
+
+bool origin_is_allowed(std::string_view origin, std::string_view host) {
+    const std::size_t scheme_end = origin.find("://");
+    if (scheme_end == std::string_view::npos) {
+        return origin.empty();
+    }
+    const std::string_view scheme = origin.substr(0, scheme_end);
+    if (!equals_ignoring_case(scheme, "http") && !equals_ignoring_case(scheme, "https")) {
+        return true;
+    }
+    const std::string_view authority = origin.substr(scheme_end + 3);
+    return equals_ignoring_case(authority, host) || is_loopback(without_port(authority));
+}
+
+}  // namespace drover::gateway

@@ -1,0 +1,60 @@
+// One request as it came in. Plain values.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace drover::gateway {
+
+enum class Method {
+    get,
+    head,
+    post,
+    options,
+    other
+};
+
+/// The head's parts that matter. What is not here goes nowhere: requests are passed on with a head
+/// of our own, so that no header of a client (credentials, X-Conversation-Id, which would keep the
+/// engine generating after the client left, hop-by-hop headers) reaches an engine.
+struct RequestHead {
+    Method method = Method::other;
+    std::string method_name;
+    std::string path;   ///< without the query; always begins with '/', or is "*"
+    std::string query;  ///< without the '?'
+    std::string host;
+    std::string origin;
+    std::string content_type;
+    std::string accept;
+    std::string content_encoding;
+    std::string expect;
+    bool http11 = true;
+    bool keep_alive = true;
+
+    /// Back to the beginning; keeps the memory.
+    void clear() {
+        method = Method::other;
+        for (std::string* text : {&method_name,
+                                  &path,
+                                  &query,
+                                  &host,
+                                  &origin,
+                                  &content_type,
+                                  &accept,
+                                  &content_encoding,
+                                  &expect}) {
+            text->clear();
+        }
+        http11 = true;
+        keep_alive = true;
+    }
+};
+
+/// The value of `name` in a query such as "model=smol&x=1", percent-decoded; empty when it is not
+/// there.
+std::string query_value(std::string_view query, std::string_view name);
+
+/// "%2F" -> "/"; a malformed escape stays as it is.
+std::string percent_decoded(std::string_view text);
+
+}  // namespace drover::gateway

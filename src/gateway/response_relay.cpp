@@ -1,0 +1,215 @@
+#include "gateway/response_relay.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/assert.hpp"
+
+namespace drover::gateway {
+
+namespace {
+
+/// Up to here a response of known size is sent in one piece.
+constexpr std::size_t kSmallMax = 64 * 1024;
+/// An event longer than this is sent in pieces after all.
+constexpr std::size_t kEventMax = 256 * 1024;
+
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+/// Where the last complete event of `stream` ends; 0 when there is none.
+std::size_t end_of_last_event(std::string_view stream) {
+    const std::size_t lf = stream.rfind("\n\n");
+    const std::size_t crlf = stream.rfind("\r\n\r\n");
+    return std::max(lf == std::string_view::npos ? 0 : lf + 2,
+                    crlf == std::string_view::npos ? 0 : crlf + 4);
+}
+
+void append_number(std::string& text, std::size_t number) {
+    std::array<char, 24> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    text.append(digits.data(), end);
+}
+
+/// A model may be named after a file, and a file's name may be anything.
+void append_value(std::string& text, std::string_view value) {
+    for (const char c : value) {
+        text += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+    }
+}
+
+}  // namespace
+
+void ResponseRelay::start(const Terms& terms) {
+    terms_ = terms;
+    parser_.emplace(terms.head_request, head_, pieces_);
+    pieces_.clear();
+    output_.clear();
+    framing_ = Framing::none;
+    begun_ = false;
+    keep_alive_ = terms.keep_alive;
+    small_ = false;
+    gathered_.clear();
+    events_.clear();
+    whole_ = 0;
+}
+
+std::size_t ResponseRelay::put(std::string_view input) {
+    output_.clear();
+    pieces_.clear();
+    std::size_t used = 0;
+    do {
+        used += parser_->put(input.substr(used));
+        if (parser_->done() && head_.status / 100 == 1 && head_.status != 101) {
+            parser_.emplace(
+                terms_.head_request, head_, pieces_);  // 1xx: the answer is still to come
+        }
+    } while (used < input.size() && !parser_->started());
+    if (!parser_->failed() && parser_->head_done()) {
+        forward();
+    }
+    return used;
+}
+
+void ResponseRelay::put_eof() {
+    output_.clear();
+    pieces_.clear();
+    parser_->put_eof();
+    if (!parser_->failed()) {
+        forward();
+    }
+}
+
+void ResponseRelay::forward() {
+    if (!begun_ && framing_ == Framing::none) {
+        decide_framing();
+    }
+    if (small_ && (!done() || !gathered_.empty())) {
+        for (const std::string_view piece : pieces_) {
+            gathered_ += piece;
+        }
+        pieces_.clear();
+        if (!done()) {
+            return;
+        }
+        pieces_.emplace_back(gathered_);
+    }
+    if (head_.event_stream && framing_ != Framing::length) {
+        take_events();
+    }
+    if (!begun_) {
+        build_head();
+        output_.emplace_back(client_head_);
+        begun_ = true;
+    }
+    emit_body();
+}
+
+void ResponseRelay::decide_framing() {
+    const auto length = parser_->content_length();
+    if (terms_.head_request || head_.status == 204 || head_.status == 304) {
+        framing_ = Framing::none;
+    } else if (length.has_value()) {
+        framing_ = Framing::length;
+        small_ = *length <= kSmallMax;
+    } else if (terms_.http11) {
+        framing_ = Framing::chunked;
+    } else {
+        framing_ = Framing::close;
+        keep_alive_ = false;
+    }
+}
+
+void ResponseRelay::build_head() {
+    client_head_ = "HTTP/1.1 ";
+    append_number(client_head_, head_.status);
+    client_head_.append(" ").append(head_.reason).append("\r\n").append(head_.headers);
+    if (const auto length = parser_->content_length();
+        length.has_value() && head_.status != 204 && framing_ != Framing::chunked) {
+        client_head_ += "Content-Length: ";
+        append_number(client_head_, *length);
+        client_head_ += "\r\n";
+    } else if (framing_ == Framing::chunked) {
+        client_head_ += "Transfer-Encoding: chunked\r\n";
+    }
+    client_head_ += "x-drover-model: ";
+    append_value(client_head_, terms_.model);
+    client_head_ += "\r\n";
+    if (!keep_alive_) {
+        client_head_ += "Connection: close\r\n";
+    } else if (!terms_.http11) {
+        client_head_ += "Connection: keep-alive\r\n";
+    }
+    client_head_ += "\r\n";
+}
+
+void ResponseRelay::take_events() {
+    events_.erase(0, whole_);
+    whole_ = 0;
+    const bool whole = events_.empty() && (pieces_.empty() || pieces_.back().ends_with("\n\n"));
+    if (whole) {
+        return;
+    }
+    for (const std::string_view piece : pieces_) {
+        events_ += piece;
+    }
+    pieces_.clear();
+    const bool all = done() || events_.size() > kEventMax;
+    whole_ = all ? events_.size() : end_of_last_event(events_);
+    if (whole_ > 0) {
+        pieces_.push_back(std::string_view(events_).substr(0, whole_));
+    }
+}
+
+void ResponseRelay::emit_body() {
+    if (framing_ == Framing::none) {
+        return;
+    }
+    std::size_t size = 0;
+    for (const std::string_view piece : pieces_) {
+        size += piece.size();
+    }
+    if (framing_ != Framing::chunked) {
+        output_.insert(output_.end(), pieces_.begin(), pieces_.end());
+        return;
+    }
+    if (size > 0) {
+        char* end =
+            std::to_chars(chunk_head_.data(), chunk_head_.data() + chunk_head_.size() - 2, size, 16)
+                .ptr;
+        *end++ = '\r';
+        *end++ = '\n';
+        output_.emplace_back(chunk_head_.data(),
+                             static_cast<std::size_t>(end - chunk_head_.data()));
+        output_.insert(output_.end(), pieces_.begin(), pieces_.end());
+        output_.emplace_back("\r\n");
+    }
+    if (done()) {
+        output_.emplace_back(kLastChunk);
+    }
+}
+
+bool ResponseRelay::fail(const ErrorRow& row, std::string_view message) {
+    DROVER_ASSERT(begun_);
+    output_.clear();
+    if (!head_.event_stream || (framing_ != Framing::chunked && framing_ != Framing::close)) {
+        return false;
+    }
+    const std::string event = error_event(terms_.dialect, row, message);
+    ending_.clear();
+    if (framing_ == Framing::chunked) {
+        std::array<char, 24> size;
+        const auto end =
+            std::to_chars(size.data(), size.data() + size.size(), event.size(), 16).ptr;
+        ending_.append(size.data(), end)
+            .append("\r\n")
+            .append(event)
+            .append("\r\n")
+            .append(kLastChunk);
+    } else {
+        ending_ = event;
+    }
+    output_.emplace_back(ending_);
+    return true;
+}
+
+}  // namespace drover::gateway

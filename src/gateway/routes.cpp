@@ -1,0 +1,118 @@
+#include "gateway/routes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <utility>
+
+namespace drover::gateway {
+
+namespace {
+
+using enum Action;
+using enum Dialect;
+using enum Method;
+
+// The whole route table, sorted by path.
+//
+// Engine endpoints that are not here are not offered, each for a reason:
+//   POST /slots/{id}         saves and restores files of the engine and erases KV that others use
+//   POST /lora-adapters      changes the model for everybody who uses the instance
+//   POST /props              the same
+//   POST /models/load, /models/unload, /models; DELETE /models; GET /models/sse
+//                            the engine's own router; Drover is the router here (/admin/load ...)
+//   /v1/stream*, /v1/chat/completions/control
+//                            streams that outlive their client would keep an instance without a
+//                            lease
+//   /tools, /cors-proxy      run programs and fetch URLs on this machine
+// Two requests about one instance can meet different instances of a model, since it may have left
+// in between: that is why only whole requests are forwarded.
+constexpr Route kRoutes[] = {
+    {"/", get, greeting, ModelFrom::nowhere, openai},
+    {"/admin/load", post, admin_load, ModelFrom::json, openai},
+    {"/admin/models", get, admin_models, ModelFrom::nowhere, openai},
+    {"/admin/ps", get, admin_ps, ModelFrom::nowhere, openai},
+    {"/admin/unload", post, admin_unload, ModelFrom::json, openai},
+    {"/apply-template", post, forward, ModelFrom::json, openai},
+    {"/audio/transcriptions", post, forward, ModelFrom::form, openai},
+    {"/chat/completions", post, forward, ModelFrom::json, openai},
+    {"/chat/completions/input_tokens", post, forward, ModelFrom::json, openai},
+    {"/completion", post, forward, ModelFrom::json, openai},
+    {"/completions", post, forward, ModelFrom::json, openai},
+    {"/detokenize", post, forward, ModelFrom::json, openai},
+    {"/embedding", post, forward, ModelFrom::json, openai},
+    {"/embeddings", post, forward, ModelFrom::json, openai},
+    {"/health", get, health, ModelFrom::nowhere, openai},
+    {"/infill", post, forward, ModelFrom::json, openai},
+    {"/lora-adapters", get, inspect, ModelFrom::query, openai},
+    {"/metrics", get, inspect, ModelFrom::query, openai},
+    {"/models", get, list_models, ModelFrom::nowhere, openai},
+    {"/props", get, inspect, ModelFrom::query, openai},
+    {"/rerank", post, forward, ModelFrom::json, openai},
+    {"/reranking", post, forward, ModelFrom::json, openai},
+    {"/responses", post, forward, ModelFrom::json, openai},
+    {"/responses/input_tokens", post, forward, ModelFrom::json, openai},
+    {"/slots", get, inspect, ModelFrom::query, openai},
+    {"/tokenize", post, forward, ModelFrom::json, openai},
+    {"/v1/audio/transcriptions", post, forward, ModelFrom::form, openai},
+    {"/v1/chat/completions", post, forward, ModelFrom::json, openai},
+    {"/v1/chat/completions/input_tokens", post, forward, ModelFrom::json, openai},
+    {"/v1/completions", post, forward, ModelFrom::json, openai},
+    {"/v1/embeddings", post, forward, ModelFrom::json, openai},
+    {"/v1/health", get, health, ModelFrom::nowhere, openai},
+    {"/v1/messages", post, forward, ModelFrom::json, anthropic},
+    {"/v1/messages/count_tokens", post, forward, ModelFrom::json, anthropic},
+    {"/v1/models", get, list_models, ModelFrom::nowhere, openai},
+    {"/v1/rerank", post, forward, ModelFrom::json, openai},
+    {"/v1/reranking", post, forward, ModelFrom::json, openai},
+    {"/v1/responses", post, forward, ModelFrom::json, openai},
+    {"/v1/responses/input_tokens", post, forward, ModelFrom::json, openai},
+};
+static_assert(std::is_sorted(std::begin(kRoutes),
+                             std::end(kRoutes),
+                             [](const Route& a, const Route& b) { return a.path < b.path; }));
+
+/// A model's name may contain slashes, so these take the whole rest of the path.
+constexpr Route kPrefixRoutes[] = {
+    {"/models/", get, show_model, ModelFrom::nowhere, openai, true},
+    {"/v1/models/", get, show_model, ModelFrom::nowhere, openai, true},
+};
+
+const Route* route_of(std::string_view path) {
+    const auto found = std::lower_bound(
+        std::begin(kRoutes),
+        std::end(kRoutes),
+        path,
+        [](const Route& route, std::string_view wanted) { return route.path < wanted; });
+    if (found != std::end(kRoutes) && found->path == path) {
+        return found;
+    }
+    for (const Route& route : kPrefixRoutes) {
+        if (path.size() > route.path.size() && path.starts_with(route.path)) {
+            return &route;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+const Route* find_route(std::string_view path, Method method) {
+    const Route* route = route_of(path);
+    const Method wanted = method == head ? get : method;
+    return route != nullptr && route->method == wanted ? route : nullptr;
+}
+
+std::string_view allowed_methods(std::string_view path) {
+    const Route* route = route_of(path);
+    if (route == nullptr) {
+        return {};
+    }
+    return route->method == post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+}
+
+Dialect dialect_of(std::string_view path) {
+    return path.starts_with("/v1/messages") ? anthropic : openai;
+}
+
+}  // namespace drover::gateway

@@ -1,0 +1,51 @@
+// Which request goes where. Pure; any thread.
+#pragma once
+
+#include <string_view>
+
+#include "gateway/dialect.hpp"
+#include "gateway/request.hpp"
+
+namespace drover::gateway {
+
+/// What answers a request.
+enum class Action {
+    forward,  ///< the engine of the model that the request names
+    inspect,  ///< the same, but never loads a model
+    greeting,
+    health,
+    list_models,
+    show_model,  ///< the rest of the path is the model's name
+    admin_models,
+    admin_ps,
+    admin_load,
+    admin_unload,
+};
+
+/// Where a request names its model.
+enum class ModelFrom {
+    nowhere,
+    json,
+    form,
+    query
+};
+
+struct Route {
+    std::string_view path;
+    Method method;  ///< get also stands for HEAD
+    Action action;
+    ModelFrom model_from;
+    Dialect dialect;
+    bool prefix = false;  ///< `path` is only the beginning
+};
+
+/// The route for `path` and `method`, or null. HEAD finds the routes of GET.
+const Route* find_route(std::string_view path, Method method);
+
+/// The methods that `path` understands, for Allow; empty when nothing has this path.
+std::string_view allowed_methods(std::string_view path);
+
+/// Whose errors a path's clients understand, known or not.
+Dialect dialect_of(std::string_view path);
+
+}  // namespace drover::gateway

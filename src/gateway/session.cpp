@@ -1,0 +1,471 @@
+#include "gateway/session.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "base/text.hpp"
+#include "gateway/catalogue.hpp"
+#include "gateway/multipart.hpp"
+#include "gateway/origin_guard.hpp"
+#include "gateway/request_log.hpp"
+#include "platform/clock.hpp"
+#include "platform/log.hpp"
+
+namespace drover::gateway {
+
+using platform::now;
+using platform::Task;
+
+namespace {
+
+constexpr std::size_t kReadSize = 4096;
+constexpr std::size_t kLargeReadSize = 64 * 1024;
+/// A body is believed up to this size; beyond it memory follows what really arrives.
+constexpr std::size_t kReserveMax = 1024 * 1024;
+/// What an idle session may keep.
+constexpr std::size_t kIdleBody = 64 * 1024;
+/// How long a client that is still sending gets to read why it was refused.
+constexpr std::chrono::milliseconds kLinger{2'000};
+/// Models that a complaint names.
+constexpr std::size_t kModelsNamed = 10;
+
+}  // namespace
+
+Session::Session(const SessionContext& context, platform::TcpSocket socket)
+    : context_(context),
+      client_(
+          std::move(socket), deadline_, context.limits.write_timeout, [this] { client_left(); }),
+      turn_(context.fleet, client_, deadline_, context.stall_timeout) {}
+
+Task<> Session::run() {
+    try {
+        co_await serve();
+    } catch (const std::exception& error) {
+        platform::log::error("session.failed", {{"error", error.what()}});
+    }
+    client_.close();
+    co_await client_.closed();
+}
+
+Task<> Session::serve() {
+    while (keep_alive_ && !client_.gone()) {
+        begin_request();
+        const bool complete = co_await read_head();
+        if (!complete) {
+            break;
+        }
+        co_await answer();
+        end_request();
+    }
+    if (!client_.gone() && parser_->expects_body()) {
+        co_await linger();
+    }
+}
+
+void Session::begin_request() {
+    body_.clear();
+    route_ = nullptr;
+    model_ = {};
+    status_ = 0;
+    parser_.emplace(RequestParser::Limits{static_cast<std::size_t>(context_.limits.header.count()),
+                                          static_cast<std::uint64_t>(context_.limits.body.count())},
+                    head_,
+                    static_cast<BodySink&>(*this));
+}
+
+void Session::end_request() {
+    log_request({.method = head_.method_name,
+                 .path = head_.path,
+                 .model = model_,
+                 .status = status_,
+                 .began = began_,
+                 .leased = model_.empty() ? TimePoint() : turn_.times().leased,
+                 .first_byte = model_.empty() ? TimePoint() : turn_.times().first_byte,
+                 .ended = now()});
+    keep_alive_ = keep_alive_ && !draining_ && !parser_->expects_body();
+    if (body_.capacity() > kIdleBody) {
+        std::string().swap(body_);
+    }
+    client_.trim();
+    turn_.trim();
+}
+
+Task<bool> Session::read_head() {
+    deadline_.set(Waiting::request,
+                  first_ ? context_.limits.header_timeout : context_.limits.idle_timeout);
+    first_ = false;
+    for (;;) {
+        if (!client_.input().empty() && !parser_->started() && client_.input().front() == '\r') {
+            // Some clients send an empty line after a body; it is no request.
+            client_.consume(client_.input().starts_with("\r\n") ? 2 : 0);
+        }
+        if (!client_.input().empty()) {
+            if (deadline_.waiting() == Waiting::request) {
+                deadline_.set(Waiting::head, context_.limits.header_timeout);
+            }
+            client_.consume(parser_->put(client_.input()));
+        }
+        if (parser_->head_done() || parser_->refusal().has_value()) {
+            break;
+        }
+        if (draining_ && !parser_->started()) {
+            co_return false;
+        }
+        const bool more = co_await client_.more(kReadSize);
+        if (!more) {
+            if (timed_out_) {
+                break;
+            }
+            co_return false;
+        }
+    }
+    deadline_.clear();
+    began_ = now();
+    co_return true;
+}
+
+Task<> Session::answer() {
+    keep_alive_ = head_.keep_alive && !draining_;
+    if (parser_->refusal().has_value() || timed_out_) {
+        keep_alive_ = false;
+        co_return co_await reply(refused_by_parser());
+    }
+    if (auto refused = objection(); refused.has_value()) {
+        keep_alive_ = keep_alive_ && !parser_->expects_body();
+        co_return co_await reply(std::move(*refused));
+    }
+    route_ = find_route(head_.path, head_.method);
+    if (parser_->expects_body() && !co_await read_body()) {
+        co_return;
+    }
+    if (head_.method == Method::options) {
+        co_return co_await reply(
+            {.status = 204,
+             .headers = "Allow: " + std::string(allowed_methods(head_.path)) + "\r\n"});
+    }
+    if (auto local = local_reply(*route_); local.has_value()) {
+        co_return co_await reply(std::move(*local));
+    }
+    if (route_->action == Action::forward || route_->action == Action::inspect) {
+        co_return co_await forward(*route_);
+    }
+    co_return co_await answer_admin(*route_);
+}
+
+std::optional<Reply> Session::objection() const {
+    const Dialect dialect = dialect_of(head_.path);
+    if (context_.loopback_only && !host_is_local(head_.host)) {
+        return refusal_reply(
+            dialect,
+            Refusal::foreign_origin,
+            "this server listens on loopback only and does not answer to the name '" + head_.host +
+                "'; use 127.0.0.1 or localhost");
+    }
+    const bool reads_only = head_.method == Method::get || head_.method == Method::head;
+    if (!reads_only && !origin_is_allowed(head_.origin, head_.host)) {
+        return refusal_reply(dialect,
+                             Refusal::foreign_origin,
+                             "web pages from '" + head_.origin + "' may not use this server");
+    }
+    const std::string_view allowed = allowed_methods(head_.path);
+    if (allowed.empty()) {
+        return refusal_reply(dialect,
+                             Refusal::unknown_path,
+                             "there is nothing at " + head_.method_name + " " + head_.path);
+    }
+    if (head_.method != Method::options && find_route(head_.path, head_.method) == nullptr) {
+        Reply reply = refusal_reply(dialect,
+                                    Refusal::wrong_method,
+                                    head_.path + " does not understand " + head_.method_name);
+        reply.headers = "Allow: " + std::string(allowed) + "\r\n";
+        return reply;
+    }
+    if (!head_.content_encoding.empty() &&
+        !equals_ignoring_case(head_.content_encoding, "identity")) {
+        return refusal_reply(dialect,
+                             Refusal::unsupported_encoding,
+                             "bodies with Content-Encoding '" + head_.content_encoding +
+                                 "' are not understood; send it uncompressed");
+    }
+    return std::nullopt;
+}
+
+Reply Session::refused_by_parser() const {
+    const Dialect dialect = dialect_of(head_.path);
+    if (timed_out_) {
+        return refusal_reply(dialect,
+                             Refusal::too_slow,
+                             parser_->head_done()
+                                 ? "the request's body took longer than limits.body_timeout (" +
+                                       to_string(context_.limits.body_timeout) + ")"
+                                 : "the request's head took longer than limits.header_timeout (" +
+                                       to_string(context_.limits.header_timeout) + ")");
+    }
+    std::string message(parser_->refusal_text());
+    switch (*parser_->refusal()) {
+        case Refusal::head_too_large:
+            message +=
+                ": at most " + to_string(context_.limits.header) + "; limits.header raises it";
+            break;
+        case Refusal::body_too_large:
+            message += ": at most " + to_string(context_.limits.body) + "; limits.body raises it";
+            break;
+        case Refusal::malformed:
+        case Refusal::foreign_origin:
+        case Refusal::unknown_path:
+        case Refusal::wrong_method:
+        case Refusal::too_slow:
+        case Refusal::unsupported_encoding:
+        case Refusal::unknown_transfer:
+        case Refusal::too_many_connections:
+            break;
+    }
+    return refusal_reply(dialect, *parser_->refusal(), message);
+}
+
+Task<bool> Session::read_body() {
+    if (client_.input().empty() && equals_ignoring_case(head_.expect, "100-continue")) {
+        reply_pieces_.assign(1, "HTTP/1.1 100 Continue\r\n\r\n");
+        if (!client_.send(reply_pieces_)) {
+            co_await client_.flush();
+        }
+    }
+    const std::size_t announced =
+        static_cast<std::size_t>(parser_->content_length().value_or(kReadSize));
+    body_.reserve(std::min(announced, kReserveMax));
+    fields_reader_.start();
+    deadline_.set(Waiting::body, context_.limits.body_timeout);
+    for (;;) {
+        if (!client_.input().empty()) {
+            client_.consume(parser_->put(client_.input()));
+        }
+        if (parser_->done() || parser_->refusal().has_value()) {
+            break;
+        }
+        if (!co_await client_.more(announced > kReadSize ? kLargeReadSize : kReadSize)) {
+            break;
+        }
+    }
+    deadline_.clear();
+    if (parser_->done()) {
+        co_return true;
+    }
+    keep_alive_ = false;
+    if (parser_->refusal().has_value() || timed_out_) {
+        co_await reply(refused_by_parser());
+    }
+    co_return false;
+}
+
+void Session::on_body(std::string_view piece) {
+    if (route_ != nullptr && route_->model_from == ModelFrom::json) {
+        fields_reader_.put(piece);
+    }
+    body_ += piece;
+}
+
+std::optional<Reply> Session::local_reply(const Route& route) const {
+    const control::Fleet& fleet = context_.fleet;
+    switch (route.action) {
+        case Action::greeting:
+            return Reply{.body = "Drover is running. Models: GET /v1/models\n",
+                         .content_type = "text/plain; charset=utf-8"};
+        case Action::health:
+            return Reply{.body = R"({"status":"ok"})"};
+        case Action::list_models:
+            return Reply{.body = openai_models(fleet.models())};
+        case Action::show_model:
+            return show_model(route);
+        case Action::admin_models:
+            return Reply{.body = admin_models(fleet.models())};
+        case Action::admin_ps:
+            return Reply{.body = admin_fleet(fleet.view())};
+        case Action::forward:
+        case Action::inspect:
+        case Action::admin_load:
+        case Action::admin_unload:
+            return std::nullopt;
+    }
+    DROVER_UNREACHABLE();
+}
+
+Reply Session::show_model(const Route& route) const {
+    const std::string_view prefix = head_.path.starts_with("/v1/") ? "/v1/models/" : "/models/";
+    const auto id = context_.fleet.find(percent_decoded(head_.path.substr(prefix.size())));
+    if (!id.ok()) {
+        return error_reply(route.dialect, id.error());
+    }
+    const std::string_view name = context_.fleet.name(*id);
+    const auto models = context_.fleet.models();
+    const auto model = std::find_if(
+        models.begin(), models.end(), [&](const auto& one) { return one.name == name; });
+    DROVER_ASSERT(model != models.end());
+    return {.body = openai_model(*model)};
+}
+
+Result<ModelId> Session::asked_model(const Route& route) {
+    std::string name;
+    switch (route.model_from) {
+        case ModelFrom::json: {
+            const auto fields = fields_reader_.finish();
+            if (!fields.ok()) {
+                return fields.error();
+            }
+            if (!(*fields)->model.empty()) {
+                return context_.fleet.find((*fields)->model);
+            }
+            break;
+        }
+        case ModelFrom::form: {
+            auto field = multipart_field(head_.content_type, body_, "model");
+            if (!field.ok()) {
+                return field.error();
+            }
+            name = std::move(*field);
+            break;
+        }
+        case ModelFrom::query:
+            name = query_value(head_.query, "model");
+            break;
+        case ModelFrom::nowhere:
+            break;
+    }
+    if (!name.empty()) {
+        return context_.fleet.find(name);
+    }
+    if (const auto only = context_.fleet.only_model(); only.has_value()) {
+        return *only;  // with one model there is no doubt which is meant
+    }
+    return no_model_named(route);
+}
+
+Error Session::no_model_named(const Route& route) const {
+    std::string message = "the request names no model: ";
+    message += route.model_from == ModelFrom::query ? "add ?model= with one of"
+                                                    : "set \"model\" to one of";
+    std::size_t named = 0;
+    for (const control::ModelView& model : context_.fleet.models()) {
+        if (named == kModelsNamed) {
+            message += ", ...";
+            break;
+        }
+        message += (named++ == 0 ? " '" : ", '") + model.name + "'";
+    }
+    return Error{ErrorCode::invalid_argument, message};
+}
+
+Task<> Session::forward(const Route& route) {
+    const auto model = asked_model(route);
+    if (!model.ok()) {
+        co_return co_await reply(error_reply(route.dialect, model.error()));
+    }
+    model_ = context_.fleet.name(*model);
+    control::AcquireOptions options{.keep_alive = std::nullopt,
+                                    .queue_timeout = context_.limits.queue_timeout};
+    if (route.model_from == ModelFrom::json) {
+        options.keep_alive = (*fields_reader_.finish())->keep_alive;
+    }
+    client_.watch();
+    const Status status = co_await turn_.run({.head = head_,
+                                              .body = body_,
+                                              .model = *model,
+                                              .acquire = options,
+                                              .may_load = route.action == Action::forward,
+                                              .dialect = route.dialect});
+    if (client_.gone()) {
+        co_return;
+    }
+    if (!status.ok()) {
+        co_return co_await reply(error_reply(route.dialect, status.error()));
+    }
+    status_ = turn_.status();
+    keep_alive_ = keep_alive_ && turn_.client_keeps_alive();
+}
+
+Task<> Session::reply(Reply reply) {
+    status_ = reply.status;
+    reply_head_ = "HTTP/1.1 " + std::to_string(reply.status) + " ";
+    reply_head_.append(reason_phrase(reply.status)).append("\r\n");
+    if (reply.status != 204) {
+        reply_head_.append("Content-Type: ").append(reply.content_type).append("\r\n");
+        reply_head_.append("Content-Length: ")
+            .append(std::to_string(reply.body.size()))
+            .append("\r\n");
+    }
+    reply_head_ += reply.headers;
+    keep_alive_ = keep_alive_ && !draining_;
+    if (!keep_alive_) {
+        reply_head_ += "Connection: close\r\n";
+    } else if (!head_.http11) {
+        reply_head_ += "Connection: keep-alive\r\n";
+    }
+    reply_head_ += "\r\n";
+    reply_pieces_.assign(1, reply_head_);
+    if (head_.method != Method::head && !reply.body.empty()) {
+        reply_pieces_.emplace_back(reply.body);
+    }
+    if (!client_.send(reply_pieces_)) {
+        client_.watch();
+        co_await client_.flush();
+    }
+}
+
+Task<> Session::linger() {
+    // Closing with unread input makes the kernel send a reset, which can overtake the reply.
+    client_.shut_down_sending();
+    deadline_.set(Waiting::farewell, kLinger);
+    bool more = true;
+    while (more) {
+        client_.consume(client_.input().size());
+        more = co_await client_.more(kLargeReadSize);
+    }
+    deadline_.clear();
+}
+
+void Session::tick(TimePoint time) {
+    if (!deadline_.passed(time)) {
+        return;
+    }
+    const Waiting waiting = deadline_.waiting();
+    deadline_.clear();
+    switch (waiting) {
+        case Waiting::nothing:
+            return;
+        case Waiting::request:
+        case Waiting::farewell:
+            return client_.close();
+        case Waiting::head:
+        case Waiting::body:
+            timed_out_ = true;
+            return client_.interrupt();
+        case Waiting::client_read:
+            turn_.abort();
+            return client_.close(true);
+        case Waiting::engine:
+            return turn_.stall();
+    }
+    DROVER_UNREACHABLE();
+}
+
+void Session::drain() {
+    draining_ = true;
+    if (deadline_.waiting() == Waiting::request) {
+        client_.close();
+    }
+}
+
+void Session::client_left() {
+    turn_.abort();
+    cancel_admin_.emit(boost::asio::cancellation_type::terminal);
+    client_.close();
+}
+
+void Session::abort() {
+    turn_.abort();
+    cancel_admin_.emit(boost::asio::cancellation_type::terminal);
+    client_.close(true);
+}
+
+}  // namespace drover::gateway

@@ -1,0 +1,93 @@
+// One client connection: reads requests, has them answered, one after the other. On the loop only.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/cancellation_signal.hpp>
+
+#include "config/config.hpp"
+#include "control/fleet.hpp"
+#include "gateway/client_connection.hpp"
+#include "gateway/deadline.hpp"
+#include "gateway/reply.hpp"
+#include "gateway/request.hpp"
+#include "gateway/request_fields.hpp"
+#include "gateway/request_parser.hpp"
+#include "gateway/routes.hpp"
+#include "gateway/turn.hpp"
+#include "platform/async.hpp"
+
+namespace drover::gateway {
+
+/// What all sessions share; outlives them.
+struct SessionContext {
+    control::Fleet& fleet;
+    config::LimitsConfig limits;
+    std::chrono::milliseconds stall_timeout;
+    bool loopback_only;  ///< nobody but this machine is meant to reach us
+};
+
+class Session final : private BodySink {
+  public:
+    Session(const SessionContext& context, platform::TcpSocket socket);
+
+    /// Serves requests until the client leaves or must go.
+    platform::Task<> run();
+
+    /// Looks at the deadline; called every now and then.
+    void tick(TimePoint now);
+
+    /// An idle connection is closed now, a busy one after its response.
+    void drain();
+
+    /// Ends whatever is under way.
+    void abort();
+
+  private:
+    platform::Task<> serve();
+    platform::Task<bool> read_head();
+    platform::Task<bool> read_body();
+    platform::Task<> answer();
+    platform::Task<> forward(const Route& route);
+    platform::Task<> answer_admin(const Route& route);
+    platform::Task<> reply(Reply reply);
+    platform::Task<> linger();
+    std::optional<Reply> objection() const;
+    std::optional<Reply> local_reply(const Route& route) const;
+    Reply refused_by_parser() const;
+    Reply show_model(const Route& route) const;
+    Result<ModelId> asked_model(const Route& route);
+    Error no_model_named(const Route& route) const;
+    void on_body(std::string_view piece) override;
+    void client_left();
+    void begin_request();
+    void end_request();
+
+    const SessionContext& context_;
+    Deadline deadline_;
+    ClientConnection client_;
+    Turn turn_;
+
+    RequestHead head_;
+    std::string body_;
+    RequestFieldsReader fields_reader_;
+    std::optional<RequestParser> parser_;
+    const Route* route_ = nullptr;
+    std::string_view model_;  ///< whose engine answers, for the log
+    unsigned status_ = 0;
+    TimePoint began_{};
+    std::string reply_head_;
+    std::vector<std::string_view> reply_pieces_;
+    boost::asio::cancellation_signal cancel_admin_;
+    bool keep_alive_ = true;
+    bool draining_ = false;
+    bool timed_out_ = false;
+    bool first_ = true;
+};
+
+}  // namespace drover::gateway

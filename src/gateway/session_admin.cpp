@@ -1,0 +1,53 @@
+// The part of a session that loads and unloads models when asked to.
+#include <optional>
+#include <utility>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "gateway/session.hpp"
+
+namespace drover::gateway {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using platform::as_result;
+using platform::Task;
+
+Task<> Session::answer_admin(const Route& route) {
+    const auto model = asked_model(route);
+    if (!model.ok()) {
+        co_return co_await reply(error_reply(route.dialect, model.error()));
+    }
+    std::optional<Result<json::object>> outcome;
+    const auto work = [&]() -> Task<> {
+        if (route.action == Action::admin_load) {
+            const Status status = co_await context_.fleet.load(*model);
+            outcome = status.ok() ? Result<json::object>(json::object{
+                                        {"model", valid_utf8(context_.fleet.name(*model))}})
+                                  : Result<json::object>(status.error());
+        } else {
+            const auto freed = co_await context_.fleet.unload(*model);
+            outcome = freed.ok() ? Result<json::object>(json::object{{"freed", freed->count()}})
+                                 : Result<json::object>(freed.error());
+        }
+    };
+    client_.watch();
+    // A coroutine of its own, because only one that is spawned can be cancelled alone.
+    const auto [failure] =
+        co_await asio::co_spawn(co_await asio::this_coro::executor,
+                                work,
+                                asio::bind_cancellation_slot(cancel_admin_.slot(), as_result));
+    if (client_.gone() || failure != nullptr || !outcome.has_value()) {
+        co_return;
+    }
+    if (!outcome->ok()) {
+        co_return co_await reply(error_reply(route.dialect, outcome->error()));
+    }
+    co_return co_await reply({.body = json::serialize(**outcome)});
+}
+
+}  // namespace drover::gateway

@@ -1,0 +1,280 @@
+#include "gateway/turn.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "platform/clock.hpp"
+
+namespace drover::gateway {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using platform::as_result;
+using platform::now;
+using platform::Task;
+
+namespace {
+
+constexpr std::size_t kReadSize = 16 * 1024;
+/// What an idle session may keep.
+constexpr std::size_t kIdleBuffer = 16 * 1024;
+
+Error client_left() {
+    return Error{ErrorCode::cancelled, "the client left"};
+}
+
+}  // namespace
+
+Turn::Turn(control::Fleet& fleet,
+           ClientConnection& client,
+           Deadline& deadline,
+           std::chrono::milliseconds stall_timeout)
+    : fleet_(fleet), client_(client), deadline_(deadline), stall_timeout_(stall_timeout) {}
+
+Task<Status> Turn::run(Asked asked) {
+    aborted_ = false;
+    stalled_ = false;
+    times_ = {};
+    if (auto lease = fleet_.try_acquire(asked.model, asked.acquire)) {
+        lease_ = std::move(*lease);
+    } else if (!asked.may_load) {
+        co_return Error{ErrorCode::unavailable,
+                        "model '" + std::string(fleet_.name(asked.model)) +
+                            "' is not loaded, or busy; this request does not load it"};
+    } else if (Status status = co_await acquire(asked); !status.ok()) {
+        co_return status;
+    }
+    times_.leased = now();
+    Status status = co_await exchange(asked);
+    upstream_.reset();
+    lease_.release();
+    co_return status;
+}
+
+Task<Status> Turn::acquire(const Asked& asked) {
+    // A coroutine of its own, because only one that is spawned can be cancelled alone.
+    std::optional<Result<control::Lease>> outcome;
+    const auto wait = [&]() -> Task<> {
+        outcome.emplace(co_await fleet_.acquire(asked.model, asked.acquire));
+    };
+    const auto [failure] =
+        co_await asio::co_spawn(co_await asio::this_coro::executor,
+                                wait,
+                                asio::bind_cancellation_slot(cancel_acquire_.slot(), as_result));
+    if (aborted_ || failure != nullptr || !outcome.has_value()) {
+        co_return client_left();
+    }
+    if (!outcome->ok()) {
+        co_return outcome->error();
+    }
+    lease_ = std::move(**outcome);
+    co_return Status();
+}
+
+Task<Status> Turn::exchange(const Asked& asked) {
+    const ResponseRelay::Terms terms{.dialect = asked.dialect,
+                                     .head_request = asked.head.method == Method::head,
+                                     .http11 = asked.head.http11,
+                                     .keep_alive = asked.head.keep_alive,
+                                     .model = fleet_.name(asked.model)};
+    body_ = asked.body;
+    write_head(asked);
+    // The second attempt is for one case only: a kept-alive connection that the engine had closed
+    // before the request reached it.
+    for (const bool fresh : {false, true}) {
+        relay_.start(terms);
+        input_.clear();
+        sent_ = 0;
+        ended_ = false;
+        if (Status status = co_await open(fresh); !status.ok()) {
+            co_return status;
+        }
+        const bool reused = upstream_->reused;
+        if (!send_some()) {
+            co_await send_rest();
+        }
+        co_await relay();
+        if (relay_.done() && !relay_.failed()) {
+            co_return Status();
+        }
+        if (!reused || relay_.answered() || aborted_ || stalled_) {
+            break;
+        }
+    }
+    co_return co_await explain();
+}
+
+Task<Status> Turn::open(bool fresh) {
+    upstream_ = fresh ? nullptr : lease_.upstream().take_idle(now());
+    if (upstream_ == nullptr) {
+        auto opened = co_await lease_.upstream().connect();
+        if (aborted_) {
+            co_return client_left();
+        }
+        if (!opened.ok()) {
+            const auto cause = co_await lease_.failure();
+            co_return cause.has_value() ? *cause : opened.error();
+        }
+        upstream_ = std::move(*opened);
+    }
+    co_return Status();
+}
+
+void Turn::write_head(const Asked& asked) {
+    const RequestHead& head = asked.head;
+    head_.assign(head.method_name).append(" ").append(head.path);
+    if (!head.query.empty()) {
+        head_.append("?").append(head.query);
+    }
+    head_ += " HTTP/1.1\r\nHost: engine\r\n";
+    if (!head.accept.empty()) {
+        head_.append("Accept: ").append(head.accept).append("\r\n");
+    }
+    if (!head.content_type.empty()) {
+        head_.append("Content-Type: ").append(head.content_type).append("\r\n");
+    }
+    if (head.method == Method::post) {
+        head_.append("Content-Length: ").append(std::to_string(asked.body.size())).append("\r\n");
+    }
+    head_ += "\r\n";
+}
+
+bool Turn::send_some() {
+    while (sent_ < head_.size() + body_.size()) {
+        const std::size_t of_head = std::min(sent_, head_.size());
+        const std::size_t of_body = sent_ - of_head;
+        const std::array<asio::const_buffer, 2> rest{
+            asio::buffer(head_.data() + of_head, head_.size() - of_head),
+            asio::buffer(body_.data() + of_body, body_.size() - of_body)};
+        error_code error;
+        sent_ += upstream_->socket.write_some(rest, error);
+        if (error) {
+            return error != asio::error::would_block;
+        }
+    }
+    return true;
+}
+
+Task<> Turn::send_rest() {
+    do {
+        deadline_.set(Waiting::engine, stall_timeout_);
+        const auto [error] =
+            co_await upstream_->socket.async_wait(asio::socket_base::wait_write, as_result);
+        deadline_.clear();
+        if (error) {
+            break;
+        }
+    } while (!send_some());
+    // An engine that refuses a request may answer and close before it has read all of it, so a
+    // failed write is no failure yet: what there is to read decides.
+}
+
+Task<> Turn::relay() {
+    for (;;) {
+        const InputBuffer::Room room = input_.prepare(kReadSize);
+        deadline_.set(Waiting::engine, stall_timeout_);
+        const auto [error, size] = co_await upstream_->socket.async_read_some(
+            asio::buffer(room.data, room.size), as_result);
+        deadline_.clear();
+        std::size_t used = 0;
+        if (aborted_ || stalled_ || (error && error != asio::error::eof)) {
+            co_return;  // exchange() finds out what it was
+        }
+        if (error) {
+            ended_ = true;
+            relay_.put_eof();
+        } else {
+            if (times_.first_byte == TimePoint()) {
+                times_.first_byte = now();
+            }
+            input_.commit(size);
+            used = relay_.put(input_.data());
+        }
+        const bool all_sent = client_.send(relay_.output());
+        if (relay_.done() && used == input_.data().size()) {
+            leave_engine();
+        }
+        if (!all_sent) {
+            co_await client_.flush();
+        }
+        input_.consume(used);
+        if (error || relay_.done() || relay_.failed() || client_.gone()) {
+            aborted_ = aborted_ || client_.gone();
+            co_return;
+        }
+    }
+}
+
+void Turn::leave_engine() {
+    // Before a slow client has taken the last bytes: the engine is free for others now.
+    if (relay_.engine_keeps_alive() && sent_ == head_.size() + body_.size()) {
+        lease_.upstream().give_back(std::move(upstream_), now());
+    }
+    upstream_.reset();
+    lease_.release();
+}
+
+Task<Status> Turn::explain() {
+    if (aborted_) {
+        co_return client_left();
+    }
+    upstream_.reset();
+    std::optional<Error> error;
+    if (stalled_) {
+        error = Error{ErrorCode::timeout, "the engine was silent for " + to_string(stall_timeout_)};
+        lease_.report_hung(error->message);
+    } else if (relay_.failed() && !ended_) {
+        error = Error{ErrorCode::engine_failed, "the engine's answer is not valid HTTP"};
+    } else {
+        error = co_await lease_.failure();
+    }
+    if (!error.has_value()) {
+        error =
+            Error{ErrorCode::engine_failed,
+                  relay_.answered() ? "the engine closed the connection in the middle of its answer"
+                                    : "the engine closed the connection without an answer"};
+    }
+    if (client_.gone()) {
+        co_return client_left();
+    }
+    if (!relay_.begun()) {
+        co_return *error;
+    }
+    if (!relay_.fail(error_row(error->code), error->message)) {
+        client_.close(true);
+        co_return Status();
+    }
+    if (!client_.send(relay_.output())) {
+        co_await client_.flush();
+    }
+    co_return Status();
+}
+
+void Turn::abort() {
+    aborted_ = true;
+    cancel_acquire_.emit(asio::cancellation_type::terminal);
+    if (upstream_ != nullptr) {
+        error_code ignored;
+        upstream_->socket.close(ignored);
+    }
+}
+
+void Turn::stall() {
+    stalled_ = true;
+    if (upstream_ != nullptr) {
+        error_code ignored;
+        upstream_->socket.close(ignored);
+    }
+}
+
+void Turn::trim() {
+    input_.shrink(kIdleBuffer);
+}
+
+}  // namespace drover::gateway

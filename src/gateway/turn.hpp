@@ -1,0 +1,98 @@
+// One request at one engine: lease, send, forward the answer, account for every way it can end. On
+// the loop only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/cancellation_signal.hpp>
+
+#include "control/fleet.hpp"
+#include "gateway/client_connection.hpp"
+#include "gateway/deadline.hpp"
+#include "gateway/input_buffer.hpp"
+#include "gateway/request.hpp"
+#include "gateway/response_relay.hpp"
+#include "platform/async.hpp"
+
+namespace drover::gateway {
+
+/// Reused for every request of a session, so that its buffers are.
+class Turn {
+  public:
+    Turn(control::Fleet& fleet,
+         ClientConnection& client,
+         Deadline& deadline,
+         std::chrono::milliseconds stall_timeout);
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+    /// What is asked of which model.
+    struct Asked {
+        const RequestHead& head;
+        std::string_view body;  ///< sent as it is
+        ModelId model;
+        control::AcquireOptions acquire;
+        bool may_load = true;  ///< false: only a hot instance will do
+        Dialect dialect = Dialect::openai;
+    };
+
+    /// When things happened, for the log.
+    struct Times {
+        TimePoint leased{};
+        TimePoint first_byte{};
+    };
+
+    /// Forwards the request and writes the response to the client. An error means that nothing was
+    /// written and a reply is due. REQUIRES: `asked.head` and `asked.body` stay until it returns.
+    platform::Task<Status> run(Asked asked);
+
+    /// The client has left: waiting is given up, and the connection to the engine is closed, so
+    /// that it stops generating. run() returns soon.
+    void abort();
+
+    /// The engine has been silent for too long.
+    void stall();
+
+    /// The client's connection can be used again. REQUIRES: run() returned no error.
+    bool client_keeps_alive() const { return relay_.client_keeps_alive(); }
+    unsigned status() const { return relay_.status(); }
+    const Times& times() const { return times_; }
+
+    /// Gives back memory that only a large response needed.
+    void trim();
+
+  private:
+    platform::Task<Status> acquire(const Asked& asked);
+    platform::Task<Status> exchange(const Asked& asked);
+    platform::Task<Status> open(bool fresh);
+    platform::Task<> send_rest();
+    platform::Task<> relay();
+    platform::Task<Status> explain();
+    void write_head(const Asked& asked);
+    bool send_some();
+    void leave_engine();
+
+    control::Fleet& fleet_;
+    ClientConnection& client_;
+    Deadline& deadline_;
+    std::chrono::milliseconds stall_timeout_;
+
+    control::Lease lease_;
+    std::unique_ptr<engines::UpstreamConnection> upstream_;
+    ResponseRelay relay_;
+    InputBuffer input_;
+    std::string head_;
+    std::string_view body_;
+    std::size_t sent_ = 0;  ///< of head and body together
+    Times times_;
+    boost::asio::cancellation_signal cancel_acquire_;
+    bool aborted_ = false;
+    bool stalled_ = false;
+    bool ended_ = false;  ///< the engine closed its side
+};
+
+}  // namespace drover::gateway
