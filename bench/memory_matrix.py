@@ -182,7 +182,7 @@ def load_generate(engine, plan, rounds):
     in_parallel(slots, lambda i: chat(i, response_format=SCHEMA), slots * 2)
     if context >= 1024:
         in_parallel(slots, lambda i: chat(i, tools=TOOLS), slots)
-        in_parallel(slots + 4, chat, 24)
+        in_parallel(slots + 4, chat, 8)
 
 
 def load_embed(engine, plan):
@@ -201,7 +201,8 @@ def measure(args, model, settings, folder):
         if plan["embeds"]:
             load_embed(engine, plan)
         else:
-            load_generate(engine, plan, 1 if args.quick else 3)
+            # One round touches everything; more are needed to fill a prompt cache.
+            load_generate(engine, plan, 3 if plan["parts"]["prompt_cache"] else 1)
         kv = engine.reported("KV") + engine.reported("RS")
         repacked = engine.reported("CPU_REPACK model")
         compute = engine.reported("compute")
