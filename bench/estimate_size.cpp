@@ -20,7 +20,7 @@
 
 namespace {
 
-using namespace drover;  // NOLINT(google-build-using-namespace): a program of one file
+using namespace drover;  // tidy: a program of one file. NOLINT(google-build-using-namespace)
 
 std::uint32_t number(std::string_view text) {
     std::uint32_t value = 0;

@@ -27,12 +27,19 @@ std::string_view to_string(engines::EngineSource source) {
 
 Finding check_engine(const Result<engines::LocatedEngine>& engine) {
     if (!engine.ok()) {
-        return {Grade::failure, "engine", engine.error().message, "run scripts/install-engine, or set engine.llama_server"};
+        return {Grade::failure,
+                "engine",
+                engine.error().message,
+                "run scripts/install-engine, or set engine.llama_server"};
     }
-    const std::string found = engine->llama_server.string() + ", llama.cpp " + engine->version.release + ", " +
+    const std::string found = engine->llama_server.string() + ", llama.cpp " +
+                              engine->version.release + ", " +
                               std::string(to_string(engine->source));
     if (!engine->version.known()) {
-        return {Grade::warning, "engine", found, "Drover is tested with " + std::string(engines::kLlamaCppRelease)};
+        return {Grade::warning,
+                "engine",
+                found,
+                "Drover is tested with " + std::string(engines::kLlamaCppRelease)};
     }
     return {Grade::ok, "engine", found, ""};
 }
@@ -44,13 +51,18 @@ Finding check_memory(const config::Config& config, const Result<memory::Footprin
     const auto host = platform::host_memory();
     std::string message = "budget " + to_string(budget->total());
     if (host.ok()) {
-        message += (config.memory.budget.has_value() ? " as configured; " : " (what is available minus memory.reserve); ") +
-                   to_string(host->available) + " of " + to_string(host->total) + " are available";
+        message +=
+            (config.memory.budget.has_value() ? " as configured; "
+                                              : " (what is available minus memory.reserve); ") +
+            to_string(host->available) + " of " + to_string(host->total) + " are available";
         if (host->cgroup_limit.has_value()) {
             message += ", limited by the control group";
         }
         if (budget->total() > host->available) {
-            return {Grade::warning, "memory", message, "other programs hold a part of it; lower memory.budget or stop them"};
+            return {Grade::warning,
+                    "memory",
+                    message,
+                    "other programs hold a part of it; lower memory.budget or stop them"};
         }
     }
     return {Grade::ok, "memory", message, ""};
@@ -63,8 +75,9 @@ Finding check_model(const models::Model& model,
     if (!managed.ok()) {
         return {Grade::failure, subject, managed.error().message, "correct its settings"};
     }
-    const std::string needs = managed->view.quantisation + ", context " + std::to_string(managed->view.context) +
-                              " x " + std::to_string(managed->view.parallel) + ", needs about " +
+    const std::string needs = managed->view.quantisation + ", context " +
+                              std::to_string(managed->view.context) + " x " +
+                              std::to_string(managed->view.parallel) + ", needs about " +
                               to_string(managed->traits.footprint.total());
     if (budget.ok() && !managed->traits.footprint.fits(*budget)) {
         return {Grade::failure,
@@ -89,7 +102,8 @@ std::vector<Finding> diagnose(const config::Config& config) {
     const auto engine = locate_engine(config);
     const auto budget = memory_budget(config.memory);
     const models::Registry registry = models::Registry::scan(config);
-    std::vector<Finding> findings{check_engine(engine), check_memory(config, budget), check_runtime(config)};
+    std::vector<Finding> findings{
+        check_engine(engine), check_memory(config, budget), check_runtime(config)};
     for (const std::string& problem : registry.problems()) {
         findings.push_back({Grade::warning, "models", problem, ""});
     }
@@ -97,15 +111,21 @@ std::vector<Finding> diagnose(const config::Config& config) {
         findings.push_back({Grade::warning,
                             "models",
                             "there are none",
-                            "run scripts/fetch-models, put GGUF files into " + (config.cache_dir / "models").string() +
+                            "run scripts/fetch-models, put GGUF files into " +
+                                (config.cache_dir / "models").string() +
                                 ", or name them in the configuration"});
     }
     for (const models::Model& model : registry.models()) {
         if (model.broken.has_value()) {
-            findings.push_back({Grade::failure, "model " + model.name, model.broken->message, "replace or remove the file"});
+            findings.push_back({Grade::failure,
+                                "model " + model.name,
+                                model.broken->message,
+                                "replace or remove the file"});
         } else {
             findings.push_back(check_model(
-                model, manage_model(config, model, engine.ok() ? *engine : engines::LocatedEngine()), budget));
+                model,
+                manage_model(config, model, engine.ok() ? *engine : engines::LocatedEngine()),
+                budget));
         }
     }
     return findings;

@@ -130,11 +130,11 @@ int run_server(const config::Config& config) {
               {{"engine", engine->llama_server.string()},
                {"budget", to_string(budget->total())},
                {"models", models.size()}});
-    control::ControlOptions options{
-        .scheduler = {.min_residency = config.memory.min_residency, .max_wait = config.memory.max_wait},
-        .budget = *budget,
-        .runtime_dir = runtime->path(),
-        .load_timeout = config.engine.load_timeout};
+    control::ControlOptions options{.scheduler = {.min_residency = config.memory.min_residency,
+                                                  .max_wait = config.memory.max_wait},
+                                    .budget = *budget,
+                                    .runtime_dir = runtime->path(),
+                                    .load_timeout = config.engine.load_timeout};
     Service service(config, std::move(options), std::move(registry), std::move(models));
     const Status served = service.run();
     return served.ok() ? 0 : fail(served.error());

@@ -6,8 +6,8 @@
 namespace drover::app {
 
 /// Serves until SIGINT or SIGTERM, then stops gracefully; a second signal stops at once. Prints the
-/// address on standard output when clients may come. Returns the exit status: 0, or 1 when the server
-/// cannot start (the reason is printed).
+/// address on standard output when clients may come. Returns the exit status: 0, or 1 when the
+/// server cannot start (the reason is printed).
 int run_server(const config::Config& config);
 
 }  // namespace drover::app

@@ -1,5 +1,5 @@
-// The composition root: turns a configuration into the values that the parts are built from. The only
-// place that knows all of them.
+// The composition root: turns a configuration into the values that the parts are built from. The
+// only place that knows all of them.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,8 @@
 
 namespace drover::app {
 
-/// The bytes that engines may use together: as configured, or what is available now minus the reserve.
+/// The bytes that engines may use together: as configured, or what is available now minus the
+/// reserve.
 Result<memory::Footprint> memory_budget(const config::MemoryConfig& config);
 
 Result<engines::LocatedEngine> locate_engine(const config::Config& config);

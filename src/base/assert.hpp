@@ -13,9 +13,9 @@ namespace drover::detail {
 }  // namespace drover::detail
 
 /// Aborts with condition and place unless `condition` holds. On in every build.
-#define DROVER_ASSERT(condition)                                                              \
-    (static_cast<bool>(condition)                                                             \
-         ? void(0)                                                                            \
+#define DROVER_ASSERT(condition)  \
+    (static_cast<bool>(condition) \
+         ? void(0)                \
          : ::drover::detail::fail_assertion(#condition, __FILE__, __LINE__, __func__))
 
 /// Marks a place that no program state can reach, such as the end of an exhaustive switch.

@@ -14,8 +14,12 @@ namespace drover {
 template <typename T>
 class [[nodiscard]] Result {
   public:
-    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
-    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+    Result(T value)
+        : state_(std::in_place_index<0>, std::move(value)) {
+    }  // NOLINT(google-explicit-constructor)
+    Result(Error error)
+        : state_(std::in_place_index<1>, std::move(error)) {
+    }  // NOLINT(google-explicit-constructor)
 
     bool ok() const { return state_.index() == 0; }
     explicit operator bool() const { return ok(); }
@@ -71,9 +75,9 @@ using Status = Result<void>;
 }  // namespace drover
 
 /// Returns the error of `expression` (a Result or Status) from the calling function, if it has one.
-#define DROVER_TRY(expression)                                       \
-    do {                                                             \
+#define DROVER_TRY(expression)                                        \
+    do {                                                              \
         if (auto drover_status = (expression); !drover_status.ok()) { \
-            return drover_status.error();                            \
-        }                                                            \
+            return drover_status.error();                             \
+        }                                                             \
     } while (false)

@@ -18,7 +18,9 @@ class Bytes {
     constexpr explicit Bytes(std::int64_t count) : count_(count) {}
 
     constexpr std::int64_t count() const { return count_; }
-    constexpr double gib() const { return static_cast<double>(count_) / (1024.0 * 1024.0 * 1024.0); }
+    constexpr double gib() const {
+        return static_cast<double>(count_) / (1024.0 * 1024.0 * 1024.0);
+    }
 
     constexpr auto operator<=>(const Bytes&) const = default;
     constexpr Bytes& operator+=(Bytes other) {
@@ -50,8 +52,9 @@ constexpr Bytes operator""_GiB(unsigned long long n) {
 /// For people: "812 B", "33.0 MiB", "12.4 GiB".
 std::string to_string(Bytes bytes);
 
-/// Reads "12GiB", "512 MiB", "4G", "1.5GB" (decimal: 10^9), "4096". Binary suffixes: K, KiB, M, MiB,
-/// G, GiB, T, TiB; decimal: KB, MB, GB, TB. `invalid_argument` with the text and the forms accepted.
+/// Reads "12GiB", "512 MiB", "4G", "1.5GB" (decimal: 10^9), "4096". Binary suffixes: K, KiB, M,
+/// MiB, G, GiB, T, TiB; decimal: KB, MB, GB, TB. `invalid_argument` with the text and the forms
+/// accepted.
 Result<Bytes> parse_bytes(std::string_view text);
 
 /// Time as the pure core knows it: only differences mean anything. The caller supplies `now`.

@@ -138,7 +138,8 @@ Task<> ControlLoop::stop() {
 Result<ModelId> ControlLoop::find(std::string_view name) const {
     const models::Model* model = registry_.find(name);
     if (model == nullptr) {
-        std::string message = "model '" + std::string(name.substr(0, kNameShownMax)) + "' does not exist";
+        std::string message =
+            "model '" + std::string(name.substr(0, kNameShownMax)) + "' does not exist";
         const std::vector<std::string> nearest = registry_.nearest(name);
         for (std::size_t i = 0; i < nearest.size(); ++i) {
             message += (i == 0 ? "; did you mean '" : i + 1 == nearest.size() ? " or '" : ", '");
@@ -148,9 +149,10 @@ Result<ModelId> ControlLoop::find(std::string_view name) const {
         return Error{ErrorCode::not_found, std::move(message)};
     }
     if (!models_.contains(model->id)) {
-        return Error{ErrorCode::engine_failed,
-                     "model '" + model->name + "' cannot be served: " +
-                         (model->broken.has_value() ? model->broken->message : "its settings are wrong")};
+        return Error{
+            ErrorCode::engine_failed,
+            "model '" + model->name + "' cannot be served: " +
+                (model->broken.has_value() ? model->broken->message : "its settings are wrong")};
     }
     return model->id;
 }
@@ -187,7 +189,8 @@ Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) 
     while (!pending.outcome().has_value()) {
         if (now() >= deadline) {
             co_return Error{ErrorCode::timeout,
-                            "model '" + std::string(name(model)) + "' did not become available within " +
+                            "model '" + std::string(name(model)) +
+                                "' did not become available within " +
                                 drover::to_string(options.queue_timeout) +
                                 "; try again later, or raise limits.queue_timeout",
                             kRetryAfterTimeout};
@@ -218,12 +221,11 @@ std::vector<ModelView> ControlLoop::models() const {
 
 FleetView ControlLoop::view() const {
     const Footprint held = scheduler_.held() + Footprint::host(own_memory_);
-    FleetView fleet{
-        .budget = {{.device = "host",
-                    .bytes = options_.budget[memory::kHostDevice],
-                    .held = held[memory::kHostDevice]}},
-        .instances = {},
-        .queued = static_cast<std::uint32_t>(scheduler_.waiting())};
+    FleetView fleet{.budget = {{.device = "host",
+                                .bytes = options_.budget[memory::kHostDevice],
+                                .held = held[memory::kHostDevice]}},
+                    .instances = {},
+                    .queued = static_cast<std::uint32_t>(scheduler_.waiting())};
     const std::int64_t wall_now = platform::wall_clock_ms();
     for (const memory::InstanceView& one : scheduler_.instances()) {
         const Instance& instance = *instances_.at(one.instance);
@@ -245,8 +247,8 @@ FleetView ControlLoop::view() const {
 }
 
 Task<Status> ControlLoop::load(ModelId model) {
-    const Result<Lease> lease =
-        co_await acquire(model, {.keep_alive = std::nullopt, .queue_timeout = options_.load_timeout});
+    const Result<Lease> lease = co_await acquire(
+        model, {.keep_alive = std::nullopt, .queue_timeout = options_.load_timeout});
     co_return lease.ok() ? Status() : Status(lease.error());
 }
 
@@ -274,7 +276,9 @@ void ControlLoop::report_hung(InstanceId instance, std::string cause) {
 }
 
 Task<std::optional<Error>> ControlLoop::failure(InstanceId id) {
-    const auto is_it = [id](const std::shared_ptr<Instance>& one) { return one->id == id; };
+    const auto is_it = [id](const std::shared_ptr<Instance>& one) {
+        return one->id == id;
+    };
     std::shared_ptr<Instance> instance;
     if (const auto found = instances_.find(id); found != instances_.end()) {
         instance = found->second;
@@ -369,13 +373,15 @@ void ControlLoop::decide(RequestId request, Result<Lease> outcome) {
 
 Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     const TimePoint begun = now();
-    if ((co_await instance->supervisor.start()).ok()) {
+    const Status started = co_await instance->supervisor.start();
+    if (started.ok()) {
         instance->load_time = now() - begun;
         log::info("instance.ready",
                   {{"model", name(instance->model)},
                    {"instance", instance->id.value},
                    {"ms", milliseconds_of(instance->load_time)}});
-        // The waiting requests need not wait for the measurement: the estimate stays until it is in.
+        // The waiting requests need not wait for the measurement: the estimate stays until it is
+        // in.
         feed(memory::InstanceReady{instance->id, scheduler_.instance_of(instance->model)->held});
         co_await measure(instance);
     }
@@ -446,7 +452,8 @@ Task<> ControlLoop::measure_periodically() {
         if (error) {
             co_return;
         }
-        const auto own = co_await pool_.run([] { return platform::process_pss(platform::own_pid()); });
+        const auto own =
+            co_await pool_.run([] { return platform::process_pss(platform::own_pid()); });
         if (own.ok()) {
             charge_own_memory(own->total);
         }
@@ -481,21 +488,24 @@ Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) c
     switch (effect.reason) {
         case memory::RefuseReason::queue_full:
             return {ErrorCode::overloaded,
-                    "model '" + managed.view.name + "' has " + std::to_string(managed.traits.queue_limit) +
+                    "model '" + managed.view.name + "' has " +
+                        std::to_string(managed.traits.queue_limit) +
                         " requests waiting already, which is its limit (queue); try again later",
                     retry_after};
         case memory::RefuseReason::never_fits:
             return {ErrorCode::insufficient_memory,
-                    "model '" + managed.view.name + "' needs " + drover::to_string(effect.needed.total()) +
-                        " of memory, but at most " + drover::to_string(effect.available.total()) +
-                        " can be freed for it. " + managed.advice(effect.available.total())};
+                    "model '" + managed.view.name + "' needs " +
+                        drover::to_string(effect.needed.total()) + " of memory, but at most " +
+                        drover::to_string(effect.available.total()) + " can be freed for it. " +
+                        managed.advice(effect.available.total())};
         case memory::RefuseReason::load_failed:
             return {ErrorCode::engine_failed,
                     "model '" + managed.view.name + "' could not be loaded: " + failed,
                     retry_after};
         case memory::RefuseReason::backing_off:
             return {ErrorCode::unavailable,
-                    "model '" + managed.view.name + "' failed lately and is not tried again yet: " + failed,
+                    "model '" + managed.view.name +
+                        "' failed lately and is not tried again yet: " + failed,
                     retry_after};
         case memory::RefuseReason::draining:
             return {ErrorCode::unavailable, "the server is stopping", retry_after};

@@ -1,5 +1,5 @@
-// One engine process as control sees it: its supervisor, its connections, its bytes, its end. On the
-// loop only.
+// One engine process as control sees it: its supervisor, its connections, its bytes, its end. On
+// the loop only.
 #pragma once
 
 #include <optional>
@@ -27,11 +27,11 @@ struct Instance {
     ModelId model;
     engines::UpstreamPool upstream;
     engines::Supervisor supervisor;
-    Duration load_time{};                                 ///< spawn to ready
-    std::optional<memory::Footprint> measured_at_ready{}; ///< before it served anything
-    memory::Footprint charged{};                          ///< last measurement told to the scheduler
-    std::optional<engines::ExitReport> report{};          ///< set when the process is gone
-    platform::Notifier gone;                              ///< told when `report` is set
+    Duration load_time{};                                  ///< spawn to ready
+    std::optional<memory::Footprint> measured_at_ready{};  ///< before it served anything
+    memory::Footprint charged{};                  ///< last measurement told to the scheduler
+    std::optional<engines::ExitReport> report{};  ///< set when the process is gone
+    platform::Notifier gone;                      ///< told when `report` is set
 };
 
 }  // namespace drover::control

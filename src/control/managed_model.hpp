@@ -24,8 +24,8 @@ struct ManagedModel {
     memory::Footprint growth;
     /// How to start an engine that listens on `socket`.
     std::function<Result<engines::LaunchPlan>(const std::filesystem::path& socket)> launch;
-    /// One or two sentences for a client whose model can never fit into `available` bytes: what takes
-    /// the memory, and which settings would make it fit.
+    /// One or two sentences for a client whose model can never fit into `available` bytes: what
+    /// takes the memory, and which settings would make it fit.
     std::function<std::string(Bytes available)> advice;
 };
 

@@ -10,10 +10,10 @@
 namespace drover::engines {
 
 struct LaunchPlan {
-    std::vector<std::string> argv;           ///< argv[0] is an absolute path
-    std::vector<std::string> environment;    ///< "NAME=value", the whole environment of the child
-    std::filesystem::path socket;            ///< UNIX socket on which it will listen
-    std::string health_path = "/health";     ///< answers 200 when it can serve
+    std::vector<std::string> argv;         ///< argv[0] is an absolute path
+    std::vector<std::string> environment;  ///< "NAME=value", the whole environment of the child
+    std::filesystem::path socket;          ///< UNIX socket on which it will listen
+    std::string health_path = "/health";   ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};
     std::chrono::milliseconds health_timeout{30'000};
     std::chrono::milliseconds stop_timeout{5'000};

@@ -208,8 +208,10 @@ Task<> Supervisor::watch_health() {
         // ourselves for a while, and then the engine still deserves the whole time.
         const TimePoint asked = now();
         const TimePoint deadline = silent_since.value_or(asked) + plan_.health_timeout;
-        const TimePoint patience = std::max(deadline, asked + kProbeTimeout);
-        if (co_await is_healthy(loop_, plan_.socket, plan_.health_path, patience)) {
+        const TimePoint patience =
+            std::max(deadline, asked + std::min(kProbeTimeout, plan_.health_timeout));
+        const bool healthy = co_await is_healthy(loop_, plan_.socket, plan_.health_path, patience);
+        if (healthy) {
             silent_since.reset();
             continue;
         }

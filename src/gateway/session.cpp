@@ -137,8 +137,11 @@ Task<> Session::answer() {
         co_return co_await reply(std::move(*refused));
     }
     route_ = find_route(head_.path, head_.method);
-    if (parser_->expects_body() && !co_await read_body()) {
-        co_return;
+    if (parser_->expects_body()) {
+        const bool complete = co_await read_body();
+        if (!complete) {
+            co_return;
+        }
     }
     if (head_.method == Method::options) {
         co_return co_await reply(
@@ -244,7 +247,8 @@ Task<bool> Session::read_body() {
         if (parser_->done() || parser_->refusal().has_value()) {
             break;
         }
-        if (!co_await client_.more(announced > kReadSize ? kLargeReadSize : kReadSize)) {
+        const bool more = co_await client_.more(announced > kReadSize ? kLargeReadSize : kReadSize);
+        if (!more) {
             break;
         }
     }

@@ -18,7 +18,9 @@ class Backoff {
         Duration wait{};
         if (failures_ > 1) {
             const std::uint32_t doublings = std::min<std::uint32_t>(failures_ - 2, 30);
-            wait = first > max / (std::int64_t{1} << doublings) ? max : first * (std::int64_t{1} << doublings);
+            wait = first > max / (std::int64_t{1} << doublings)
+                       ? max
+                       : first * (std::int64_t{1} << doublings);
         }
         retry_at_ = now + wait;
     }

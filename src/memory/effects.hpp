@@ -12,8 +12,8 @@
 
 namespace drover::memory {
 
-/// Start an engine process for `model`. Its bytes are reserved already. Answered by InstanceReady or
-/// InstanceGone.
+/// Start an engine process for `model`. Its bytes are reserved already. Answered by InstanceReady
+/// or InstanceGone.
 struct StartInstance {
     InstanceId instance;
     ModelId model;
@@ -22,11 +22,11 @@ struct StartInstance {
 
 /// Why an instance leaves.
 enum class StopReason {
-    evicted,    ///< its bytes are needed for another model
-    expired,    ///< idle for its keep_alive
-    unloaded,   ///< somebody asked
-    shrunk,     ///< the budget became smaller, or it grew beyond it
-    draining,   ///< the server stops
+    evicted,   ///< its bytes are needed for another model
+    expired,   ///< idle for its keep_alive
+    unloaded,  ///< somebody asked
+    shrunk,    ///< the budget became smaller, or it grew beyond it
+    draining,  ///< the server stops
 };
 
 /// Stop an instance that has no leases. Answered by InstanceGone when its memory is back.
@@ -43,11 +43,11 @@ struct GrantLease {
 
 /// Why a request gets no lease.
 enum class RefuseReason {
-    queue_full,    ///< the model's queue is at its limit
-    never_fits,    ///< more than the whole budget, less what is pinned
-    load_failed,   ///< the load it waited for ended in InstanceGone
-    backing_off,   ///< the model failed lately; `retry_after` says when it may be tried again
-    draining,      ///< the server stops
+    queue_full,   ///< the model's queue is at its limit
+    never_fits,   ///< more than the whole budget, less what is pinned
+    load_failed,  ///< the load it waited for ended in InstanceGone
+    backing_off,  ///< the model failed lately; `retry_after` says when it may be tried again
+    draining,     ///< the server stops
 };
 
 /// The request ends here.

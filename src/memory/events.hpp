@@ -16,13 +16,13 @@ using KeepAlive = std::optional<Duration>;
 
 /// What the scheduler knows of a model.
 struct ModelTraits {
-    Footprint footprint;            ///< bytes one instance needs, estimated or measured earlier
-    std::uint32_t lease_limit = 1;  ///< requests that one instance serves at once
-    std::uint32_t queue_limit = 64; ///< requests that may wait; more are refused
+    Footprint footprint;             ///< bytes one instance needs, estimated or measured earlier
+    std::uint32_t lease_limit = 1;   ///< requests that one instance serves at once
+    std::uint32_t queue_limit = 64;  ///< requests that may wait; more are refused
     KeepAlive keep_alive = std::chrono::minutes(5);
-    bool pinned = false;            ///< never evicted, never expires (an unload still works)
-    std::int32_t priority = 0;      ///< higher loads first and leaves last
-    Duration load_time{};           ///< expected time to load: what an eviction costs
+    bool pinned = false;        ///< never evicted, never expires (an unload still works)
+    std::int32_t priority = 0;  ///< higher loads first and leaves last
+    Duration load_time{};       ///< expected time to load: what an eviction costs
 };
 
 /// A model appears or its traits change. A resident instance keeps the bytes it has.

@@ -14,8 +14,8 @@ struct Candidate {
     InstanceId instance;
     Footprint held;
     std::int32_t priority = 0;
-    double usage = 0;       ///< expected requests, see Usage
-    Duration load_time{};   ///< what bringing it back costs
+    double usage = 0;      ///< expected requests, see Usage
+    Duration load_time{};  ///< what bringing it back costs
     TimePoint last_used{};
 };
 
@@ -24,8 +24,8 @@ struct Candidate {
 double keep_value(const Candidate& candidate);
 
 /// The instances that must leave to free at least `missing`: lowest priority first, then least
-/// valuable, then least recently used; none that the others make unnecessary. Empty when even all of
-/// them do not free enough.
+/// valuable, then least recently used; none that the others make unnecessary. Empty when even all
+/// of them do not free enough.
 std::vector<InstanceId> choose_victims(std::vector<Candidate> candidates, const Footprint& missing);
 
 }  // namespace drover::memory

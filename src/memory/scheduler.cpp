@@ -55,7 +55,8 @@ void Scheduler::handle(const RequestArrived& event) {
     if (model.queue.size() > model.traits.queue_limit) {
         model.queue.pop_back();
         --waiting_;
-        const Duration patience = std::max<Duration>(model.traits.load_time, std::chrono::seconds(1));
+        const Duration patience =
+            std::max<Duration>(model.traits.load_time, std::chrono::seconds(1));
         refuse(event.request,
                {.request = {}, .reason = RefuseReason::queue_full, .retry_after = patience});
     }
@@ -146,11 +147,11 @@ void Scheduler::handle(const InstanceGone& event) {
         model.backoff.note_failure(now_, options_.backoff_first, options_.backoff_max);
         const auto wait = model.backoff.remaining(now_);
         if (instance.state == InstanceState::loading) {
-            refuse_waiting(model,
-                           {.request = {}, .reason = RefuseReason::load_failed, .retry_after = wait});
+            refuse_waiting(
+                model, {.request = {}, .reason = RefuseReason::load_failed, .retry_after = wait});
         } else if (wait.has_value()) {
-            refuse_waiting(model,
-                           {.request = {}, .reason = RefuseReason::backing_off, .retry_after = wait});
+            refuse_waiting(
+                model, {.request = {}, .reason = RefuseReason::backing_off, .retry_after = wait});
         }
     }
     update_hunger(instance.model, model);

@@ -40,7 +40,11 @@ struct SchedulerOptions {
 //                                |                         |                        |
 //                                +------InstanceGone-------+------InstanceGone------+--> (none)
 // A ready instance may be `retiring`: it takes no new leases and is stopped when it is idle.
-enum class InstanceState { loading, ready, stopping };
+enum class InstanceState {
+    loading,
+    ready,
+    stopping
+};
 
 /// One instance as seen from outside; for `drover ps`, metrics and invariants.
 struct InstanceView {
@@ -48,7 +52,7 @@ struct InstanceView {
     ModelId model;
     InstanceState state;
     bool retiring;
-    Footprint held;                       ///< charged to the budget
+    Footprint held;  ///< charged to the budget
     std::uint32_t leases;
     std::optional<TimePoint> expires_at;  ///< when idle and with a keep_alive that ends
 };
@@ -64,8 +68,8 @@ class Scheduler {
     Effects on(const Event& event, TimePoint now);
 
     const Footprint& budget() const { return ledger_.budget(); }
-    /// Sum of what all instances hold, loading and stopping ones too. Never above the budget, except
-    /// after BudgetChanged or a measurement above the estimate, until enough has left.
+    /// Sum of what all instances hold, loading and stopping ones too. Never above the budget,
+    /// except after BudgetChanged or a measurement above the estimate, until enough has left.
     const Footprint& held() const { return ledger_.held(); }
     std::vector<InstanceView> instances() const;
     /// The instance of `model`, if there is one.
@@ -118,7 +122,12 @@ class Scheduler {
         InstanceId instance{};  ///< 0: waiting
     };
 
-    enum class Room { made, coming, blocked, owed };
+    enum class Room {
+        made,
+        coming,
+        blocked,
+        owed
+    };
 
     void handle(const ModelDeclared& event);
     void handle(const RequestArrived& event);
@@ -164,10 +173,10 @@ class Scheduler {
     std::unordered_map<RequestId, Request> requests_;
     std::set<HungerKey> hungry_;  ///< models with waiting requests, or wanted, and no instance
     std::set<std::pair<TimePoint, InstanceId>> expiries_;
-    Footprint leaving_;           ///< held by stopping instances
+    Footprint leaving_;  ///< held by stopping instances
     std::size_t waiting_ = 0;
     InstanceId last_instance_{};
-    bool replan_ = false;         ///< something changed that may let a model load, or make one leave
+    bool replan_ = false;  ///< something changed that may let a model load, or make one leave
     bool draining_ = false;
     TimePoint next_check_ = TimePoint::max();  ///< when a blocked model gains new rights
     std::optional<TimePoint> armed_{};         ///< the WakeAt that is out

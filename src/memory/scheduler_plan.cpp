@@ -96,8 +96,8 @@ Scheduler::Room Scheduler::make_room(const HungerKey& hunger, const Footprint& c
     return Room::owed;
 }
 
-/// Stops the least valuable idle instances that free `missing`; false, and nothing stops, when they do
-/// not suffice.
+/// Stops the least valuable idle instances that free `missing`; false, and nothing stops, when they
+/// do not suffice.
 bool Scheduler::evict_idle(const Footprint& missing, bool even_young) {
     std::vector<Candidate> candidates;
     for (const auto& [id, instance] : instances_) {
@@ -119,8 +119,8 @@ bool Scheduler::evict_idle(const Footprint& missing, bool even_young) {
     return !victims.empty();
 }
 
-/// Makes the least valuable instances, busy ones too, leave as soon as they are idle, until what leaves
-/// frees `missing`. Those that retire already count.
+/// Makes the least valuable instances, busy ones too, leave as soon as they are idle, until what
+/// leaves frees `missing`. Those that retire already count.
 void Scheduler::retire(Footprint missing, StopReason reason) {
     std::vector<Candidate> candidates;
     for (const auto& [id, instance] : instances_) {
@@ -163,9 +163,10 @@ void Scheduler::shrink() {
 
 /// Instances that retire for a waiting model stay when no model is owed memory any more.
 void Scheduler::unretire() {
-    const bool somebody_is_owed = std::any_of(hungry_.begin(), hungry_.end(), [this](const auto& hunger) {
-        return hunger.since != TimePoint::max() && now_ >= hunger.since + options_.max_wait;
-    });
+    const bool somebody_is_owed =
+        std::any_of(hungry_.begin(), hungry_.end(), [this](const auto& hunger) {
+            return hunger.since != TimePoint::max() && now_ >= hunger.since + options_.max_wait;
+        });
     if (somebody_is_owed) {
         return;
     }

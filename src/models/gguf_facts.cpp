@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "models/architectures.hpp"
 #include "base/text.hpp"
+#include "models/architectures.hpp"
 
 namespace drover::models {
 

@@ -1,9 +1,9 @@
 #include "models/naming.hpp"
 
-#include "base/nearest.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "base/nearest.hpp"
 
 namespace drover::models {
 namespace {

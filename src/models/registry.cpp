@@ -6,10 +6,10 @@
 #include <system_error>
 #include <utility>
 
-#include "models/header_file.hpp"
-#include "models/naming.hpp"
 #include "base/nearest.hpp"
 #include "base/text.hpp"
+#include "models/header_file.hpp"
+#include "models/naming.hpp"
 
 namespace drover::models {
 

@@ -19,6 +19,7 @@
 #include "base/assert.hpp"
 #include "platform/clock.hpp"
 #include "platform/process.hpp"
+#include "platform/process_group.hpp"
 
 namespace drover::platform {
 
@@ -268,7 +269,7 @@ Task<ExitStatus> ChildProcess::wait() {
     // do that, hence the bound; their memory is free by then anyway.
     Timer timer(loop_);
     const auto deadline = now() + kGroupGoneMax;
-    while (::kill(-pid_, 0) == 0 && now() < deadline) {
+    while (::kill(-pid_, 0) == 0 && !group_members(pid_).empty() && now() < deadline) {
         timer.expires_after(kGroupPoll);
         co_await timer.async_wait(as_result);
     }

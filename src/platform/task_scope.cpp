@@ -2,16 +2,10 @@
 
 #include <vector>
 
-#include <boost/asio/this_coro.hpp>
-
 #include "base/assert.hpp"
 #include "platform/log.hpp"
 
 namespace drover::platform {
-
-Task<> shield() {
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-}
 
 TaskScope::~TaskScope() {
     DROVER_ASSERT(tasks_.empty());

@@ -11,15 +11,20 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include "platform/async.hpp"
 #include "platform/notifier.hpp"
 
 namespace drover::platform {
 
-/// Protects the calling coroutine from cancellation from now on, also when it was cancelled
-/// already: clean-up that must wait begins with it.
-Task<> shield();
+/// `co_await shield()` protects the calling coroutine from cancellation from now on, also when it
+/// was cancelled already: clean-up that must wait begins with it. It cannot be a coroutine itself:
+/// in a cancelled one, every co_await of an operation or of a Task throws, a Task's before its
+/// first line.
+inline auto shield() {
+    return asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+}
 
 /// Spawns, cancels and joins coroutines. An exception that leaves a task is logged with the task's
 /// name and ends only that task. The destructor asserts that no task is left.
@@ -31,13 +36,14 @@ class TaskScope {
     TaskScope& operator=(const TaskScope&) = delete;
 
     /// Starts `make()`, a callable that returns Task<>; it lives as long as the task, so its
-    /// captures are safe. `name` must outlive the task (a literal).
+    /// captures are safe. The task runs at once up to its first wait. `name` must outlive it (a
+    /// literal).
     template <typename Make>
     void spawn(std::string_view name, Make make) {
         const auto entry = tasks_.emplace(tasks_.end());
         boost::asio::co_spawn(
             loop_,
-            std::move(make),
+            run(std::move(make)),
             boost::asio::bind_cancellation_slot(
                 entry->slot(), [this, entry, name](const std::exception_ptr& failure) {
                     end(entry, name, failure);
@@ -48,13 +54,31 @@ class TaskScope {
     /// throws, so a task unwinds and its destructors clean up.
     void cancel();
 
-    /// Returns when all tasks have ended, even if the calling coroutine is cancelled meanwhile.
+    /// Returns when all tasks have ended, even if the calling coroutine is cancelled meanwhile, and
+    /// shields it. A caller that may have been cancelled before says `co_await shield()` first, or
+    /// this throws.
     Task<> join();
 
     std::size_t size() const { return tasks_.size(); }
 
   private:
     using Tasks = std::list<boost::asio::cancellation_signal>;
+
+    template <typename Make>
+    static Task<> run(Make make) {
+        std::exception_ptr failure;
+        try {
+            co_await make();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        // A task that never waited is ended by Asio with one more co_await, which would throw in a
+        // cancelled one, and then nobody would hear of the end.
+        co_await shield();
+        if (failure != nullptr) {
+            std::rethrow_exception(failure);
+        }
+    }
 
     void end(Tasks::iterator entry, std::string_view name, const std::exception_ptr& failure);
 

@@ -1,0 +1,69 @@
+// What the fake engine says: canned, but shaped like llama-server's answers.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "behaviour.hpp"
+
+namespace drover::fake {
+
+/// What /v1/models and /props tell.
+struct ModelInfo {
+    std::string alias = "fake";
+    std::string path;
+    int context = 4096;
+    int parallel = 1;
+};
+
+enum class Kind {
+    chat,
+    completion
+};
+
+/// What a generation request asks for.
+struct GenerationRequest {
+    Kind kind = Kind::chat;
+    bool stream = false;
+    bool include_usage = false;
+    int tokens = 16;
+};
+
+GenerationRequest read_generation(Kind kind, std::string_view body, const Behaviour& behaviour);
+
+class Answers {
+  public:
+    explicit Answers(ModelInfo model);
+
+    /// The body of an answer that is no stream.
+    std::string generation(const GenerationRequest& request, const Behaviour& behaviour) const;
+
+    /// Appends the whole answer, head included. Fast: it is made once for each number of tokens.
+    void append_generation(std::string& out,
+                           const GenerationRequest& request,
+                           const Behaviour& behaviour);
+
+    /// The events of a stream, each as one chunk of the body.
+    void append_first(std::string& out, Kind kind) const;
+    void append_token(std::string& out, Kind kind, int index, const Behaviour& behaviour) const;
+    void append_last(std::string& out, const GenerationRequest& request) const;
+
+    std::string embeddings(std::string_view body, const Behaviour& behaviour) const;
+    std::string rerank(std::string_view body) const;
+    std::string models() const;
+    std::string props() const;
+    std::string tokenize(std::string_view body) const;
+
+  private:
+    std::string frame(Kind kind, std::string_view choice, bool chunk) const;
+
+    ModelInfo model_;
+    std::string tail_;  ///< the fields that every answer ends with
+    std::map<std::pair<Kind, int>, std::string> made_;
+};
+
+/// An error in llama-server's shape.
+std::string error_body(int status, std::string_view message, std::string_view type);
+
+}  // namespace drover::fake
