@@ -165,21 +165,21 @@ def load_generate(engine, plan, rounds):
             slots,
             lambda i: engine.post(
                 "/completion",
-                {"prompt": tokens(generator, plan, context - 20), "n_predict": 12, "id_slot": i},
+                {"prompt": tokens(generator, plan, context - 20), "n_predict": 4, "id_slot": i},
             ),
             slots,
         )
-    words = max(10, min(context // 4, 200))
+    words = min(context // 8, 60)
 
     def chat(i, **more):
         text = f"Tell me story number {i}. " + "word " * words
         engine.post(
             "/v1/chat/completions",
-            {"messages": [{"role": "user", "content": text}], "max_tokens": 24, **more},
+            {"messages": [{"role": "user", "content": text}], "max_tokens": 6, **more},
         )
 
-    in_parallel(slots, lambda i: chat(i, logprobs=True, top_logprobs=20), slots * 2)
-    in_parallel(slots, lambda i: chat(i, response_format=SCHEMA), slots * 2)
+    in_parallel(slots, lambda i: chat(i, logprobs=True, top_logprobs=20), slots)
+    in_parallel(slots, lambda i: chat(i, response_format=SCHEMA), slots)
     if context >= 1024:
         in_parallel(slots, lambda i: chat(i, tools=TOOLS), slots)
         in_parallel(slots + 4, chat, 8)
@@ -228,8 +228,8 @@ def combinations(name, quick):
     shapes = [["context=512", "parallel=1"], ["context=2048", "parallel=2"]]
     if quick:
         return [plain + shape for shape in shapes]
-    shapes += [["context=1024", "parallel=4"], ["context=8192", "parallel=1"]]
-    middle = shapes[1]
+    shapes += [["context=1024", "parallel=4"], ["context=4096", "parallel=1"]]
+    middle = ["context=1024", "parallel=2"]
     return (
         [plain + shape for shape in shapes]
         + [plain + middle + ["repack=0"]]
