@@ -4,6 +4,10 @@
 set -euo pipefail
 
 DROVER_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+if [ -z "${DROVER_CACHE:-}" ] && [ -z "${XDG_CACHE_HOME:-}" ] && [ -z "${HOME:-}" ]; then
+    HOME=$(getent passwd "$(id -u)" | cut -d: -f6)
+    export HOME
+fi
 DROVER_CACHE="${DROVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/drover}"
 export DROVER_CACHE
 
@@ -15,6 +19,9 @@ die() {
     say "   ->  $2"
     exit 1
 }
+
+# usage: prints the comment at the top of the script that runs.
+usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; }
 
 # step NAME COMMAND...: runs a command and says how long it took.
 step() {
@@ -32,7 +39,7 @@ need_space() {
     free=$(df -Pm "$1" | awk 'NR == 2 {print $4}')
     [ "$free" -ge "$2" ] ||
         die "$3 needs $2 MB on the disk of $1, but only $free MB are free" \
-            "free some space, or set DROVER_CACHE to a directory on another disk"
+            "free some space; for what goes into the cache, DROVER_CACHE can name a directory on another disk"
 }
 
 # quietly LOG COMMAND...: output goes to LOG; its end is shown when the command fails.
@@ -46,38 +53,84 @@ quietly() {
     fi
 }
 
-# with_progress LABEL LOG COMMAND...: as quietly, but shows ninja's or make's own [n/m] as it goes.
+# draw_progress LABEL DONE ALL SECONDS: one line that overwrites itself; ALL may have a unit.
+draw_progress() {
+    local width=24 filled all="${3%% *}"
+    filled=$((all > 0 && $2 <= all ? $2 * width / all : 0))
+    printf '\r\033[K   %s [%-*s] %s/%s, %s s' "$1" "$width" "$(printf '%*s' "$filled" '' | tr ' ' '#')" "$2" "$3" "$4" >&2
+}
+
+# show_progress LABEL: reads a tool's output and shows its [done/all] counts, as a bar on a terminal
+# and as a line every ten seconds elsewhere.
+show_progress() {
+    local label="$1" line begun=$SECONDS told=$SECONDS drawn=false
+    while IFS= read -r line; do
+        [[ "$line" =~ ^\[\ *([0-9]+)/([0-9]+)\] ]] || continue
+        if [ -t 2 ]; then
+            drawn=true
+            draw_progress "$label" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" $((SECONDS - begun))
+        elif [ $((SECONDS - told)) -ge 10 ]; then
+            told=$SECONDS
+            say "   $label [${BASH_REMATCH[1]}/${BASH_REMATCH[2]}], $((SECONDS - begun)) s"
+        fi
+    done
+    if $drawn; then
+        printf '\r\033[K' >&2
+    fi
+}
+
+# with_progress LABEL LOG COMMAND...: as quietly, but shows the command's own [done/all] as it goes.
 with_progress() {
-    local label="$1" log="$2" shown="" line
+    local label="$1" log="$2"
     shift 2
     mkdir -p "$(dirname "$log")"
-    "$@" >"$log" 2>&1 &
-    local job=$!
-    while kill -0 "$job" 2>/dev/null; do
-        line=$(grep -oE '^\[ *[0-9]+(%|/[0-9]+)\]' "$log" 2>/dev/null | tail -n 1 || true)
-        if [ -n "$line" ] && [ "$line" != "$shown" ]; then
-            shown=$line
-            [ -t 2 ] && printf '\r   %s %s ' "$label" "$line" >&2
-        fi
-        sleep 0.5
-    done
-    [ -t 2 ] && [ -n "$shown" ] && printf '\r\033[K' >&2
-    if ! wait "$job"; then
-        grep -E 'error|Error|No space' "$log" | head -n 10 >&2 || true
+    if ! "$@" 2>&1 </dev/null | tee "$log" | show_progress "$label"; then
+        grep -E -m 10 'error:|Error|No space|FAILED' "$log" >&2 || true
         tail -n 10 "$log" >&2
         return 1
     fi
 }
 
+# with_download LABEL MEGABYTES DIRECTORY COMMAND...: shows how much has arrived in DIRECTORY while
+# COMMAND, which has no progress display that fits here, downloads into it.
+with_download() {
+    local label="$1" all="$2" directory="$3" watcher status=0
+    shift 3
+    watch_download "$label" "$all" "$directory" &
+    watcher=$!
+    "$@" || status=$?
+    kill "$watcher" 2>/dev/null || true
+    wait "$watcher" 2>/dev/null || true
+    if [ -t 2 ]; then
+        printf '\r\033[K' >&2
+    fi
+    return "$status"
+}
+
+watch_download() {
+    local begun=$SECONDS told=$SECONDS arrived
+    while sleep 0.5 && kill -0 $$ 2>/dev/null; do
+        arrived=$(du -sm "$3" 2>/dev/null | cut -f1)
+        [ "${arrived:-0}" -le "$2" ] || arrived=$2
+        if [ -t 2 ]; then
+            draw_progress "$1" "${arrived:-0}" "$2 MB" $((SECONDS - begun))
+        elif [ $((SECONDS - told)) -ge 10 ]; then
+            told=$SECONDS
+            say "   $1: $arrived of $2 MB, $((SECONDS - begun)) s"
+        fi
+    done
+}
+
 # locked NAME COMMAND...: one at a time on this machine, so that two runs do not build the same thing.
 locked() {
-    mkdir -p "$DROVER_CACHE/locks"
-    local lock="$DROVER_CACHE/locks/$1"
+    local lock="$DROVER_CACHE/locks/$1" descriptor status=0
     shift
-    (
-        flock -n 9 || { say "   waiting for another run that does the same"; flock 9; }
-        "$@"
-    ) 9>"$lock"
+    mkdir -p "$DROVER_CACHE/locks" || die "cannot create $DROVER_CACHE" "check its owner, or set DROVER_CACHE to another directory"
+    exec {descriptor}>"$lock"
+    flock -n "$descriptor" || { say "   waiting for another run that does the same"; flock "$descriptor"; }
+    "$@" || status=$?
+    exec {descriptor}>&-
+    return "$status"
 }
 
 sha256_of() { sha256sum "$1" | cut -d' ' -f1; }

