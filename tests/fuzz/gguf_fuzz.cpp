@@ -19,7 +19,9 @@
 
 namespace {
 
-using namespace drover;  // NOLINT(google-build-using-namespace): a program of one file
+using drover::operator""_GiB;
+namespace memory = drover::memory;
+namespace models = drover::models;
 
 void check_sizes(const models::ModelFacts& facts) {
     memory::SizeSettings settings;

@@ -19,7 +19,8 @@ void write(const std::filesystem::path& file, const drover::models::testing::Ggu
 }  // namespace
 
 int main(int argc, char** argv) {
-    using namespace drover::models::testing;  // NOLINT(google-build-using-namespace)
+    using drover::models::testing::tiny_bert;
+    using drover::models::testing::tiny_llama;
     if (argc != 2) {
         std::cerr << "usage: gguf_seeds DIRECTORY\n";
         return 2;
