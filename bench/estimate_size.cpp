@@ -20,7 +20,13 @@
 
 namespace {
 
-using namespace drover;  // tidy: a program of one file. NOLINT(google-build-using-namespace)
+namespace config = drover::config;
+namespace control = drover::control;
+namespace engines = drover::engines;
+namespace memory = drover::memory;
+namespace models = drover::models;
+using drover::Bytes;
+using drover::Error;
 
 std::uint32_t number(std::string_view text) {
     std::uint32_t value = 0;
@@ -55,7 +61,7 @@ bool apply(Request& request, std::string_view argument) {
     } else if (name == "flash") {
         request.settings.flash_attention = value == "1";
     } else if (name == "prompt_cache") {
-        const auto bytes = parse_bytes(value);
+        const auto bytes = drover::parse_bytes(value);
         request.settings.prompt_cache = bytes.ok() ? *bytes : Bytes(0);
     } else if (name == "task") {
         request.task = value == "embedding" ? config::Task::embedding : config::Task::generate;

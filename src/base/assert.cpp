@@ -5,13 +5,8 @@
 
 namespace drover::detail {
 
-void fail_assertion(const char* condition, std::source_location where) {
-    std::fprintf(stderr,
-                 "%s:%u: %s: assertion failed: %s\n",
-                 where.file_name(),
-                 static_cast<unsigned>(where.line()),
-                 where.function_name(),
-                 condition);
+void fail_assertion(const char* condition, const char* file, int line, const char* function) {
+    std::fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", file, line, function, condition);
     std::abort();
 }
 

@@ -2,11 +2,13 @@
 // condition, because going on with broken invariants would break the memory promise.
 #pragma once
 
-#include <source_location>
-
 namespace drover::detail {
 
-[[noreturn]] void fail_assertion(const char* condition, std::source_location where);
+// Not std::source_location: clang 14 (clang-tidy, the fuzzers) has none with this standard library.
+[[noreturn]] void fail_assertion(const char* condition,
+                                 const char* file,
+                                 int line,
+                                 const char* function);
 
 }  // namespace drover::detail
 
@@ -14,8 +16,8 @@ namespace drover::detail {
 #define DROVER_ASSERT(condition)  \
     (static_cast<bool>(condition) \
          ? void(0)                \
-         : ::drover::detail::fail_assertion(#condition, std::source_location::current()))
+         : ::drover::detail::fail_assertion(#condition, __FILE__, __LINE__, __func__))
 
 /// Marks a place that no program state can reach, such as the end of an exhaustive switch.
 #define DROVER_UNREACHABLE() \
-    ::drover::detail::fail_assertion("unreachable", std::source_location::current())
+    ::drover::detail::fail_assertion("unreachable", __FILE__, __LINE__, __func__)

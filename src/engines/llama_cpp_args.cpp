@@ -39,10 +39,10 @@ std::vector<std::string> child_environment(const std::vector<std::string>& paren
         "CUDA_", "GGML_CUDA_", "GGML_VK_", "HIP_", "HSA_", "NVIDIA_", "OMP_", "ROCR_", "VK_"};
     std::vector<std::string> environment;
     for (const std::string& entry : parent) {
-        const std::string_view name = std::string_view(entry).substr(0, entry.find('='));
+        const std::string name = entry.substr(0, entry.find('='));
         const bool named = std::find(kNames.begin(), kNames.end(), name) != kNames.end();
         const bool prefixed = std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](auto prefix) {
-            return name.substr(0, prefix.size()) == prefix;
+            return name.compare(0, prefix.size(), prefix) == 0;
         });
         if (named || prefixed) {
             environment.push_back(entry);

@@ -71,6 +71,7 @@ std::vector<fs::path> cached_engines(const fs::path& cache_dir) {
     }
     std::sort(ranked.begin(), ranked.end());
     std::vector<fs::path> programs;
+    programs.reserve(ranked.size());
     for (auto& [rank, program] : ranked) {
         programs.push_back(std::move(program));
     }

@@ -78,9 +78,13 @@ Status resolve_cache(ResolvedSettings& result,
                      const config::ModelSettings& model,
                      const config::ModelSettings& defaults) {
     auto k = cache_type("cache_type_k", model.cache_type_k, defaults.cache_type_k);
-    DROVER_TRY(k);
+    if (!k.ok()) {
+        return k.error();
+    }
     auto v = cache_type("cache_type_v", model.cache_type_v, defaults.cache_type_v);
-    DROVER_TRY(v);
+    if (!v.ok()) {
+        return v.error();
+    }
     result.cache_type_k = std::move(k).value();
     result.cache_type_v = std::move(v).value();
     result.flash_attention = first_of(model.flash_attention, defaults.flash_attention);
@@ -140,7 +144,8 @@ Result<ResolvedSettings> resolve_settings(config::Task task,
     DROVER_TRY(resolve_context(result, first_of(model.context, defaults.context), facts));
     DROVER_TRY(resolve_cache(result, model, defaults));
 
-    result.batch = first_of(model.batch, defaults.batch).value_or(kBatchDefault);
+    result.batch =
+        first_of(model.batch, defaults.batch).value_or(embeds ? result.context : kBatchDefault);
     if (result.batch == 0 || result.batch > kTokensMax) {
         return invalid("batch: must be at least 1 token");
     }

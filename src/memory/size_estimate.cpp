@@ -30,21 +30,49 @@ constexpr std::uint64_t kBytesPerCell = 128;   // book-keeping of a KV cell, set
 constexpr Bytes kPerRequest{512 << 10};        // thread, HTTP buffers, slot
 // Once it serves: JSON, templates, what fragments.
 constexpr Bytes kServing{6 << 20};
+constexpr Bytes kServingEmbeddings{10 << 20};    // bodies hold many inputs: 7.5 MiB measured
 constexpr std::uint64_t kCandidateBytes = 12;    // a slot's candidates: one for each token
 constexpr std::uint64_t kProbabilityBytes = 16;  // log-probabilities, sorted
 constexpr std::uint64_t kGrammarBytes = 250;     // a grammar's view of each token: 246 measured
 // Activations: hidden states alive at once, beside the widest layer's own.
 constexpr std::uint64_t kHiddenStates = 4;
-constexpr std::uint64_t kGatedWidths = 3;  // up, gate and their product
+constexpr std::uint64_t kGatedWidths = 3;      // up, gate and their product
+constexpr std::uint64_t kAttentionWidths = 3;  // queries, outputs, and a copy of either
 constexpr std::uint64_t kRecurrentWidths = 8;
+constexpr std::uint64_t kExpertStates = 2;  // each expert's input and output
+constexpr std::uint64_t kExpertWeights = 4;
+constexpr std::uint64_t kStateCopies = 4;
+constexpr std::uint64_t kHoles = 20;  // a twentieth, between tensors of other lifetimes
 
 std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
     return (value + step - 1) / step * step;
 }
 
-Bytes bytes(std::uint64_t count) {
-    return Bytes(static_cast<std::int64_t>(count));
-}
+/// A count that stops at a limit instead of overflowing: hostile headers may name anything, and
+/// what is beyond the limit fits nowhere anyway. Sums of all parts stay within 63 bits.
+class Amount {
+  public:
+    constexpr Amount(std::uint64_t count)  // NOLINT(google-explicit-constructor): it is a number
+        : count_(std::min(count, kLimit)) {}
+
+    friend constexpr Amount operator+(Amount a, Amount b) { return {a.count_ + b.count_}; }
+    friend constexpr Amount operator*(Amount a, Amount b) {
+        if (b.count_ != 0 && a.count_ > kLimit / b.count_) {
+            return {kLimit};
+        }
+        return {a.count_ * b.count_};
+    }
+    constexpr Amount& operator+=(Amount other) { return *this = *this + other; }
+    constexpr Amount& operator*=(Amount other) { return *this = *this * other; }
+    constexpr auto operator<=>(const Amount&) const = default;
+    constexpr Amount part(std::uint64_t divisor) const { return {count_ / divisor}; }
+    constexpr Bytes bytes() const { return Bytes(static_cast<std::int64_t>(count_)); }
+
+  private:
+    static constexpr std::uint64_t kLimit = std::uint64_t{1} << 58;
+
+    std::uint64_t count_;
+};
 
 /// Sizes of caches and batches as the engine derives them from its arguments.
 struct Shape {
@@ -70,34 +98,32 @@ Shape shape_of(const ModelFacts& facts, const SizeSettings& settings) {
 }
 
 /// Bytes of one cell's row. Rows of quantised types are whole blocks; the engine refuses others.
-std::uint64_t row_bytes(const std::string& type_name, std::uint64_t elements) {
+Amount row_bytes(const std::string& type_name, std::uint64_t elements) {
     const models::TensorType* type = models::find_tensor_type(type_name);
     if (type == nullptr) {
-        return elements * kFloat;
+        return Amount(elements) * kFloat;
     }
     return type->row_bytes(round_up(elements, type->block_elements)).value_or(0);
 }
 
 /// Bytes of one cell in one layer.
-std::uint64_t cell_bytes(const LayerFacts& layer,
-                         std::uint64_t widest_value,
-                         const SizeSettings& settings) {
+Amount cell_bytes(const LayerFacts& layer,
+                  std::uint64_t widest_value,
+                  const SizeSettings& settings) {
     if (layer.key_elements == 0) {
         return 0;
     }
     // Without flash attention V is kept transposed, and every layer's is as wide as the widest.
-    const std::uint64_t value = layer.value_elements == 0  ? 0
-                                : settings.flash_attention ? layer.value_elements
-                                                           : widest_value;
+    const bool widened = !settings.flash_attention && layer.value_elements != 0;
     return row_bytes(settings.cache_type_k, layer.key_elements) +
-           row_bytes(settings.cache_type_v, value) +
+           row_bytes(settings.cache_type_v, widened ? widest_value : layer.value_elements) +
            row_bytes(settings.cache_type_k, layer.index_elements);
 }
 
 struct CacheSizes {
-    std::uint64_t full = 0;       ///< layers that keep everything, all sequences
-    std::uint64_t sliding = 0;    ///< layers with a window, all sequences
-    std::uint64_t recurrent = 0;  ///< all sequences
+    Amount full = 0;       ///< layers that keep everything, all sequences
+    Amount sliding = 0;    ///< layers with a window, all sequences
+    Amount recurrent = 0;  ///< all sequences
 };
 
 CacheSizes cache_sizes(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
@@ -107,70 +133,72 @@ CacheSizes cache_sizes(const ModelFacts& facts, const SizeSettings& settings, co
     }
     CacheSizes sizes;
     for (const LayerFacts& layer : facts.layers) {
-        const std::uint64_t cell = cell_bytes(layer, widest_value, settings);
+        const Amount cell = cell_bytes(layer, widest_value, settings);
         (layer.sliding_window ? sizes.sliding : sizes.full) += cell;
         sizes.recurrent += layer.recurrent_state_bytes;
     }
-    sizes.full *= shape.cells * shape.sequences;
-    sizes.sliding *= shape.sliding_cells * shape.sequences;
+    sizes.full *= Amount(shape.cells) * shape.sequences;
+    sizes.sliding *= Amount(shape.sliding_cells) * shape.sequences;
     sizes.recurrent *= shape.sequences;
     return sizes;
 }
 
+/// Whether there are KV cells at all.
+bool has_cells(const ModelFacts& facts) {
+    return facts.cache == CacheKind::attention || facts.cache == CacheKind::hybrid;
+}
+
 /// Floats of activations for each token of a batch: the most that is alive at once in a layer.
-std::uint64_t activation_floats(const ModelFacts& facts) {
-    const std::uint64_t hidden = kHiddenStates * facts.embedding_length;
-    const std::uint64_t forward =
-        (facts.feed_forward_gated ? kGatedWidths : 1) * std::uint64_t{facts.feed_forward_length} +
-        std::uint64_t{facts.experts_used} * facts.embedding_length * 2 + facts.expert_count * 4ULL;
+Amount activation_floats(const ModelFacts& facts) {
+    const Amount hidden = Amount(facts.embedding_length) * kHiddenStates;
+    const Amount experts = Amount(facts.experts_used) * facts.embedding_length * kExpertStates;
+    const Amount forward =
+        Amount(facts.feed_forward_length) * (facts.feed_forward_gated ? kGatedWidths : 1) +
+        experts + Amount(facts.expert_count) * kExpertWeights;
     std::uint64_t key_value = 0;
     for (const LayerFacts& layer : facts.layers) {
         key_value = std::max(key_value, layer.key_elements + layer.value_elements);
     }
-    const std::uint64_t attention = 3ULL * facts.attention_width + key_value;
-    const std::uint64_t recurrent = kRecurrentWidths * facts.recurrent_width;
+    const Amount attention = Amount(facts.attention_width) * kAttentionWidths + key_value;
+    const Amount recurrent = Amount(facts.recurrent_width) * kRecurrentWidths;
     return hidden + std::max({forward, attention, recurrent});
 }
 
-Bytes compute_size(const ModelFacts& facts,
-                   const SizeSettings& settings,
-                   const Shape& shape,
-                   const CacheSizes& caches) {
-    const bool cached = facts.cache == CacheKind::attention || facts.cache == CacheKind::hybrid;
-    const std::uint64_t positions = cached ? shape.cells : shape.batch;
-    const std::uint64_t window = facts.sliding_window != 0 ? shape.sliding_cells : 0;
-    const std::uint64_t mask_element = settings.flash_attention ? kHalf : kFloat;
-    std::uint64_t total = shape.batch * activation_floats(facts) * kFloat;
-    total += total / 20;  // holes between tensors of different lifetimes
-    if (facts.cache != CacheKind::recurrent) {
-        total += shape.batch * (positions + window) * mask_element;
-        if (!settings.flash_attention) {
-            total += shape.batch * positions * facts.head_count * kFloat;
-        }
+/// Masks, and without flash attention the scores of all heads.
+Amount attention_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
+    if (facts.cache == CacheKind::recurrent) {
+        return 0;
     }
+    const Amount positions = has_cells(facts) ? shape.cells : shape.batch;
+    const Amount window = facts.sliding_window != 0 ? shape.sliding_cells : 0;
+    const Amount mask =
+        (positions + window) * shape.batch * (settings.flash_attention ? kHalf : kFloat);
+    return settings.flash_attention ? mask
+                                    : mask + positions * shape.batch * facts.head_count * kFloat;
+}
+
+Amount compute_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
+    const Amount activations = activation_floats(facts) * shape.batch * kFloat;
+    Amount total = activations + activations.part(kHoles);
+    total += attention_size(facts, settings, shape);
     if (facts.causal) {
-        total += shape.outputs * facts.vocabulary * kFloat;
+        total += Amount(shape.outputs) * facts.vocabulary * kFloat;
     }
-    // A recurrent layer works on copies of its states.
     std::uint64_t largest_state = 0;
     for (const LayerFacts& layer : facts.layers) {
         largest_state = std::max(largest_state, layer.recurrent_state_bytes);
     }
-    total += 4 * largest_state * shape.sequences;
+    total += Amount(largest_state) * shape.sequences * kStateCopies;
     // Scratch: a batch's inputs in the type that the weights are multiplied with.
-    const std::uint64_t widest = std::max<std::uint64_t>(
-        {facts.feed_forward_length, facts.attention_width, facts.embedding_length});
-    total += shape.batch * widest * kHalf;
-    // Quantised caches are rotated on the way in and out.
-    (void)caches;
-    return bytes(total);
+    const std::uint64_t widest =
+        std::max({facts.feed_forward_length, facts.attention_width, facts.embedding_length});
+    return total + Amount(widest) * shape.batch * kHalf;
 }
 
-Bytes output_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
+Amount output_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
     const std::uint64_t rows = std::max(shape.outputs, shape.sequences);
-    const std::uint64_t row =
-        std::uint64_t{facts.vocabulary} + (settings.embeds ? facts.output_length : 0U);
-    return bytes(rows * row * kFloat);
+    const Amount row = Amount(facts.vocabulary) + (settings.embeds ? facts.output_length : 0U);
+    return row * rows * kFloat;
 }
 
 void add_weights(const ModelFacts& facts, const SizeSettings& settings, SizeEstimate& size) {
@@ -178,34 +206,33 @@ void add_weights(const ModelFacts& facts, const SizeSettings& settings, SizeEsti
     if (settings.repack) {
         repacked = models::repacked_weights(facts.weights, settings.cpu);
     }
-    const Bytes stored =
-        bytes(round_up(static_cast<std::uint64_t>(facts.weights.total.count()), kPage));
+    const Amount stored = round_up(static_cast<std::uint64_t>(facts.weights.total.count()), kPage);
     if (settings.map_weights) {
-        size.weights_mapped = stored;
+        size.weights_mapped = stored.bytes();
         size.weights_anonymous = repacked.copies;
     } else {
-        size.weights_anonymous = stored - repacked.from_file + repacked.copies;
+        size.weights_anonymous = stored.bytes() - repacked.from_file + repacked.copies;
     }
 }
 
 Bytes process_size(const ModelFacts& facts, const Shape& shape) {
-    const bool cached = facts.cache == CacheKind::attention || facts.cache == CacheKind::hybrid;
-    const std::uint64_t cells =
-        cached ? (shape.cells + (facts.sliding_window != 0 ? shape.sliding_cells : 0)) *
-                     shape.sequences
-               : 0;
-    return kProcess +
-           bytes(facts.vocabulary * kBytesPerToken + facts.merges * kBytesPerMerge +
-                 cells * kBytesPerCell) +
-           kPerRequest * static_cast<std::int64_t>(shape.sequences);
+    Amount cells = 0;
+    if (has_cells(facts)) {
+        cells = Amount(shape.cells) + (facts.sliding_window != 0 ? shape.sliding_cells : 0);
+        cells *= shape.sequences;
+    }
+    const Amount tables = Amount(facts.vocabulary) * kBytesPerToken +
+                          Amount(facts.merges) * kBytesPerMerge + cells * kBytesPerCell;
+    return kProcess + tables.bytes() + kPerRequest * static_cast<std::int64_t>(shape.sequences);
 }
 
 Bytes sampling_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
     if (settings.embeds) {
-        return kServing;
+        return kServingEmbeddings;
     }
-    return kServing + bytes(facts.vocabulary * (kCandidateBytes * shape.sequences +
-                                                kProbabilityBytes + kGrammarBytes));
+    const Amount per_token =
+        Amount(kCandidateBytes) * shape.sequences + kProbabilityBytes + kGrammarBytes;
+    return kServing + (per_token * facts.vocabulary).bytes();
 }
 
 }  // namespace
@@ -223,13 +250,13 @@ SizeEstimate estimate_size(const ModelFacts& facts, const SizeSettings& settings
     const CacheSizes caches = cache_sizes(facts, settings, shape);
     SizeEstimate size;
     add_weights(facts, settings, size);
-    size.kv_cache = bytes(caches.full + caches.sliding);
-    size.recurrent_state = bytes(caches.recurrent);
-    size.output_buffer = output_size(facts, settings, shape);
-    size.compute_buffer = compute_size(facts, settings, shape, caches);
+    size.kv_cache = (caches.full + caches.sliding).bytes();
+    size.recurrent_state = caches.recurrent.bytes();
+    size.output_buffer = output_size(facts, settings, shape).bytes();
+    size.compute_buffer = compute_size(facts, settings, shape).bytes();
     size.sampling = sampling_size(facts, settings, shape);
     // What cannot be rolled back is saved whole: windows and states, of each sequence.
-    size.checkpoints = bytes((caches.sliding + caches.recurrent) * settings.checkpoints);
+    size.checkpoints = ((caches.sliding + caches.recurrent) * settings.checkpoints).bytes();
     size.prompt_cache = settings.prompt_cache;
     size.process = process_size(facts, shape);
     return size;

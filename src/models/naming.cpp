@@ -93,10 +93,10 @@ std::optional<SplitName> parse_split_name(std::string_view stem) {
 }
 
 std::string short_name(std::string_view stem) {
-    const std::string lower = to_lower(stem);
+    std::string lower = to_lower(stem);
+    const std::string_view text = lower;
     for (std::size_t i = 1; i + 1 < lower.size(); ++i) {
-        if (is_separator(lower[i]) &&
-            begins_with_quantisation(std::string_view(lower).substr(i + 1))) {
+        if (is_separator(text[i]) && begins_with_quantisation(text.substr(i + 1))) {
             return lower.substr(0, i);
         }
     }

@@ -17,7 +17,7 @@ namespace drover::platform {
 
 namespace {
 
-constexpr std::size_t kOutputMax = 64 * 1024;
+constexpr std::size_t kOutputMax = 64UL * 1024;
 constexpr int kSignalBase = 128;
 
 Error os_error(const std::string& what, int number) {
