@@ -88,8 +88,6 @@ TEST(Checkers, NoticeALostLoad) {
 }
 
 TEST(Checkers, NoticeALostStop) {
-    EXPECT_EQ(violation_when(lose<StopInstance>(2)),
-              "an idle instance leaves when its keep_alive ends");
     Scenario scenario = busy();
     for (SimModel& model : scenario.models) {
         model.traits.keep_alive = std::nullopt;
