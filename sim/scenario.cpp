@@ -142,6 +142,7 @@ Scenario trio() {
     scenario.pattern = Pattern::uniform;
     scenario.clients = 8;
     scenario.cores = 2;
+    scenario.think_mean = milliseconds(5);
     scenario.requests_max = 60;
     return scenario;
 }
