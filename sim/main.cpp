@@ -1,8 +1,10 @@
 // drover-sim: runs the real memory scheduler in a simulated world.
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -11,7 +13,19 @@
 namespace {
 
 using drover::Duration;
+using drover::sim::Fares;
+using drover::sim::RunOptions;
 using drover::sim::Summary;
+using Count = unsigned long long;
+
+struct Arguments {
+    std::string scenario = "random";
+    std::uint64_t seed = 1;
+    std::string seeds;  ///< "A..B"
+    RunOptions run{.events_max = 100'000};
+    double max_wait = 0;        ///< seconds; 0: the scenario's
+    double min_residency = -1;  ///< seconds; negative: the scenario's
+};
 
 double seconds_of(Duration duration) {
     return std::chrono::duration<double>(duration).count();
@@ -21,66 +35,108 @@ double quantile(std::vector<Duration> values, double share) {
     if (values.empty()) {
         return 0;
     }
-    const auto at = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
-    std::nth_element(
-        values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at), values.end());
-    return seconds_of(values[at]);
+    const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+    std::nth_element(values.begin(), values.begin() + at, values.end());
+    return seconds_of(values[static_cast<std::size_t>(at)]);
+}
+
+void print(const char* what, const std::vector<Duration>& values) {
+    std::printf("%s p50 %.3f s, p95 %.3f s, max %.3f s\n",
+                what,
+                quantile(values, 0.5),
+                quantile(values, 0.95),
+                quantile(values, 1));
 }
 
 void print(const Summary& summary, double took) {
-    std::printf("events %llu in %.2f s, virtual time %.0f s\n",
-                static_cast<unsigned long long>(summary.events),
+    const Fares& fares = summary.fares;
+    std::printf("events %llu in %.2f s (%.0f a second), virtual time %.1f s, faults %llu\n",
+                Count{summary.events},
                 took,
-                seconds_of(summary.virtual_time));
+                static_cast<double>(summary.events) / took,
+                seconds_of(summary.virtual_time),
+                Count{summary.faults});
     std::printf("requests %llu: served %llu, refused %llu, cancelled %llu, hit by a crash %llu\n",
-                static_cast<unsigned long long>(summary.arrived),
-                static_cast<unsigned long long>(summary.served),
-                static_cast<unsigned long long>(summary.refused),
-                static_cast<unsigned long long>(summary.cancelled),
-                static_cast<unsigned long long>(summary.crashed));
-    std::printf("loads %llu, evictions %llu; wait p50 %.3f s, p95 %.3f s, max %.3f s\n",
-                static_cast<unsigned long long>(summary.loads),
-                static_cast<unsigned long long>(summary.evictions),
-                quantile(summary.waits, 0.5),
-                quantile(summary.waits, 0.95),
-                quantile(summary.waits, 1));
-    std::printf("hash %016llx\n", static_cast<unsigned long long>(summary.hash));
+                Count{fares.arrived},
+                Count{fares.served},
+                Count{fares.refused},
+                Count{fares.cancelled},
+                Count{fares.crashed});
+    std::printf("loads %llu, evictions %llu, last answer at %.1f s\n",
+                Count{summary.loads},
+                Count{summary.evictions},
+                seconds_of(fares.last_served.time_since_epoch()));
+    print("waited ", fares.waits);
+    print("latency", fares.latencies);
+    std::printf("hash %016llx\n", Count{summary.hash});
+}
+
+/// False when a promise was broken.
+bool run(const Arguments& arguments, std::uint64_t seed, bool verbose) {
+    auto scenario = drover::sim::scenario_named(arguments.scenario, seed).value();
+    if (arguments.max_wait > 0) {
+        scenario.options.max_wait =
+            std::chrono::milliseconds(static_cast<std::int64_t>(arguments.max_wait * 1e3));
+    }
+    if (arguments.min_residency >= 0) {
+        scenario.options.min_residency =
+            std::chrono::milliseconds(static_cast<std::int64_t>(arguments.min_residency * 1e3));
+    }
+    const auto begun = std::chrono::steady_clock::now();
+    const Summary summary = drover::sim::World(scenario, seed).run(arguments.run);
+    const auto took = std::chrono::steady_clock::now() - begun;
+    if (!summary.violation.empty()) {
+        std::printf(
+            "seed %llu broke a promise after %llu events: %s\n"
+            "repeat: drover-sim --scenario %s --seed %llu --events %llu\n",
+            Count{seed},
+            Count{summary.events},
+            summary.violation.c_str(),
+            arguments.scenario.c_str(),
+            Count{seed},
+            Count{arguments.run.events_max});
+        return false;
+    }
+    if (verbose) {
+        print(summary, seconds_of(took));
+    }
+    return true;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::uint64_t seed = 1;
-    std::uint64_t seeds = 1;
-    std::uint64_t events = 100'000;
+    Arguments arguments;
     CLI::App app(
         "Runs Drover's memory scheduler in a simulated world; the same seed gives the same hash.");
-    app.add_option("--seed", seed, "First seed");
-    app.add_option("--seeds", seeds, "How many seeds, counting up");
-    app.add_option("--events", events, "Scheduler events for each seed");
+    app.add_option("--seed", arguments.seed, "Decides everything");
+    app.add_option("--seeds", arguments.seeds, "A range of seeds, A..B")
+        ->check([](const std::string& text) {
+            std::uint64_t first = 0;
+            std::uint64_t last = 0;
+            return std::sscanf(text.c_str(), "%lu..%lu", &first, &last) == 2 ? "" : "must be A..B";
+        });
+    app.add_option("--events", arguments.run.events_max, "Scheduler events for each seed");
+    app.add_option("--scenario", arguments.scenario, "What is simulated")
+        ->check(CLI::IsMember({"random", "trio", "starving", "agents", "crowd"}));
+    app.add_option(
+        "--check-every", arguments.run.check_every, "Events between full checks; 0: never");
+    app.add_option("--max-wait", arguments.max_wait, "Seconds, instead of the scenario's");
+    app.add_option(
+        "--min-residency", arguments.min_residency, "Seconds, instead of the scenario's");
     CLI11_PARSE(app, argc, argv);
-    for (std::uint64_t one = seed; one < seed + seeds; ++one) {
-        const auto begun = std::chrono::steady_clock::now();
-        const Summary summary =
-            drover::sim::World(drover::sim::random_scenario(one), one).run(events);
-        const auto took = std::chrono::steady_clock::now() - begun;
-        if (!summary.violation.empty()) {
-            std::printf(
-                "seed %llu broke a promise after %llu events: %s\n"
-                "repeat: drover-sim --seed %llu --events %llu\n",
-                static_cast<unsigned long long>(one),
-                static_cast<unsigned long long>(summary.events),
-                summary.violation.c_str(),
-                static_cast<unsigned long long>(one),
-                static_cast<unsigned long long>(events));
+    std::uint64_t first = arguments.seed;
+    std::uint64_t last = arguments.seed;
+    if (!arguments.seeds.empty()) {
+        std::sscanf(arguments.seeds.c_str(), "%lu..%lu", &first, &last);
+    }
+    for (std::uint64_t seed = first; seed <= last; ++seed) {
+        if (!run(arguments, seed, arguments.seeds.empty())) {
             return 1;
         }
-        if (seeds == 1) {
-            print(summary, seconds_of(took));
-        }
     }
-    if (seeds > 1) {
-        std::printf("%llu seeds kept every promise\n", static_cast<unsigned long long>(seeds));
+    if (!arguments.seeds.empty()) {
+        std::printf("%llu seeds kept every promise\n", Count{last - first + 1});
     }
     return 0;
 }

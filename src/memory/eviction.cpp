@@ -52,9 +52,9 @@ std::vector<InstanceId> VictimChoice::take() const {
 void IdleInstances::put(const Candidate& candidate, TimePoint ripe_at) {
     const InstanceId instance = candidate.rank.instance;
     DROVER_ASSERT(places_.emplace(instance, Place{candidate, ripe_at}).second);
-    young_.emplace(ripe_at, instance);
-    young_ranks_.insert(candidate.rank);
-    young_held_ += candidate.held;
+    order_.insert(candidate.rank);
+    ripening_.emplace(ripe_at, instance);
+    total_ += candidate.held;
 }
 
 void IdleInstances::remove(InstanceId instance) {
@@ -63,51 +63,39 @@ void IdleInstances::remove(InstanceId instance) {
         return;
     }
     const Place& place = found->second;
+    order_.erase(place.candidate.rank);
+    total_ -= place.candidate.held;
     if (place.ripe_at.has_value()) {
-        young_.erase({*place.ripe_at, instance});
-        young_ranks_.erase(place.candidate.rank);
-        young_held_ -= place.candidate.held;
-    } else {
-        ripe_.erase(place.candidate.rank);
-        ripe_held_ -= place.candidate.held;
+        ripening_.erase({*place.ripe_at, instance});
     }
     places_.erase(found);
 }
 
 void IdleInstances::age(TimePoint now) {
-    while (!young_.empty() && young_.begin()->first <= now) {
-        Place& place = places_.at(young_.begin()->second);
-        young_.erase(young_.begin());
-        young_ranks_.erase(place.candidate.rank);
-        young_held_ -= place.candidate.held;
-        ripe_.insert(place.candidate.rank);
-        ripe_held_ += place.candidate.held;
-        place.ripe_at.reset();
+    while (!ripening_.empty() && ripening_.begin()->first <= now) {
+        places_.at(ripening_.begin()->second).ripe_at.reset();
+        ripening_.erase(ripening_.begin());
     }
 }
 
 std::vector<InstanceId> IdleInstances::choose(const Footprint& missing, bool even_young) const {
-    if (!missing.fits(even_young ? total() : ripe_held_)) {
+    if (!missing.fits(total_)) {
         return {};
     }
-    return choice(missing, even_young).take();
+    std::vector<InstanceId> victims = choose_what_helps(missing);
+    // Not others in their place: those are worth more, and youth is short.
+    const bool too_young = std::any_of(victims.begin(), victims.end(), [this](InstanceId victim) {
+        return places_.at(victim).ripe_at.has_value();
+    });
+    return too_young && !even_young ? std::vector<InstanceId>() : victims;
 }
 
 std::vector<InstanceId> IdleInstances::choose_what_helps(const Footprint& missing) const {
-    return choice(missing, true).take();
-}
-
-VictimChoice IdleInstances::choice(const Footprint& missing, bool even_young) const {
     VictimChoice choice(missing);
-    auto ripe = ripe_.begin();
-    auto young = even_young ? young_ranks_.begin() : young_ranks_.end();
-    while (!choice.enough() && (ripe != ripe_.end() || young != young_ranks_.end())) {
-        const bool take_ripe =
-            young == young_ranks_.end() || (ripe != ripe_.end() && *ripe < *young);
-        const LeavingRank& next = take_ripe ? *ripe++ : *young++;
-        choice.offer(places_.at(next.instance).candidate);
+    for (auto next = order_.begin(); next != order_.end() && !choice.enough(); ++next) {
+        choice.offer(places_.at(next->instance).candidate);
     }
-    return choice;
+    return choice.take();
 }
 
 }  // namespace drover::memory

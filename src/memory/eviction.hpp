@@ -72,17 +72,18 @@ class IdleInstances {
     void age(TimePoint now);
     /// When the next one ripens; max() when there is none.
     TimePoint next_ripe() const {
-        return young_.empty() ? TimePoint::max() : young_.begin()->first;
+        return ripening_.empty() ? TimePoint::max() : ripening_.begin()->first;
     }
 
-    /// The instances to stop so that `missing` is freed, see VictimChoice; empty when they do not
-    /// suffice. O(1) then, else O(victims). They stay in until removed.
+    /// The instances to stop so that `missing` is freed, see VictimChoice. They stay in until
+    /// removed. Empty when all of them do not suffice, or when one of the choice is young, unless
+    /// `even_young`.
     std::vector<InstanceId> choose(const Footprint& missing, bool even_young) const;
-    /// The same with young ones too, and those that help when they do not suffice.
+    /// The same with young ones, and those that help when all do not suffice.
     std::vector<InstanceId> choose_what_helps(const Footprint& missing) const;
 
     /// What all of them hold.
-    Footprint total() const { return ripe_held_ + young_held_; }
+    const Footprint& total() const { return total_; }
     std::size_t size() const { return places_.size(); }
 
   private:
@@ -91,14 +92,10 @@ class IdleInstances {
         std::optional<TimePoint> ripe_at;  ///< unset: ripe
     };
 
-    VictimChoice choice(const Footprint& missing, bool even_young) const;
-
     std::map<InstanceId, Place> places_;
-    std::set<LeavingRank> ripe_;
-    std::set<LeavingRank> young_ranks_;
-    std::set<std::pair<TimePoint, InstanceId>> young_;
-    Footprint ripe_held_;
-    Footprint young_held_;
+    std::set<LeavingRank> order_;
+    std::set<std::pair<TimePoint, InstanceId>> ripening_;
+    Footprint total_;
 };
 
 }  // namespace drover::memory

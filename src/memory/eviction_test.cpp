@@ -115,16 +115,25 @@ TEST(Eviction, BreaksTiesByLastUse) {
 
 TEST(IdleInstances, ProtectTheYoungUntilTheyAreRipe) {
     IdleInstances idle;
-    idle.put(candidate(1, 4, 1), kStart + seconds(2));
-    idle.put(candidate(2, 4, 2), kStart);
+    idle.put(candidate(1, 4, 1), kStart);
+    idle.put(candidate(2, 4, 2), kStart + seconds(2));
     idle.age(kStart);
     EXPECT_EQ(idle.next_ripe(), kStart + seconds(2));
-    EXPECT_EQ(ids(idle.choose(gib(4), false)), (std::vector<std::uint64_t>{2}));
+    EXPECT_EQ(ids(idle.choose(gib(4), false)), (std::vector<std::uint64_t>{1}));
     EXPECT_TRUE(idle.choose(gib(8), false).empty());
     EXPECT_EQ(ids(idle.choose(gib(8), true)), (std::vector<std::uint64_t>{1, 2}));
     idle.age(kStart + seconds(2));
     EXPECT_EQ(idle.next_ripe(), TimePoint::max());
-    EXPECT_EQ(ids(idle.choose(gib(4), false)), (std::vector<std::uint64_t>{1}));
+    EXPECT_EQ(ids(idle.choose(gib(8), false)), (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST(IdleInstances, DoNotSacrificeAMoreValuableOneForAYoungOne) {
+    IdleInstances idle;
+    idle.put(candidate(1, 4, 1), kStart + seconds(2));
+    idle.put(candidate(2, 4, 2), kStart);
+    idle.age(kStart);
+    EXPECT_TRUE(idle.choose(gib(4), false).empty());
+    EXPECT_EQ(ids(idle.choose(gib(4), true)), (std::vector<std::uint64_t>{1}));
 }
 
 TEST(IdleInstances, OfferWhatHelpsWhenNothingSuffices) {

@@ -20,8 +20,8 @@ constexpr Duration kRetryAfterMin = std::chrono::seconds(1);
 constexpr int kSmoothing = 4;
 
 /// An instance that nobody uses for this part of its load time is idle rather than between two
-/// requests, so its youth does not protect it.
-constexpr int kLingerDivisor = 4;
+/// requests of a busy client, so its youth does not protect it.
+constexpr int kLingerDivisor = 16;
 
 }  // namespace
 
@@ -134,7 +134,9 @@ void Scheduler::handle(const LeaseEnded& event) {
     }
     Instance& instance = at->second;
     DROVER_ASSERT(instance.leases > 0);
-    --instance.leases;
+    if (--instance.leases == 0 && instance.retiring.has_value()) {
+        retiring_held_ -= ledger_.holding(request.instance);
+    }
     if (!instance.first_served_at.has_value()) {
         instance.first_served_at = now_;
     }
@@ -285,7 +287,9 @@ void Scheduler::grant(Model& model, Instance& instance) {
     if (waiting.keep_alive.has_value()) {
         instance.keep_alive = *waiting.keep_alive;
     }
-    ++instance.leases;
+    if (instance.leases++ == 0 && instance.retiring.has_value()) {
+        retiring_held_ += ledger_.holding(model.instance);
+    }
     Request& request = requests_.at(waiting.request);
     request.instance = model.instance;
     request.granted_at = now_;
@@ -394,6 +398,10 @@ void Scheduler::leave_idle(InstanceId id, Instance& instance) {
 void Scheduler::set_retiring(InstanceId id,
                              Instance& instance,
                              std::optional<Retirement> retiring) {
+    if (instance.leases > 0 && instance.retiring.has_value() != retiring.has_value()) {
+        const Footprint& held = ledger_.holding(id);
+        retiring_held_ += retiring.has_value() ? held : Footprint() - held;
+    }
     instance.retiring = retiring;
     if (retiring.has_value()) {
         retiring_.insert(id);
@@ -404,6 +412,9 @@ void Scheduler::set_retiring(InstanceId id,
 
 /// The ledger takes the truth. What was too small an estimate once is not used again.
 void Scheduler::correct(InstanceId id, Instance& instance, const Footprint& measured) {
+    if (instance.retiring.has_value() && instance.leases > 0) {
+        retiring_held_ += measured - ledger_.holding(id);
+    }
     ledger_.correct(id, measured);
     Model& model = models_.at(instance.model);
     for (std::size_t device = 0; device < kDevicesMax; ++device) {

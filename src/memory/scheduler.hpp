@@ -26,8 +26,9 @@ namespace drover::memory {
 
 /// Knobs of fairness and of failure handling.
 struct SchedulerOptions {
-    /// A loaded instance is not evicted before this, unless nobody has used it for a quarter of its
-    /// load time, or somebody is owed memory.
+    /// An instance that was loaded is not evicted before this, not even in the short gaps between
+    /// requests; it is when nobody has used it for a sixteenth of its load time, or when somebody
+    /// is owed memory. Stops ping-pong between models that are both busy.
     Duration min_residency = std::chrono::seconds(2);
     /// After waiting this long for memory a request is owed it: the least valuable busy instances
     /// take no new leases and leave when their running ones end, and nobody overtakes.
@@ -184,7 +185,6 @@ class Scheduler {
     void return_to_service(StopReason reason);
     void shrink();
     Footprint overdrawn() const;
-    Footprint retiring_busy() const;
     Footprint ceiling() const;
     LeavingRank leaving_rank(InstanceId id, const Instance& instance) const;
     InstanceView view(InstanceId id, const Instance& instance) const;
@@ -201,6 +201,7 @@ class Scheduler {
     WaitingLine line_;    ///< models that are wanted and have no instance
     IdleInstances idle_;  ///< ready, without leases, not pinned
     std::set<InstanceId> retiring_;
+    Footprint retiring_held_;      ///< by those of them that are busy
     std::set<InstanceId> pinned_;  ///< loading or ready
     std::set<std::pair<TimePoint, InstanceId>> expiries_;
     Footprint leaving_;  ///< held by stopping instances

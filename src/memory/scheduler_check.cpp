@@ -39,6 +39,7 @@ std::size_t Scheduler::waiting(ModelId model) const {
 void Scheduler::check_invariants() const {
     ledger_.check();
     Footprint leaving;
+    Footprint retiring_held;
     Footprint idle_held;
     std::size_t idle = 0;
     std::size_t expiring = 0;
@@ -47,9 +48,12 @@ void Scheduler::check_invariants() const {
         idle += idle_.contains(id) ? 1 : 0;
         idle_held += idle_.contains(id) ? ledger_.holding(id) : Footprint();
         expiring += instance.expires_at.has_value() ? 1 : 0;
+        retiring_held += instance.leases > 0 && instance.retiring.has_value() ? ledger_.holding(id)
+                                                                              : Footprint();
         leaving += instance.state == InstanceState::stopping ? ledger_.holding(id) : Footprint();
     }
     DROVER_ASSERT(leaving == leaving_);
+    DROVER_ASSERT(retiring_held == retiring_held_);
     DROVER_ASSERT(idle == idle_.size() && idle_held == idle_.total());
     DROVER_ASSERT(expiring == expiries_.size());
     // Over the budget, everything that may leave at once is leaving.

@@ -8,8 +8,9 @@ namespace drover::memory {
 
 namespace {
 
-/// Blocked models that one pass looks beyond for one that is small enough to overtake them: bounds
-/// the cost of an event however many models wait.
+/// Models that cannot start yet that one pass looks at: for instances that must retire for them,
+/// and beyond them for models that are small enough to overtake. Bounds the cost of an event
+/// however many models wait.
 constexpr std::size_t kLookAhead = 32;
 
 }  // namespace
@@ -42,9 +43,12 @@ void Scheduler::plan() {
 //     retire. Idle ones stay in use until all of it can be freed (step 4).
 bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass) {
     Model& model = models_.at(place.model);
-    const Footprint needed = model.needed;
+    const Footprint& needed = model.needed;
     if (refuse_if_never_fits(place.model, model, pass.ceiling)) {
         return true;
+    }
+    if (needed.overlaps(pass.exhausted)) {
+        return ++pass.blocked < kLookAhead;
     }
     const Footprint free = ledger_.available() + leaving_ - pass.claimed;
     if (needed.fits(ledger_.available()) && needed.fits(free + pass.promised)) {
@@ -74,16 +78,12 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
         pass.needs_retiring = true;
         // `missing` counts what models ahead claim beyond what is free now, so it is compared with
         // everything that leaves later.
-        const Footprint short_of = missing.lacks(idle_.total() + retiring_busy());
-        const bool enough =
-            short_of.empty() ||
-            (!needed.overlaps(pass.exhausted) &&
-             retire_busy(short_of, {StopReason::evicted, model.queue.front().ticket}, false));
-        pass.promised = idle_.total() + retiring_busy();
-        if (enough) {
-            return true;
+        const Footprint short_of = missing.lacks(idle_.total() + retiring_held_);
+        if (!short_of.empty() &&
+            !retire_busy(short_of, {StopReason::evicted, model.queue.front().ticket}, false)) {
+            pass.exhausted += needed;  // only the end of a load can help
         }
-        pass.exhausted += needed;  // only the end of a load can help
+        pass.promised = idle_.total() + retiring_held_;
     }
     return ++pass.blocked < kLookAhead;
 }
@@ -149,7 +149,7 @@ void Scheduler::shrink() {
             stop(one->first, StopReason::shrunk);
         }
     }
-    const Footprint over = overdrawn().lacks(retiring_busy());
+    const Footprint over = overdrawn().lacks(retiring_held_);
     if (!over.empty()) {
         retire_busy(over, {StopReason::shrunk}, true);
     }
@@ -158,18 +158,6 @@ void Scheduler::shrink() {
 /// What is held beyond the budget and not leaving yet.
 Footprint Scheduler::overdrawn() const {
     return (ledger_.held() - leaving_).lacks(ledger_.budget());
-}
-
-/// What comes free when those that were asked to leave are done.
-Footprint Scheduler::retiring_busy() const {
-    Footprint held;
-    for (const InstanceId id : retiring_) {
-        const Instance& instance = instances_.at(id);
-        if (instance.state == InstanceState::ready && instance.leases > 0) {
-            held += ledger_.holding(id);
-        }
-    }
-    return held;
 }
 
 /// The most that a model without an instance could ever get: nobody takes what is pinned.

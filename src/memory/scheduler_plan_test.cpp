@@ -204,24 +204,24 @@ TEST(Evictions, CountWhatIsLeavingAlready) {
 }
 
 TEST(Residency, ProtectsTheYoungBetweenTwoRequests) {
-    Stage stage = one_of_two({.load_time = seconds(4)});
+    Stage stage = one_of_two({.load_time = seconds(16)});
     stage.request("a");
-    stage.pass(seconds(4));
+    stage.pass(seconds(16));
     stage.ready("a");
     stage.request("b");
     EXPECT_EQ(stage.end(1), "");
-    stage.pass(milliseconds(900));
+    EXPECT_EQ(stage.pass(milliseconds(999)), "");
     EXPECT_EQ(stage.request("a"), "grant 3");
-    stage.pass(milliseconds(200));
+    stage.pass(milliseconds(600));
     EXPECT_EQ(stage.end(3), "");
-    EXPECT_EQ(stage.pass(milliseconds(899)), "");
+    EXPECT_EQ(stage.pass(milliseconds(400)), "");
     EXPECT_EQ(stage.pass(milliseconds(1)), "stop a evicted");
 }
 
 TEST(Residency, EndsEarlyWhenNobodyUsesTheInstance) {
-    Stage stage = one_of_two({.load_time = seconds(4)});
+    Stage stage = one_of_two({.load_time = seconds(16)});
     stage.request("a");
-    stage.pass(seconds(4));
+    stage.pass(seconds(16));
     stage.ready("a");
     stage.end(1);
     EXPECT_EQ(stage.request("b"), "");

@@ -1,0 +1,261 @@
+#include "checkers.hpp"
+
+#include <algorithm>
+#include <variant>
+
+namespace drover::sim {
+
+using memory::RefuseReason;
+using memory::StopReason;
+
+void Checkers::before(const memory::Event& event, TimePoint now) {
+    now_ = now;
+    world_moved_ = false;
+    failed_load_.reset();
+    unloading_.reset();
+    std::visit([this](const auto& one) { note(one); }, event);
+}
+
+void Checkers::see(const memory::Effect& effect) {
+    std::visit([this](const auto& one) { check(one); }, effect);
+}
+
+void Checkers::after() {
+    const memory::Footprint over = held_.lacks(budget_);
+    if (world_moved_) {
+        over_allowed_ = over;
+    }
+    expect(over.fits(over_allowed_), "the budget holds");
+    over_allowed_ = over;
+    check_idle();
+    check_waiting();
+}
+
+// ---- What the scheduler is told. ----
+
+void Checkers::note(const memory::ModelDeclared& event) {
+    Model& model = models_[event.model];
+    model.traits = event.traits;
+    if (const auto found = instances_.find(model.instance); found != instances_.end()) {
+        found->second.keep_alive = event.traits.keep_alive;
+    }
+}
+
+void Checkers::note(const memory::RequestArrived& event) {
+    requests_.emplace(event.request, Request{event.model, event.keep_alive, now_});
+    Model& model = models_.at(event.model);
+    model.queue.push_back(event.request);
+    ++model.waiting;
+    ++waiting_;
+}
+
+void Checkers::note(const memory::RequestCancelled& event) {
+    if (waits(event.request)) {
+        --models_.at(requests_.at(event.request).model).waiting;
+        --waiting_;
+        requests_.erase(event.request);
+    }
+}
+
+void Checkers::note(const memory::LeaseEnded& event) {
+    const auto ended = requests_.extract(event.request);
+    const auto found = instances_.find(ended.mapped().instance);
+    if (found != instances_.end() && --found->second.leases == 0) {
+        found->second.idle_since = now_;
+    }
+}
+
+void Checkers::note(const memory::InstanceReady& event) {
+    Instance& instance = instances_.at(event.instance);
+    instance.ready = true;
+    instance.idle_since = now_;
+    set_held(instance, event.measured);
+}
+
+void Checkers::note(const memory::InstanceMeasured& event) {
+    Instance& instance = instances_.at(event.instance);
+    if (!instance.stopping) {
+        set_held(instance, event.measured);
+    }
+}
+
+void Checkers::note(const memory::InstanceGone& event) {
+    const auto gone = instances_.extract(event.instance);
+    held_ -= gone.mapped().held;
+    models_.at(gone.mapped().model).instance = {};
+    if (!gone.mapped().ready && !gone.mapped().stopping) {
+        failed_load_ = gone.mapped().model;
+    }
+}
+
+void Checkers::note(const memory::UnloadRequested& event) {
+    unloading_ = event.model;
+}
+
+void Checkers::note(const memory::BudgetChanged& event) {
+    budget_ = event.budget;
+    world_moved_ = true;
+}
+
+void Checkers::set_held(Instance& instance, const memory::Footprint& held) {
+    held_ += held - instance.held;
+    instance.held = held;
+    world_moved_ = true;
+}
+
+// ---- What it does. ----
+
+void Checkers::check(const memory::StartInstance& effect) {
+    Model& model = models_.at(effect.model);
+    expect(!model.instance, "a model has one instance");
+    expect(!draining_, "nothing starts while draining");
+    expect(effect.reserved.fits(budget_ - held_), "a load starts only when its bytes are free");
+    expect(model.traits.footprint.fits(effect.reserved), "a load reserves what was estimated");
+    model.instance = effect.instance;
+    held_ += effect.reserved;
+    instances_.emplace(
+        effect.instance,
+        Instance{
+            .model = effect.model, .held = effect.reserved, .keep_alive = model.traits.keep_alive});
+}
+
+void Checkers::check(const memory::StopInstance& effect) {
+    const auto found = instances_.find(effect.instance);
+    expect(found != instances_.end() && !found->second.stopping, "an instance is stopped once");
+    if (!violation_.empty()) {
+        return;
+    }
+    Instance& instance = found->second;
+    const bool pinned = models_.at(instance.model).traits.pinned;
+    expect(instance.leases == 0, "an instance in use is never stopped");
+    switch (effect.reason) {
+        case StopReason::evicted:
+            expect(waiting_ > models_.at(instance.model).waiting,
+                   "nobody is evicted unless another model is waited for");
+            expect(instance.ready, "a load is never evicted");
+            expect(!pinned, "a pinned model is never evicted");
+            break;
+        case StopReason::expired:
+            expect(!pinned, "a pinned model never expires");
+            expect(instance.ready && instance.keep_alive.has_value() &&
+                       now_ - instance.idle_since >= *instance.keep_alive,
+                   "an instance expires only when it was idle for its keep_alive");
+            break;
+        case StopReason::shrunk:
+            expect(!pinned, "a pinned model does not leave for a smaller budget");
+            expect(!held_.fits(budget_), "nothing shrinks while the budget holds");
+            break;
+        case StopReason::unloaded:
+            break;
+        case StopReason::draining:
+            expect(draining_, "nothing drains unless asked");
+            break;
+    }
+    instance.stopping = true;
+}
+
+void Checkers::check(const memory::GrantLease& effect) {
+    const bool waiting = waits(effect.request);
+    expect(waiting, "a request is answered once");
+    const auto found = instances_.find(effect.instance);
+    expect(found != instances_.end() && found->second.ready && !found->second.stopping,
+           "a lease is on an instance that is ready");
+    if (!violation_.empty()) {
+        return;
+    }
+    Request& request = requests_.at(effect.request);
+    Instance& instance = found->second;
+    Model& model = models_.at(instance.model);
+    expect(request.model == instance.model, "a lease is on the model that was asked for");
+    expect(oldest(model) == effect.request, "requests for one model are served in order");
+    ++instance.leases;
+    expect(instance.leases <= model.traits.lease_limit, "the lease limit holds");
+    request.instance = effect.instance;
+    if (request.keep_alive.has_value()) {
+        instance.keep_alive = *request.keep_alive;
+    }
+    --model.waiting;
+    --waiting_;
+}
+
+void Checkers::check(const memory::RefuseRequest& effect) {
+    expect(waits(effect.request), "a request is answered once");
+    if (!violation_.empty()) {
+        return;
+    }
+    const Request request = requests_.extract(effect.request).mapped();
+    Model& model = models_.at(request.model);
+    switch (effect.reason) {
+        case RefuseReason::queue_full:
+            expect(request.since == now_, "only the newest request finds the queue full");
+            expect(model.waiting > model.traits.queue_limit, "the queue is used up to its limit");
+            expect(effect.retry_after.has_value() && *effect.retry_after > Duration(0),
+                   "a full queue says when to come back");
+            break;
+        case RefuseReason::never_fits:
+            expect(!effect.needed.fits(effect.available), "what could fit is not refused");
+            expect(effect.available.fits(budget_), "nobody is promised more than the budget");
+            break;
+        case RefuseReason::load_failed:
+            expect(failed_load_ == request.model, "only those who waited for a load fail with it");
+            break;
+        case RefuseReason::backing_off:
+            expect(effect.retry_after.has_value() && *effect.retry_after > Duration(0),
+                   "a model that backs off says for how long");
+            break;
+        case RefuseReason::draining:
+            expect(draining_, "nobody is sent away unless draining");
+            break;
+    }
+    --model.waiting;
+    --waiting_;
+}
+
+void Checkers::check(const memory::WakeAt& effect) {
+    expect(!wake_at_.has_value() || effect.at != *wake_at_,
+           "the timer is set only when it changes");
+    wake_at_ = effect.at;
+}
+
+// ---- What holds at all times. ----
+
+void Checkers::check_idle() {
+    for (const auto& [id, instance] : instances_) {
+        if (!instance.ready || instance.stopping || instance.leases > 0) {
+            continue;
+        }
+        if (!models_.at(instance.model).traits.pinned && instance.keep_alive.has_value()) {
+            expect(now_ - instance.idle_since < *instance.keep_alive,
+                   "an idle instance leaves when its keep_alive ends");
+            expect(wake_at_.has_value() && *wake_at_ - instance.idle_since <= *instance.keep_alive,
+                   "the timer is set when something depends on time");
+        }
+        expect(!draining_, "an idle instance leaves at once while draining");
+        expect(unloading_ != instance.model, "an idle instance leaves when it is unloaded");
+    }
+}
+
+void Checkers::check_waiting() {
+    for (auto& [id, model] : models_) {
+        expect(model.waiting <= std::max(model.traits.queue_limit, 1U), "the queue limit holds");
+        if (model.waiting > 0 && wait_bound_.has_value()) {
+            expect(now_ - requests_.at(oldest(model)).since <= *wait_bound_, "waiting is bounded");
+        }
+    }
+    expect(!draining_ || waiting_ == 0, "nobody waits while draining");
+}
+
+/// The request that has waited longest.
+RequestId Checkers::oldest(Model& model) const {
+    while (!model.queue.empty() && !waits(model.queue.front())) {
+        model.queue.pop_front();
+    }
+    return model.queue.empty() ? RequestId{} : model.queue.front();
+}
+
+bool Checkers::waits(RequestId request) const {
+    const auto found = requests_.find(request);
+    return found != requests_.end() && !found->second.instance;
+}
+
+}  // namespace drover::sim

@@ -1,0 +1,217 @@
+#include "scenario.hpp"
+
+#include <algorithm>
+
+namespace drover::sim {
+
+using memory::Footprint;
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr std::size_t kGpu = 1;
+
+/// Time that a load, a stop and scheduling take beside the modelled means.
+constexpr int kLoadSpread = 2;
+constexpr Duration kStopMax = milliseconds(100);
+
+SimModel plain_model(Bytes bytes, Duration load_time, Duration serve_min, Duration serve_max) {
+    SimModel model;
+    model.traits.footprint = Footprint::host(bytes);
+    model.traits.load_time = model.load_time = load_time;
+    model.serve_min = serve_min;
+    model.serve_max = serve_max;
+    return model;
+}
+
+memory::KeepAlive random_keep_alive(Rng& rng) {
+    if (rng.chance(0.1)) {
+        return std::nullopt;
+    }
+    return rng.chance(0.2) ? milliseconds(0) : milliseconds(rng.between(1, 600'000));
+}
+
+SimModel random_model(Rng& rng, bool on_gpu) {
+    const Bytes bytes = 1_MiB * rng.between(50, 14'000);
+    SimModel model;
+    if (on_gpu) {
+        model.traits.footprint[kGpu] = bytes;
+        model.traits.footprint[memory::kHostDevice] = 1_MiB * rng.between(0, 500);
+    } else {
+        model.traits.footprint = Footprint::host(bytes);
+    }
+    model.truth = 0.9 + 0.2 * rng.unit();
+    model.load_time = milliseconds(200) + milliseconds(bytes.count() / 1'000'000);
+    model.traits.load_time = rng.chance(0.2) ? Duration() : model.load_time;
+    model.traits.lease_limit = static_cast<std::uint32_t>(1 + rng.below(4));
+    model.traits.queue_limit = rng.chance(0.2) ? 1 : static_cast<std::uint32_t>(1 + rng.below(64));
+    model.traits.pinned = rng.chance(0.05);
+    model.traits.priority = rng.chance(0.2) ? static_cast<std::int32_t>(rng.between(-2, 2)) : 0;
+    model.traits.keep_alive = random_keep_alive(rng);
+    model.serve_min = milliseconds(rng.between(1, 1'000));
+    model.serve_max = model.serve_min * rng.between(1, 10);
+    return model;
+}
+
+FaultRates random_faults(Rng& rng) {
+    return {.load_fails = 0.1 * rng.unit(),
+            .load_hangs = 0.02 * rng.unit(),
+            .crash = 0.05 * rng.unit(),
+            .grows = 0.05 * rng.unit(),
+            .client_leaves = 0.2 * rng.unit(),
+            .budget_changes = 0.01 * rng.unit(),
+            .unload = 0.02 * rng.unit(),
+            .load = 0.02 * rng.unit(),
+            .redeclare = 0.005 * rng.unit()};
+}
+
+}  // namespace
+
+Footprint scaled(const Footprint& footprint, double factor) {
+    Footprint result;
+    for (std::size_t device = 0; device < memory::kDevicesMax; ++device) {
+        const auto bytes = static_cast<double>(footprint[device].count()) * factor;
+        result[device] = Bytes(static_cast<std::int64_t>(bytes));
+    }
+    return result;
+}
+
+// A waiting model is owed memory after max_wait. Then every other model may be ahead of it, and
+// each of them in turn may have to wait for a running request, for the requests of a retiring
+// instance that came before, for a stop and for a load.
+Duration Scenario::wait_bound() const {
+    Duration load_max{};
+    Duration serve_max{};
+    for (const SimModel& model : models) {
+        load_max = std::max(load_max, model.load_time * kLoadSpread);
+        serve_max = std::max(serve_max, model.serve_max);
+    }
+    const auto turns = static_cast<std::int64_t>(models.size());
+    const auto others = static_cast<std::int64_t>(clients);
+    const std::int64_t slowdown = cores == 0 ? 1 : 1 + others / cores;
+    return options.max_wait + options.min_residency +
+           (turns * (load_max + kStopMax) + (turns + others) * serve_max) * slowdown;
+}
+
+Scenario random_scenario(std::uint64_t seed) {
+    Rng rng(seed ^ 0x5eedU);
+    Scenario scenario;
+    const std::size_t models = 1 + rng.below(rng.chance(0.2) ? 64 : 16);
+    const bool has_gpu = rng.chance(0.25);
+    Footprint largest;
+    Footprint sum;
+    for (std::size_t i = 0; i < models; ++i) {
+        const SimModel model = random_model(rng, has_gpu && rng.chance(0.7));
+        for (std::size_t device : {memory::kHostDevice, kGpu}) {
+            largest[device] = std::max(largest[device], model.traits.footprint[device]);
+        }
+        sum += model.traits.footprint;
+        scenario.models.push_back(model);
+    }
+    scenario.budget = scaled(sum, rng.chance(0.5) ? 0.5 : 0.2 + 0.8 * rng.unit());
+    const bool barely_one = rng.chance(0.2);
+    for (std::size_t device : {memory::kHostDevice, kGpu}) {
+        scenario.budget[device] =
+            barely_one ? largest[device] : std::max(largest[device], scenario.budget[device]);
+    }
+    scenario.options.max_wait =
+        rng.chance(0.1) ? milliseconds(1) : milliseconds(rng.between(100, 60'000));
+    scenario.options.min_residency = milliseconds(rng.between(0, 10'000));
+    if (rng.chance(0.8)) {
+        scenario.faults = random_faults(rng);
+    }
+    scenario.pattern = static_cast<Pattern>(rng.below(5));
+    scenario.clients = 1 + rng.below(64);
+    scenario.think_mean = milliseconds(rng.between(0, 2'000));
+    scenario.bursts = rng.chance(0.3);
+    scenario.own_keep_alive = rng.chance(0.3) ? 0.2 : 0;
+    scenario.cores = rng.chance(0.2) ? static_cast<unsigned>(1 + rng.below(8)) : 0;
+    return scenario;
+}
+
+Scenario trio() {
+    Scenario scenario;
+    for (const int load_ms : {600, 1'100, 800}) {
+        scenario.models.push_back(
+            plain_model(1_GiB, milliseconds(load_ms), milliseconds(200), milliseconds(1'000)));
+        scenario.models.back().traits.lease_limit = 2;
+    }
+    scenario.budget = Footprint::host(2_GiB);
+    scenario.pattern = Pattern::uniform;
+    scenario.clients = 8;
+    scenario.cores = 2;
+    scenario.think_mean = milliseconds(5);
+    scenario.requests_max = 60;
+    return scenario;
+}
+
+Scenario starving() {
+    Scenario scenario;
+    for (int i = 0; i < 3; ++i) {
+        scenario.models.push_back(
+            plain_model(1_GiB, milliseconds(500), milliseconds(200), milliseconds(600)));
+        scenario.models.back().traits.lease_limit = 2;
+    }
+    scenario.budget = Footprint::host(1_GiB);
+    scenario.pattern = Pattern::hot_one;
+    scenario.clients = 16;
+    scenario.think_mean = milliseconds(1);
+    return scenario;
+}
+
+Scenario agents() {
+    Scenario scenario;
+    for (int i = 0; i < 4; ++i) {
+        scenario.models.push_back(
+            plain_model(1_GiB, milliseconds(1'000), milliseconds(300), milliseconds(900)));
+    }
+    scenario.budget = Footprint::host(2_GiB);
+    scenario.pattern = Pattern::chains;
+    scenario.clients = 1;
+    scenario.think_mean = milliseconds(200);
+    scenario.requests_max = 400;
+    return scenario;
+}
+
+Scenario crowd(std::size_t models, std::size_t requests) {
+    Rng rng(models);
+    Scenario scenario;
+    Bytes sum;
+    for (std::size_t i = 0; i < models; ++i) {
+        const Bytes bytes = 1_MiB * rng.between(500, 13'500);
+        sum += bytes;
+        const Duration load_time = milliseconds(200) + milliseconds(bytes.count() / 1'000'000);
+        scenario.models.push_back(
+            plain_model(bytes, load_time, milliseconds(100), milliseconds(2'000)));
+        scenario.models.back().traits.lease_limit = 4;
+    }
+    scenario.budget = Footprint::host(Bytes(sum.count() / 10));
+    scenario.pattern = Pattern::zipf;
+    scenario.clients = models / 2;
+    scenario.think_mean = seconds(2);
+    scenario.requests_max = requests;
+    return scenario;
+}
+
+std::optional<Scenario> scenario_named(std::string_view name, std::uint64_t seed) {
+    if (name == "random") {
+        return random_scenario(seed);
+    }
+    if (name == "trio") {
+        return trio();
+    }
+    if (name == "starving") {
+        return starving();
+    }
+    if (name == "agents") {
+        return agents();
+    }
+    if (name == "crowd") {
+        return crowd(1'000, 1'000'000);
+    }
+    return std::nullopt;
+}
+
+}  // namespace drover::sim
