@@ -29,14 +29,40 @@ class Footprint {
     constexpr Bytes& operator[](std::size_t device) { return bytes_[device]; }
     constexpr Bytes operator[](std::size_t device) const { return bytes_[device]; }
 
-    /// True when no device needs more than `limit` has.
+    /// True when every device that is needed has enough. A device of which nothing is needed may
+    /// even be overdrawn.
     constexpr bool fits(const Footprint& limit) const {
         for (std::size_t i = 0; i < kDevicesMax; ++i) {
-            if (bytes_[i] > limit.bytes_[i]) {
+            if (bytes_[i] > limit.bytes_[i] && bytes_[i] > Bytes(0)) {
                 return false;
             }
         }
         return true;
+    }
+
+    /// What this needs beyond `there`, on the devices of which it needs anything. Empty when it
+    /// fits.
+    constexpr Footprint lacks(const Footprint& there) const {
+        Footprint missing;
+        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+            if (bytes_[i] > there.bytes_[i] && bytes_[i] > Bytes(0)) {
+                missing.bytes_[i] = bytes_[i] - there.bytes_[i];
+            }
+        }
+        return missing;
+    }
+
+    /// True when nothing is needed anywhere.
+    constexpr bool empty() const { return *this == Footprint(); }
+
+    /// True when there is a device that both need.
+    constexpr bool overlaps(const Footprint& other) const {
+        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+            if (bytes_[i] > Bytes(0) && other.bytes_[i] > Bytes(0)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /// Sum over all devices.

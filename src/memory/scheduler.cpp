@@ -6,6 +6,25 @@
 
 namespace drover::memory {
 
+namespace {
+
+/// Any duration is allowed, so the sum must not wrap around.
+TimePoint later(TimePoint from, Duration by) {
+    return by < TimePoint::max() - from ? from + by : TimePoint::max();
+}
+
+/// Asked of a client at least, and what a request is assumed to take before one has been seen.
+constexpr Duration kRetryAfterMin = std::chrono::seconds(1);
+
+/// Weight of the newest observation in a smoothed duration.
+constexpr int kSmoothing = 4;
+
+/// An instance that nobody uses for this part of its load time is idle rather than between two
+/// requests, so its youth does not protect it.
+constexpr int kLingerDivisor = 4;
+
+}  // namespace
+
 Scheduler::Scheduler(SchedulerOptions options, const Footprint& budget)
     : options_(options), ledger_(budget) {}
 
@@ -14,7 +33,7 @@ Effects Scheduler::on(const Event& event, TimePoint now) {
     now_ = now;
     std::visit([this](const auto& one) { handle(one); }, event);
     expire();
-    if (replan_) {
+    while (replan_) {
         replan_ = false;
         plan();
     }
@@ -24,15 +43,30 @@ Effects Scheduler::on(const Event& event, TimePoint now) {
 
 void Scheduler::handle(const ModelDeclared& event) {
     Model& model = models_[event.model];
+    if (model.traits.load_time != event.traits.load_time) {
+        model.load_time = event.traits.load_time;
+    }
     model.traits = event.traits;
-    if (const auto found = instances_.find(model.instance); found != instances_.end()) {
-        found->second.keep_alive = event.traits.keep_alive;
-        if (found->second.expires_at.has_value()) {
-            become_idle(found->first, found->second);
+    // With zeros the model could never be loaded or never serve.
+    model.traits.lease_limit = std::max(model.traits.lease_limit, 1U);
+    model.traits.queue_limit = std::max(model.traits.queue_limit, 1U);
+    model.needed = event.traits.footprint;
+    if (const auto found = instances_.find(model.instance);
+        found != instances_.end() && found->second.state != InstanceState::stopping) {
+        auto& [id, instance] = *found;
+        instance.keep_alive = event.traits.keep_alive;
+        if (event.traits.pinned) {
+            pinned_.insert(id);
+        } else {
+            pinned_.erase(id);
+        }
+        serve(model);  // the lease limit may have risen
+        if (instance.idle_since.has_value()) {
+            place_idle(id, instance);
         }
     }
-    update_hunger(event.model, model);
-    replan_ = true;
+    update_place(event.model, model);
+    replan_ = ceiling_fell_ = true;
 }
 
 void Scheduler::handle(const RequestArrived& event) {
@@ -48,19 +82,28 @@ void Scheduler::handle(const RequestArrived& event) {
                {.request = {}, .reason = RefuseReason::backing_off, .retry_after = wait});
         return;
     }
-    requests_.emplace(event.request, Request{.model = event.model});
-    model.queue.push_back({event.request, now_, event.keep_alive});
+    model.queue.push_back({event.request, ++last_ticket_, now_, event.keep_alive});
     ++waiting_;
-    serve(event.model, model);
+    const bool is_new =
+        requests_.emplace(event.request, Request{event.model, {}, std::prev(model.queue.end())})
+            .second;
+    DROVER_ASSERT(is_new);
+    serve(model);
     if (model.queue.size() > model.traits.queue_limit) {
         model.queue.pop_back();
         --waiting_;
-        const Duration patience =
-            std::max<Duration>(model.traits.load_time, std::chrono::seconds(1));
+        const auto instance = instances_.find(model.instance);
+        const bool hot =
+            instance != instances_.end() && instance->second.state == InstanceState::ready;
+        const Duration patience = model.serve_time + (hot ? Duration() : model.load_time);
         refuse(event.request,
-               {.request = {}, .reason = RefuseReason::queue_full, .retry_after = patience});
+               {.request = {},
+                .reason = RefuseReason::queue_full,
+                .retry_after = std::max(patience, kRetryAfterMin)});
+    } else if (!model.instance) {
+        refuse_if_never_fits(event.model, model, ceiling());
     }
-    update_hunger(event.model, model);
+    update_place(event.model, model);
 }
 
 void Scheduler::handle(const RequestCancelled& event) {
@@ -68,11 +111,12 @@ void Scheduler::handle(const RequestCancelled& event) {
     if (found == requests_.end() || found->second.instance) {
         return;  // already answered: whoever holds the lease ends it
     }
-    Model& model = models_.at(found->second.model);
-    std::erase_if(model.queue, [&](const Waiting& one) { return one.request == event.request; });
+    const ModelId id = found->second.model;
+    Model& model = models_.at(id);
+    model.queue.erase(found->second.place);
     --waiting_;
-    update_hunger(found->second.model, model);
     requests_.erase(found);
+    update_place(id, model);
     replan_ = true;  // what was retired for it may stay
 }
 
@@ -81,21 +125,25 @@ void Scheduler::handle(const LeaseEnded& event) {
     if (found == requests_.end() || !found->second.instance) {
         return;
     }
-    const InstanceId id = found->second.instance;
-    Model& model = models_.at(found->second.model);
-    const ModelId model_id = found->second.model;
+    const Request request = found->second;
     requests_.erase(found);
-    const auto at = instances_.find(id);
+    Model& model = models_.at(request.model);
+    const auto at = instances_.find(request.instance);
     if (at == instances_.end()) {
         return;  // its instance crashed before it ended
     }
-    DROVER_ASSERT(at->second.leases > 0);
-    --at->second.leases;
-    model.backoff.note_success();
+    Instance& instance = at->second;
+    DROVER_ASSERT(instance.leases > 0);
+    --instance.leases;
+    if (!instance.first_served_at.has_value()) {
+        instance.first_served_at = now_;
+    }
+    const Duration took = now_ - request.granted_at;
+    model.serve_time += (took - model.serve_time) / kSmoothing;
     model.last_used = now_;
-    serve(model_id, model);
-    if (at->second.leases == 0) {
-        become_idle(id, at->second);
+    serve(model);
+    if (instance.leases == 0) {
+        become_idle(request.instance, instance);
     }
 }
 
@@ -105,12 +153,14 @@ void Scheduler::handle(const InstanceReady& event) {
         return;
     }
     Instance& instance = found->second;
-    ledger_.correct(event.instance, event.measured);
-    instance.state = InstanceState::ready;
-    instance.ready_since = now_;
     Model& model = models_.at(instance.model);
+    const Duration took = now_ - instance.since;
+    model.load_time += (took - model.load_time) / 2;
     model.wanted = false;
-    serve(instance.model, model);
+    instance.state = InstanceState::ready;
+    instance.since = now_;
+    correct(event.instance, instance, event.measured);
+    serve(model);
     if (instance.leases == 0) {
         become_idle(event.instance, instance);
     }
@@ -122,7 +172,7 @@ void Scheduler::handle(const InstanceMeasured& event) {
     if (found == instances_.end() || found->second.state != InstanceState::ready) {
         return;  // one that stops already is charged until it is gone
     }
-    ledger_.correct(event.instance, event.measured);
+    correct(event.instance, found->second, event.measured);
     replan_ = true;
 }
 
@@ -131,60 +181,56 @@ void Scheduler::handle(const InstanceGone& event) {
     if (found == instances_.end()) {
         return;
     }
+    leave_idle(event.instance, found->second);
+    set_retiring(event.instance, found->second, std::nullopt);
+    pinned_.erase(event.instance);
     const Instance instance = found->second;
+    instances_.erase(found);
     if (instance.state == InstanceState::stopping) {
         leaving_ -= ledger_.holding(event.instance);
     }
-    if (instance.expires_at.has_value()) {
-        expiries_.erase({*instance.expires_at, event.instance});
-    }
     ledger_.release(event.instance);
-    instances_.erase(found);
     Model& model = models_.at(instance.model);
     model.instance = {};
     if (instance.state != InstanceState::stopping) {
-        model.wanted = false;
-        model.backoff.note_failure(now_, options_.backoff_first, options_.backoff_max);
-        const auto wait = model.backoff.remaining(now_);
-        if (instance.state == InstanceState::loading) {
-            refuse_waiting(
-                model, {.request = {}, .reason = RefuseReason::load_failed, .retry_after = wait});
-        } else if (wait.has_value()) {
-            refuse_waiting(
-                model, {.request = {}, .reason = RefuseReason::backing_off, .retry_after = wait});
-        }
+        note_failure(model, instance);
     }
-    update_hunger(instance.model, model);
+    update_place(instance.model, model);
     replan_ = true;
 }
 
 void Scheduler::handle(const LoadRequested& event) {
     Model& model = models_.at(event.model);
-    if (!draining_ && !model.instance && !model.backoff.remaining(now_).has_value()) {
+    const auto found = instances_.find(model.instance);
+    const bool there = found != instances_.end() && found->second.state != InstanceState::stopping;
+    if (!draining_ && !there && !model.backoff.remaining(now_).has_value()) {
         model.wanted = true;
-        update_hunger(event.model, model);
+        update_place(event.model, model);
     }
 }
 
+// Those who came before are still served, those who come later wait for the next load.
 void Scheduler::handle(const UnloadRequested& event) {
     Model& model = models_.at(event.model);
     model.wanted = false;
-    update_hunger(event.model, model);
+    update_place(event.model, model);
     const auto found = instances_.find(model.instance);
     if (found == instances_.end() || found->second.state == InstanceState::stopping) {
         return;
     }
-    Instance& instance = found->second;
-    instance.retiring = StopReason::unloaded;
-    const bool loads_for_nobody = instance.state == InstanceState::loading && model.queue.empty();
-    if (loads_for_nobody || (instance.state == InstanceState::ready && instance.leases == 0)) {
-        stop(found->first, StopReason::unloaded);
+    auto& [id, instance] = *found;
+    replan_ = true;
+    if (instance.leases == 0 && model.queue.empty()) {
+        stop(id, StopReason::unloaded);
+        return;
     }
+    set_retiring(id, instance, Retirement{StopReason::unloaded, last_ticket_ + 1});
+    serve(model);
 }
 
 void Scheduler::handle(const BudgetChanged& event) {
     ledger_.set_budget(event.budget);
-    replan_ = true;
+    replan_ = ceiling_fell_ = true;
 }
 
 void Scheduler::handle(const TimerFired&) {
@@ -194,67 +240,56 @@ void Scheduler::handle(const TimerFired&) {
 
 void Scheduler::handle(const DrainStarted&) {
     draining_ = true;
-    for (auto& [id, model] : models_) {
+    std::vector<ModelId> ids;
+    for (const auto& [id, model] : models_) {
+        ids.push_back(id);
+    }
+    std::sort(ids.begin(), ids.end());
+    for (const ModelId id : ids) {
+        Model& model = models_.at(id);
         model.wanted = false;
         refuse_waiting(model, {.request = {}, .reason = RefuseReason::draining});
-        update_hunger(id, model);
+        update_place(id, model);
     }
     for (auto& [id, instance] : instances_) {
         if (instance.state == InstanceState::stopping) {
             continue;
         }
-        instance.retiring = StopReason::draining;
         if (instance.leases == 0) {
             stop(id, StopReason::draining);
+        } else {
+            set_retiring(id, instance, Retirement{StopReason::draining});
         }
     }
 }
 
 /// Gives leases to waiting requests as long as the instance takes them.
-void Scheduler::serve(ModelId, Model& model) {
+void Scheduler::serve(Model& model) {
     const auto found = instances_.find(model.instance);
-    if (found == instances_.end()) {
+    if (found == instances_.end() || found->second.state != InstanceState::ready) {
         return;
     }
-    const Instance& instance = found->second;
-    while (!model.queue.empty() && instance.state == InstanceState::ready &&
-           !instance.retiring.has_value() && instance.leases < model.traits.lease_limit) {
-        const Waiting next = model.queue.front();
-        model.queue.pop_front();
-        --waiting_;
-        grant(next, model);
+    Instance& instance = found->second;
+    while (!model.queue.empty() && instance.leases < model.traits.lease_limit &&
+           (!instance.retiring.has_value() ||
+            model.queue.front().ticket < instance.retiring->serves_before)) {
+        grant(model, instance);
     }
 }
 
-void Scheduler::grant(const Waiting& waiting, Model& model) {
-    Instance& instance = instances_.at(model.instance);
-    if (instance.expires_at.has_value()) {
-        expiries_.erase({*instance.expires_at, model.instance});
-        instance.expires_at.reset();
-    }
+void Scheduler::grant(Model& model, Instance& instance) {
+    const Waiting waiting = model.queue.front();
+    model.queue.pop_front();
+    --waiting_;
+    leave_idle(model.instance, instance);
     if (waiting.keep_alive.has_value()) {
         instance.keep_alive = *waiting.keep_alive;
     }
     ++instance.leases;
-    requests_.at(waiting.request).instance = model.instance;
+    Request& request = requests_.at(waiting.request);
+    request.instance = model.instance;
+    request.granted_at = now_;
     effects_.emplace_back(GrantLease{waiting.request, model.instance});
-}
-
-/// The instance has no leases: it stops if it was to leave, else its keep-alive begins to run.
-void Scheduler::become_idle(InstanceId id, Instance& instance) {
-    if (instance.retiring.has_value()) {
-        stop(id, *instance.retiring);
-        return;
-    }
-    if (instance.expires_at.has_value()) {
-        expiries_.erase({*instance.expires_at, id});
-        instance.expires_at.reset();
-    }
-    if (instance.keep_alive.has_value() && !models_.at(instance.model).traits.pinned) {
-        instance.expires_at = now_ + *instance.keep_alive;
-        expiries_.emplace(*instance.expires_at, id);
-    }
-    replan_ = true;
 }
 
 void Scheduler::refuse_waiting(Model& model, const RefuseRequest& how) {
@@ -271,42 +306,135 @@ void Scheduler::refuse(RequestId request, RefuseRequest how) {
     effects_.emplace_back(how);
 }
 
-/// Keeps `hungry_` equal to the models that want an instance and have none.
-void Scheduler::update_hunger(ModelId id, Model& model) {
-    std::optional<HungerKey> hunger;
-    if (!model.instance && (model.wanted || !model.queue.empty())) {
-        const TimePoint since = model.queue.empty() ? TimePoint::max() : model.queue.front().since;
-        hunger = HungerKey{.importance = -model.traits.priority, .since = since, .model = id};
+/// An instance ended by itself.
+void Scheduler::note_failure(Model& model, const Instance& instance) {
+    model.wanted = false;
+    // A lease that ended just before the crash may have ended because of it.
+    const bool served = instance.first_served_at.has_value() &&
+                        now_ - *instance.first_served_at >= options_.backoff_first;
+    if (served) {
+        model.backoff.note_success();
     }
-    if (hunger == model.hunger) {
+    model.backoff.note_failure(now_, options_.backoff_first, options_.backoff_max);
+    const auto wait = model.backoff.remaining(now_);
+    if (instance.state == InstanceState::loading) {
+        refuse_waiting(model,
+                       {.request = {}, .reason = RefuseReason::load_failed, .retry_after = wait});
+    } else if (wait.has_value()) {
+        refuse_waiting(model,
+                       {.request = {}, .reason = RefuseReason::backing_off, .retry_after = wait});
+    }
+}
+
+/// Keeps the line equal to the models that want an instance and have none.
+void Scheduler::update_place(ModelId id, Model& model) {
+    std::optional<WaitingLine::Place> place;
+    if (!model.instance && (model.wanted || !model.queue.empty())) {
+        const std::int32_t importance = -model.traits.priority;
+        place = {importance, TimePoint::max(), TimePoint::max(), id};
+        if (!model.queue.empty()) {
+            place->since = model.queue.front().since;
+            place->owed_at = later(place->since, options_.max_wait);
+        }
+    }
+    if (place == model.place) {
         return;
     }
-    if (model.hunger.has_value()) {
-        hungry_.erase(*model.hunger);
+    if (model.place.has_value()) {
+        line_.remove(*model.place);
     }
-    if (hunger.has_value()) {
-        hungry_.insert(*hunger);
+    if (place.has_value()) {
+        line_.put(*place);
         replan_ = true;
     }
-    model.hunger = hunger;
+    model.place = place;
+}
+
+/// The instance has no leases: it stops if it was to leave anyway, else its keep-alive begins to
+/// run.
+void Scheduler::become_idle(InstanceId id, Instance& instance) {
+    replan_ = true;
+    if (instance.retiring.has_value() && instance.retiring->reason != StopReason::evicted) {
+        stop(id, instance.retiring->reason);
+        return;
+    }
+    // One that retires for a waiting model stops only when all that the model needs can be freed.
+    instance.idle_since = now_;
+    place_idle(id, instance);
+}
+
+/// Sorts an idle instance in among those that expire and those that may be evicted.
+void Scheduler::place_idle(InstanceId id, Instance& instance) {
+    const TimePoint idle_since = *instance.idle_since;
+    leave_idle(id, instance);
+    instance.idle_since = idle_since;
+    const Model& model = models_.at(instance.model);
+    if (model.traits.pinned) {
+        return;
+    }
+    if (instance.keep_alive.has_value()) {
+        instance.expires_at = later(idle_since, *instance.keep_alive);
+        expiries_.emplace(*instance.expires_at, id);
+    }
+    const TimePoint ripe_at = std::min(later(instance.since, options_.min_residency),
+                                       later(idle_since, model.load_time / kLingerDivisor));
+    idle_.put({leaving_rank(id, instance), ledger_.holding(id)},
+              instance.retiring.has_value() ? now_ : ripe_at);
+}
+
+void Scheduler::leave_idle(InstanceId id, Instance& instance) {
+    instance.idle_since.reset();
+    idle_.remove(id);
+    if (instance.expires_at.has_value()) {
+        expiries_.erase({*instance.expires_at, id});
+        instance.expires_at.reset();
+    }
+}
+
+void Scheduler::set_retiring(InstanceId id,
+                             Instance& instance,
+                             std::optional<Retirement> retiring) {
+    instance.retiring = retiring;
+    if (retiring.has_value()) {
+        retiring_.insert(id);
+    } else {
+        retiring_.erase(id);
+    }
+}
+
+/// The ledger takes the truth. What was too small an estimate once is not used again.
+void Scheduler::correct(InstanceId id, Instance& instance, const Footprint& measured) {
+    ledger_.correct(id, measured);
+    Model& model = models_.at(instance.model);
+    for (std::size_t device = 0; device < kDevicesMax; ++device) {
+        model.needed[device] = std::max(model.needed[device], measured[device]);
+    }
+    if (instance.idle_since.has_value()) {
+        place_idle(id, instance);
+    }
+    ceiling_fell_ = ceiling_fell_ || model.traits.pinned;
 }
 
 void Scheduler::start(ModelId id, Model& model) {
     const InstanceId instance{++last_instance_.value};
-    ledger_.reserve(instance, model.traits.footprint);
-    instances_.emplace(instance, Instance{.model = id, .keep_alive = model.traits.keep_alive});
+    ledger_.reserve(instance, model.needed);
+    instances_.emplace(instance,
+                       Instance{.model = id, .keep_alive = model.traits.keep_alive, .since = now_});
     model.instance = instance;
-    update_hunger(id, model);
-    effects_.emplace_back(StartInstance{instance, id, model.traits.footprint});
+    if (model.traits.pinned) {
+        pinned_.insert(instance);
+        ceiling_fell_ = true;
+    }
+    update_place(id, model);
+    effects_.emplace_back(StartInstance{instance, id, model.needed});
 }
 
 void Scheduler::stop(InstanceId id, StopReason reason) {
     Instance& instance = instances_.at(id);
     DROVER_ASSERT(instance.leases == 0 && instance.state != InstanceState::stopping);
-    if (instance.expires_at.has_value()) {
-        expiries_.erase({*instance.expires_at, id});
-        instance.expires_at.reset();
-    }
+    leave_idle(id, instance);
+    set_retiring(id, instance, std::nullopt);
+    pinned_.erase(id);
     instance.state = InstanceState::stopping;
     leaving_ += ledger_.holding(id);
     effects_.emplace_back(StopInstance{id, reason});
@@ -315,52 +443,27 @@ void Scheduler::stop(InstanceId id, StopReason reason) {
 void Scheduler::expire() {
     while (!expiries_.empty() && expiries_.begin()->first <= now_) {
         stop(expiries_.begin()->second, StopReason::expired);
+        replan_ = true;
     }
+}
+
+/// The next instant at which something may happen without any event.
+std::optional<TimePoint> Scheduler::next_deadline() const {
+    TimePoint at = expiries_.empty() ? TimePoint::max() : expiries_.begin()->first;
+    if (!line_.empty()) {
+        at = std::min({at, line_.next_owed(), idle_.next_ripe()});
+    }
+    return at == TimePoint::max() ? std::nullopt : std::optional(at);
 }
 
 /// Asks to be woken when the next thing depends on time. A wake-up that turned out to be too early
 /// costs less than moving the timer at every request.
 void Scheduler::arm_timer() {
-    TimePoint at = next_check_;
-    if (!expiries_.empty()) {
-        at = std::min(at, expiries_.begin()->first);
-    }
-    if (at != TimePoint::max() && (!armed_.has_value() || at < *armed_)) {
+    const auto at = next_deadline();
+    if (at.has_value() && (!armed_.has_value() || *at < *armed_)) {
         armed_ = at;
-        effects_.emplace_back(WakeAt{at});
+        effects_.emplace_back(WakeAt{*at});
     }
-}
-
-std::vector<InstanceView> Scheduler::instances() const {
-    std::vector<InstanceView> views;
-    views.reserve(instances_.size());
-    for (const auto& [id, instance] : instances_) {
-        views.push_back(view(id, instance));
-    }
-    return views;
-}
-
-std::optional<InstanceView> Scheduler::instance_of(ModelId model) const {
-    const auto found = models_.find(model);
-    if (found == models_.end() || !found->second.instance) {
-        return std::nullopt;
-    }
-    return view(found->second.instance, instances_.at(found->second.instance));
-}
-
-InstanceView Scheduler::view(InstanceId id, const Instance& instance) const {
-    return {.instance = id,
-            .model = instance.model,
-            .state = instance.state,
-            .retiring = instance.retiring.has_value(),
-            .held = ledger_.holding(id),
-            .leases = instance.leases,
-            .expires_at = instance.expires_at};
-}
-
-std::size_t Scheduler::waiting(ModelId model) const {
-    const auto found = models_.find(model);
-    return found == models_.end() ? 0 : found->second.queue.size();
 }
 
 }  // namespace drover::memory

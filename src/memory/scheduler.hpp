@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,18 +20,21 @@
 #include "memory/footprint.hpp"
 #include "memory/ledger.hpp"
 #include "memory/usage.hpp"
+#include "memory/waiting_line.hpp"
 
 namespace drover::memory {
 
 /// Knobs of fairness and of failure handling.
 struct SchedulerOptions {
-    /// A loaded instance is not evicted before this, unless somebody has waited for `max_wait`.
+    /// A loaded instance is not evicted before this, unless nobody has used it for a quarter of its
+    /// load time, or somebody is owed memory.
     Duration min_residency = std::chrono::seconds(2);
     /// After waiting this long for memory a request is owed it: the least valuable busy instances
     /// take no new leases and leave when their running ones end, and nobody overtakes.
     Duration max_wait = std::chrono::seconds(10);
     /// After a failed load or a crash: 0 for the first, then doubling from `backoff_first` up to
-    /// `backoff_max`, reset by a served request.
+    /// `backoff_max`. An instance that served somebody and lived on for `backoff_first` ends the
+    /// row.
     Duration backoff_first = std::chrono::seconds(1);
     Duration backoff_max = std::chrono::minutes(1);
 };
@@ -39,7 +42,9 @@ struct SchedulerOptions {
 //   (none) --StartInstance--> loading --InstanceReady--> ready --StopInstance--> stopping
 //                                |                         |                        |
 //                                +------InstanceGone-------+------InstanceGone------+--> (none)
-// A ready instance may be `retiring`: it takes no new leases and is stopped when it is idle.
+// A ready instance may be `retiring`: it serves those who came before a certain request, then
+// nobody, and is stopped when it is idle. One that retires for a waiting model or for a smaller
+// budget returns to service when it is no longer in the way.
 enum class InstanceState {
     loading,
     ready,
@@ -64,7 +69,8 @@ class Scheduler {
     Scheduler(SchedulerOptions options, const Footprint& budget);
 
     /// Feeds one event. REQUIRES: `now` never goes back; the model of an event was declared. Cost:
-    /// O(queue) for a request; O(instances + models that wait) when something must load or leave.
+    /// O(log n) in models, instances and requests, except that O(instances) are looked at when busy
+    /// ones must retire, and everything at a drain and when the budget changes.
     Effects on(const Event& event, TimePoint now);
 
     const Footprint& budget() const { return ledger_.budget(); }
@@ -84,49 +90,59 @@ class Scheduler {
   private:
     struct Waiting {
         RequestId request;
+        std::uint64_t ticket;  ///< counts arrivals over all models
         TimePoint since;
         std::optional<KeepAlive> keep_alive;
     };
-
-    /// The order in which models that wait for memory are served.
-    struct HungerKey {
-        std::int32_t importance;  ///< minus the priority
-        TimePoint since;          ///< of the oldest waiting request; max() for a mere LoadRequested
-        ModelId model;
-        auto operator<=>(const HungerKey&) const = default;
-    };
+    using Queue = std::list<Waiting>;
 
     struct Model {
         ModelTraits traits;
-        std::deque<Waiting> queue;
+        Footprint needed;      ///< as declared, or more when more was measured
+        Duration load_time{};  ///< as declared, then as seen
+        Queue queue{};
         InstanceId instance{};  ///< 0: not resident
         bool wanted = false;    ///< LoadRequested, not loaded yet
-        std::optional<HungerKey> hunger{};
-        Backoff backoff;
-        Usage usage;
+        std::optional<WaitingLine::Place> place{};
+        Backoff backoff{};
+        Usage usage{};
+        Duration serve_time{};  ///< of one lease, smoothed
         TimePoint last_used{};
+    };
+
+    struct Retirement {
+        StopReason reason;
+        std::uint64_t serves_before = 0;  ///< earlier tickets are still served
     };
 
     struct Instance {
         ModelId model;
         InstanceState state = InstanceState::loading;
         std::uint32_t leases = 0;
-        std::optional<StopReason> retiring{};
+        std::optional<Retirement> retiring{};
         KeepAlive keep_alive;
-        TimePoint ready_since{};
+        TimePoint since{};  ///< of its start; once ready, of its readiness
+        std::optional<TimePoint> idle_since{};
         std::optional<TimePoint> expires_at{};
+        std::optional<TimePoint> first_served_at{};  ///< end of its first lease
     };
 
     struct Request {
         ModelId model;
-        InstanceId instance{};  ///< 0: waiting
+        InstanceId instance{};    ///< 0: waiting
+        Queue::iterator place{};  ///< while waiting
+        TimePoint granted_at{};
     };
 
-    enum class Room {
-        made,
-        coming,
-        blocked,
-        owed
+    /// What one pass over the waiting line has given away so far.
+    struct Pass {
+        Footprint ceiling;     ///< the most that a model could ever get
+        Footprint claimed{};   ///< by models that cannot start yet
+        Footprint promised{};  ///< to them: held by idle and by retiring instances
+        /// Needed by models that are owed memory but must wait for loads to end.
+        Footprint exhausted{};
+        bool needs_retiring = false;  ///< somebody waits for busy instances to leave
+        std::size_t blocked = 0;
     };
 
     void handle(const ModelDeclared& event);
@@ -142,27 +158,38 @@ class Scheduler {
     void handle(const TimerFired& event);
     void handle(const DrainStarted& event);
 
-    void serve(ModelId id, Model& model);
-    void grant(const Waiting& waiting, Model& model);
-    void become_idle(InstanceId id, Instance& instance);
+    void serve(Model& model);
+    void grant(Model& model, Instance& instance);
     void refuse_waiting(Model& model, const RefuseRequest& how);
     void refuse(RequestId request, RefuseRequest how);
-    void update_hunger(ModelId id, Model& model);
+    void note_failure(Model& model, const Instance& instance);
+    void update_place(ModelId id, Model& model);
+    void become_idle(InstanceId id, Instance& instance);
+    void place_idle(InstanceId id, Instance& instance);
+    void leave_idle(InstanceId id, Instance& instance);
+    void set_retiring(InstanceId id, Instance& instance, std::optional<Retirement> retiring);
+    void correct(InstanceId id, Instance& instance, const Footprint& measured);
     void start(ModelId id, Model& model);
     void stop(InstanceId id, StopReason reason);
     void expire();
     void arm_timer();
+    std::optional<TimePoint> next_deadline() const;
 
     // Planning: who loads, who leaves (scheduler_plan.cpp).
     void plan();
+    bool consider(const WaitingLine::Place& place, bool owed, Pass& pass);
+    void refuse_what_never_fits();
+    bool refuse_if_never_fits(ModelId id, Model& model, const Footprint& most);
+    bool retire_busy(const Footprint& missing, const Retirement& retirement, bool anyway);
+    void return_to_service(StopReason reason);
     void shrink();
-    void unretire();
-    Room make_room(const HungerKey& hunger, const Footprint& claimed);
-    bool evict_idle(const Footprint& missing, bool even_young);
-    void retire(Footprint missing, StopReason reason);
-    Footprint pinned_elsewhere(ModelId model) const;
-    Candidate candidate(InstanceId id, const Instance& instance) const;
+    Footprint overdrawn() const;
+    Footprint retiring_busy() const;
+    Footprint ceiling() const;
+    LeavingRank leaving_rank(InstanceId id, const Instance& instance) const;
     InstanceView view(InstanceId id, const Instance& instance) const;
+    void check_instance(InstanceId id, const Instance& instance) const;
+    void check_line() const;
 
     SchedulerOptions options_;
     Ledger ledger_;
@@ -171,15 +198,19 @@ class Scheduler {
     std::unordered_map<ModelId, Model> models_;
     std::map<InstanceId, Instance> instances_;  // ordered: iteration decides effects
     std::unordered_map<RequestId, Request> requests_;
-    std::set<HungerKey> hungry_;  ///< models with waiting requests, or wanted, and no instance
+    WaitingLine line_;    ///< models that are wanted and have no instance
+    IdleInstances idle_;  ///< ready, without leases, not pinned
+    std::set<InstanceId> retiring_;
+    std::set<InstanceId> pinned_;  ///< loading or ready
     std::set<std::pair<TimePoint, InstanceId>> expiries_;
     Footprint leaving_;  ///< held by stopping instances
     std::size_t waiting_ = 0;
+    std::uint64_t last_ticket_ = 0;
     InstanceId last_instance_{};
-    bool replan_ = false;  ///< something changed that may let a model load, or make one leave
+    bool replan_ = false;        ///< something changed that may let a model load, or make one leave
+    bool ceiling_fell_ = false;  ///< some waiting model may never fit any more
     bool draining_ = false;
-    TimePoint next_check_ = TimePoint::max();  ///< when a blocked model gains new rights
-    std::optional<TimePoint> armed_{};         ///< the WakeAt that is out
+    std::optional<TimePoint> armed_{};  ///< the WakeAt that is out
 };
 
 }  // namespace drover::memory

@@ -8,232 +8,209 @@ namespace drover::memory {
 
 namespace {
 
-/// What `needed` lacks of `there`, device by device; zero where there is enough.
-Footprint shortfall(const Footprint& needed, const Footprint& there) {
-    Footprint missing;
-    for (std::size_t device = 0; device < kDevicesMax; ++device) {
-        missing[device] = std::max(needed[device] - there[device], Bytes(0));
-    }
-    return missing;
-}
-
-bool nothing(const Footprint& footprint) {
-    return footprint == Footprint();
-}
+/// Blocked models that one pass looks beyond for one that is small enough to overtake them: bounds
+/// the cost of an event however many models wait.
+constexpr std::size_t kLookAhead = 32;
 
 }  // namespace
 
-// Every model without an instance that somebody waits for, the most important first, then the one
-// whose oldest request has waited longest:
-//  1. It can never fit: its requests are refused.
-//  2. It fits into what is free: it starts.
-//  3. What is leaving already suffices: it waits, and nobody younger may take that memory.
-//  4. Idle instances that are old enough suffice: they leave, the least valuable first; as 3.
-//  5. Otherwise it is blocked by busy or young instances. Younger models may overtake, until it has
-//     waited max_wait: then youth protects nobody, busy instances retire, and nobody overtakes.
 void Scheduler::plan() {
-    next_check_ = TimePoint::max();
+    line_.age(now_);
+    idle_.age(now_);
     shrink();
-    unretire();
-    Footprint claimed;
-    const std::vector<HungerKey> order(hungry_.begin(), hungry_.end());
-    for (const HungerKey& hunger : order) {
-        Model& model = models_.at(hunger.model);
-        const Footprint& needed = model.traits.footprint;
-        const Footprint most = shortfall(ledger_.budget(), pinned_elsewhere(hunger.model));
-        if (!needed.fits(most)) {
-            model.wanted = false;
-            refuse_waiting(model,
-                           {.request = {},
-                            .reason = RefuseReason::never_fits,
-                            .needed = needed,
-                            .available = most});
-            update_hunger(hunger.model, model);
-            continue;
-        }
-        switch (make_room(hunger, claimed)) {
-            case Room::made:
-                start(hunger.model, model);
-                break;
-            case Room::coming:
-                claimed += needed;
-                break;
-            case Room::blocked:
-                break;
-            case Room::owed:
-                return;
-        }
+    Pass pass{.ceiling = ceiling()};
+    line_.visit(
+        [&](const WaitingLine::Place& place, bool owed) { return consider(place, owed, pass); });
+    if (!pass.needs_retiring) {
+        return_to_service(StopReason::evicted);
+    }
+    if (ceiling_fell_) {
+        ceiling_fell_ = false;
+        refuse_what_never_fits();
     }
 }
 
-Scheduler::Room Scheduler::make_room(const HungerKey& hunger, const Footprint& claimed) {
-    Model& model = models_.at(hunger.model);
-    const Footprint& needed = model.traits.footprint;
-    const Footprint soon = ledger_.available() + leaving_ - claimed;
-    if (needed.fits(ledger_.available()) && needed.fits(soon)) {
-        return Room::made;
+// One model without an instance that somebody waits for, in the order of WaitingLine:
+//  1. It can never fit: its requests are refused.
+//  2. It fits into what is free, and leaves models ahead what they claim: it starts.
+//  3. What is leaving already suffices: it claims that and waits.
+//  4. Idle instances that are ripe suffice (any idle ones when it is owed memory): they leave, the
+//     least valuable first; then as 3.
+//  5. A load that nobody waits for is given up: it pushes nobody out.
+//  6. Not owed yet: it is blocked, and models behind it may overtake.
+//  7. Owed: it claims its memory, so that nobody overtakes, and as many busy instances as it takes
+//     retire. Idle ones stay in use until all of it can be freed (step 4).
+bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass) {
+    Model& model = models_.at(place.model);
+    const Footprint needed = model.needed;
+    if (refuse_if_never_fits(place.model, model, pass.ceiling)) {
+        return true;
     }
-    const Footprint missing = shortfall(needed, soon);
-    if (nothing(missing)) {
-        return Room::coming;
+    const Footprint free = ledger_.available() + leaving_ - pass.claimed;
+    if (needed.fits(ledger_.available()) && needed.fits(free + pass.promised)) {
+        start(place.model, model);
+        return true;
+    }
+    const Footprint missing = needed.lacks(free);
+    if (missing.empty()) {
+        pass.claimed += needed;
+        return true;
     }
     if (model.queue.empty()) {
-        // A mere LoadRequested pushes nobody out and does not wait.
         model.wanted = false;
-        update_hunger(hunger.model, model);
-        return Room::blocked;
+        update_place(place.model, model);
+        return true;
     }
-    const TimePoint owed_at = hunger.since + options_.max_wait;
-    const bool owed = now_ >= owed_at;
-    if (evict_idle(missing, owed)) {
-        return Room::coming;
+    const std::vector<InstanceId> victims = idle_.choose(missing, owed);
+    if (!victims.empty()) {
+        for (const InstanceId victim : victims) {
+            stop(victim, StopReason::evicted);
+        }
+        pass.claimed += needed;
+        return true;
     }
-    if (!owed) {
-        next_check_ = std::min(next_check_, owed_at);
-        return Room::blocked;
+    if (owed) {
+        pass.claimed += needed;
+        pass.needs_retiring = true;
+        // `missing` counts what models ahead claim beyond what is free now, so it is compared with
+        // everything that leaves later.
+        const Footprint short_of = missing.lacks(idle_.total() + retiring_busy());
+        const bool enough =
+            short_of.empty() ||
+            (!needed.overlaps(pass.exhausted) &&
+             retire_busy(short_of, {StopReason::evicted, model.queue.front().ticket}, false));
+        pass.promised = idle_.total() + retiring_busy();
+        if (enough) {
+            return true;
+        }
+        pass.exhausted += needed;  // only the end of a load can help
     }
-    retire(missing, StopReason::evicted);
-    return Room::owed;
+    return ++pass.blocked < kLookAhead;
 }
 
-/// Stops the least valuable idle instances that free `missing`; false, and nothing stops, when they
-/// do not suffice.
-bool Scheduler::evict_idle(const Footprint& missing, bool even_young) {
-    std::vector<Candidate> candidates;
+/// Asks the least valuable busy instances to leave so that `missing` is freed. When all of them do
+/// not suffice, those that help are asked only if `anyway`. True when one was asked.
+bool Scheduler::retire_busy(const Footprint& missing, const Retirement& retirement, bool anyway) {
+    std::vector<Candidate> busy;
     for (const auto& [id, instance] : instances_) {
-        if (instance.state != InstanceState::ready || instance.leases > 0 ||
-            models_.at(instance.model).traits.pinned) {
-            continue;
+        if (instance.state == InstanceState::ready && instance.leases > 0 &&
+            !instance.retiring.has_value() && !pinned_.contains(id)) {
+            busy.push_back({leaving_rank(id, instance), ledger_.holding(id)});
         }
-        const TimePoint grown_up = instance.ready_since + options_.min_residency;
-        if (!even_young && now_ < grown_up) {
-            next_check_ = std::min(next_check_, grown_up);
-            continue;
-        }
-        candidates.push_back(candidate(id, instance));
     }
-    const std::vector<InstanceId> victims = choose_victims(std::move(candidates), missing);
-    for (const InstanceId victim : victims) {
-        stop(victim, StopReason::evicted);
+    std::sort(busy.begin(), busy.end(), [](const Candidate& a, const Candidate& b) {
+        return a.rank < b.rank;
+    });
+    VictimChoice choice(missing);
+    for (const Candidate& candidate : busy) {
+        choice.offer(candidate);
     }
-    return !victims.empty();
+    const std::vector<InstanceId> leaving =
+        choice.enough() || anyway ? choice.take() : std::vector<InstanceId>();
+    for (const InstanceId id : leaving) {
+        set_retiring(id, instances_.at(id), retirement);
+    }
+    return !leaving.empty();
 }
 
-/// Makes the least valuable instances, busy ones too, leave as soon as they are idle, until what
-/// leaves frees `missing`. Those that retire already count.
-void Scheduler::retire(Footprint missing, StopReason reason) {
-    std::vector<Candidate> candidates;
-    for (const auto& [id, instance] : instances_) {
-        if (instance.state != InstanceState::ready) {
+/// Those who were asked to leave for `reason` are no longer in anybody's way.
+void Scheduler::return_to_service(StopReason reason) {
+    for (auto next = retiring_.begin(); next != retiring_.end();) {
+        const InstanceId id = *next++;
+        Instance& instance = instances_.at(id);
+        if (instance.retiring->reason != reason) {
             continue;
         }
-        if (instance.retiring.has_value()) {
-            missing = shortfall(missing, ledger_.holding(id));
-        } else if (!models_.at(instance.model).traits.pinned) {
-            candidates.push_back(candidate(id, instance));
+        set_retiring(id, instance, std::nullopt);
+        if (instance.idle_since.has_value()) {
+            place_idle(id, instance);
         }
-    }
-    if (nothing(missing)) {
-        return;
-    }
-    std::vector<InstanceId> victims = choose_victims(candidates, missing);
-    if (victims.empty() && reason == StopReason::shrunk) {
-        // A budget that is broken already takes whatever helps.
-        for (const Candidate& one : candidates) {
-            victims.push_back(one.instance);
-        }
-    }
-    for (const InstanceId victim : victims) {
-        Instance& instance = instances_.at(victim);
-        instance.retiring = reason;
-        if (instance.leases == 0) {
-            stop(victim, reason);
-        }
+        serve(models_.at(instance.model));
     }
 }
 
-/// Brings what is held back under the budget after the budget shrank or an instance grew.
+// After the budget shrank or an instance grew, what is held must come back under it:
+//  1. Idle instances leave, the least valuable first, even when all of them are not enough.
+//  2. Loads are broken off, the last first: they serve nobody yet, and their requests go on
+//  waiting.
+//  3. Busy instances retire, and serve nobody else.
+// Pinned ones stay: whoever pins decides.
 void Scheduler::shrink() {
-    const Footprint missing = shortfall(ledger_.held() - leaving_, ledger_.budget());
-    if (nothing(missing) || evict_idle(missing, true)) {
+    if (overdrawn().empty()) {
+        return_to_service(StopReason::shrunk);
         return;
     }
-    retire(missing, StopReason::shrunk);
-}
-
-/// Instances that retire for a waiting model stay when no model is owed memory any more.
-void Scheduler::unretire() {
-    const bool somebody_is_owed =
-        std::any_of(hungry_.begin(), hungry_.end(), [this](const auto& hunger) {
-            return hunger.since != TimePoint::max() && now_ >= hunger.since + options_.max_wait;
-        });
-    if (somebody_is_owed) {
-        return;
+    for (const InstanceId victim : idle_.choose_what_helps(overdrawn())) {
+        stop(victim, StopReason::shrunk);
     }
-    for (auto& [id, instance] : instances_) {
-        if (instance.state == InstanceState::ready && instance.retiring == StopReason::evicted) {
-            instance.retiring.reset();
-            serve(instance.model, models_.at(instance.model));
+    for (auto one = instances_.rbegin(); one != instances_.rend(); ++one) {
+        if (one->second.state == InstanceState::loading && !pinned_.contains(one->first) &&
+            ledger_.holding(one->first).overlaps(overdrawn())) {
+            stop(one->first, StopReason::shrunk);
         }
     }
+    const Footprint over = overdrawn().lacks(retiring_busy());
+    if (!over.empty()) {
+        retire_busy(over, {StopReason::shrunk}, true);
+    }
 }
 
-/// What pinned instances of other models hold: nobody else can ever get it.
-Footprint Scheduler::pinned_elsewhere(ModelId model) const {
-    Footprint pinned;
-    for (const auto& [id, instance] : instances_) {
-        if (instance.model != model && models_.at(instance.model).traits.pinned &&
-            instance.state != InstanceState::stopping) {
-            pinned += ledger_.holding(id);
+/// What is held beyond the budget and not leaving yet.
+Footprint Scheduler::overdrawn() const {
+    return (ledger_.held() - leaving_).lacks(ledger_.budget());
+}
+
+/// What comes free when those that were asked to leave are done.
+Footprint Scheduler::retiring_busy() const {
+    Footprint held;
+    for (const InstanceId id : retiring_) {
+        const Instance& instance = instances_.at(id);
+        if (instance.state == InstanceState::ready && instance.leases > 0) {
+            held += ledger_.holding(id);
         }
     }
-    return pinned;
+    return held;
 }
 
-Candidate Scheduler::candidate(InstanceId id, const Instance& instance) const {
+/// The most that a model without an instance could ever get: nobody takes what is pinned.
+Footprint Scheduler::ceiling() const {
+    Footprint ceiling = ledger_.budget();
+    for (const InstanceId id : pinned_) {
+        ceiling -= ledger_.holding(id);
+    }
+    return ceiling;
+}
+
+void Scheduler::refuse_what_never_fits() {
+    const Footprint most = ceiling();
+    line_.visit([&](const WaitingLine::Place& place, bool) {
+        refuse_if_never_fits(place.model, models_.at(place.model), most);
+        return true;
+    });
+}
+
+bool Scheduler::refuse_if_never_fits(ModelId id, Model& model, const Footprint& most) {
+    if (model.needed.fits(most)) {
+        return false;
+    }
+    model.wanted = false;
+    refuse_waiting(model,
+                   {.request = {},
+                    .reason = RefuseReason::never_fits,
+                    .needed = model.needed,
+                    .available = most});
+    update_place(id, model);
+    replan_ = true;  // what it claimed is free again
+    return true;
+}
+
+LeavingRank Scheduler::leaving_rank(InstanceId id, const Instance& instance) const {
     const Model& model = models_.at(instance.model);
-    return {.instance = id,
-            .held = ledger_.holding(id),
+    return {.stays = !instance.retiring.has_value(),
             .priority = model.traits.priority,
-            .usage = model.usage.at(now_),
-            .load_time = model.traits.load_time,
-            .last_used = model.last_used};
-}
-
-void Scheduler::check_invariants() const {
-    ledger_.check();
-    Footprint leaving;
-    std::size_t expiring = 0;
-    for (const auto& [id, instance] : instances_) {
-        const Model& model = models_.at(instance.model);
-        DROVER_ASSERT(model.instance == id);  // so no model has two
-        DROVER_ASSERT(instance.state == InstanceState::ready || instance.leases == 0);
-        DROVER_ASSERT(instance.leases <= model.traits.lease_limit);
-        DROVER_ASSERT(!instance.expires_at.has_value() ||
-                      (instance.state == InstanceState::ready && instance.leases == 0));
-        // An instance that takes leases has nobody waiting for one.
-        DROVER_ASSERT(model.queue.empty() || instance.state != InstanceState::ready ||
-                      instance.retiring.has_value() || instance.leases == model.traits.lease_limit);
-        expiring += instance.expires_at.has_value() ? 1 : 0;
-        if (instance.state == InstanceState::stopping) {
-            leaving += ledger_.holding(id);
-        }
-    }
-    DROVER_ASSERT(leaving == leaving_);
-    DROVER_ASSERT(expiring == expiries_.size());
-    std::size_t waiting = 0;
-    for (const auto& [id, model] : models_) {
-        waiting += model.queue.size();
-        DROVER_ASSERT(model.queue.size() <= model.traits.queue_limit);
-        // No load is lost: whoever waits without an instance is in the plan.
-        DROVER_ASSERT(model.hunger.has_value() ==
-                      (!model.instance && (model.wanted || !model.queue.empty())));
-        DROVER_ASSERT(!model.hunger.has_value() || hungry_.contains(*model.hunger));
-    }
-    DROVER_ASSERT(waiting == waiting_);
-    if (!expiries_.empty() || next_check_ != TimePoint::max()) {
-        DROVER_ASSERT(armed_.has_value());
-    }
+            .value = keep_value(model.usage, model.load_time, ledger_.holding(id)),
+            .last_used = model.last_used,
+            .instance = id};
 }
 
 }  // namespace drover::memory

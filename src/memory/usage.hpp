@@ -18,13 +18,22 @@ class Usage {
 
     /// Requests within about the last five minutes, older ones counting less.
     double at(TimePoint now) const {
-        const double age = std::chrono::duration<double>(now - since_).count();
-        return count_ * std::exp(-age / kMemorySeconds);
+        return count_ * std::exp(-seconds(now - since_) / kMemorySeconds);
+    }
+
+    /// The logarithm of at(t), plus a term that depends on t alone: all counts decay alike, so two
+    /// models compare by rank in the same way for ever. Minus infinity when there was no request.
+    double rank() const {
+        return std::log(count_) + seconds(since_.time_since_epoch()) / kMemorySeconds;
     }
 
   private:
     /// Sessions of people pause for minutes; a longer memory would keep yesterday's favourite.
     static constexpr double kMemorySeconds = 300;
+
+    static double seconds(Duration duration) {
+        return std::chrono::duration<double>(duration).count();
+    }
 
     double count_ = 0;
     TimePoint since_{};
