@@ -97,7 +97,7 @@ install_packages() {
 # check_compiler: the one that CMake will take.
 check_compiler() {
     local compiler="${CXX:-c++}" version
-    version=$($compiler -dumpversion 2>/dev/null | cut -d. -f1) || version=0
+    version=$($compiler -dumpversion 2>/dev/null | cut -d. -f1) || version=""
     case "$($compiler --version 2>/dev/null | head -n 1)" in
         *clang*) die "the compiler is $compiler, a clang; Drover is built with g++" "unset CXX, or set CXX=g++" ;;
     esac
