@@ -1,0 +1,49 @@
+import pytest
+
+import support
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(config, engine=...) runs a server; all of them are stopped at the end of the test."""
+    servers = []
+
+    def run(config=None, engine=None, **arguments):
+        directory = tmp_path / f"server{len(servers)}"
+        directory.mkdir()
+        servers.append(support.Drover(directory, config or {}, engine or support.ENGINE, **arguments))
+        return servers[-1]
+
+    yield run
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@pytest.fixture
+def fake(start, tmp_path):
+    """fake({"a": "load=50"}, config) runs a server whose models behave as the fake engine is told."""
+    if not support.FAKE_ENGINE:
+        pytest.skip("DROVER_FAKE_ENGINE is not set; run scripts/test")
+    if not support.SMOL.exists():
+        pytest.skip("the default models are not there; run scripts/fetch-models")
+
+    def run(behaviours, config=None, **settings):
+        models = {}
+        for name, behaviour in behaviours.items():
+            file = tmp_path / (f"{name}@{behaviour}.gguf" if behaviour else f"{name}.gguf")
+            file.symlink_to(support.SMOL)
+            models[name] = {"file": str(file), **settings.get(name, {})}
+        return start({**(config or {}), "models": models}, engine=support.FAKE_ENGINE)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_models():
+    """The three default models' files."""
+    files = {"smol": support.SMOL, "gemma": support.gemma(), "minilm": support.MINILM}
+    missing = [str(file) for file in files.values() if not file.exists()]
+    if missing or not support.ENGINE:
+        pytest.skip(f"needs the engine and the default models ({missing}); run scripts/test")
+    return files
