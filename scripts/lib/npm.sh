@@ -1,5 +1,7 @@
 # Getting packages from npm, also where no npm is installed. Sourced after common.sh.
 
+PRIVATE_NODEJS="$DROVER_CACHE/python/nodejs-24.19.0"
+
 # npm_command: the path of an npm; one from a Python package where the machine has none, because the
 # distribution's npm pulls in hundreds of packages.
 npm_command() {
@@ -7,10 +9,21 @@ npm_command() {
         command -v npm
         return
     fi
-    local venv="$DROVER_CACHE/python/nodejs-24.19.0"
-    [ -e "$venv/ready" ] || locked nodejs install_nodejs "$venv" || return 1
-    echo "$venv/bin/npm"
+    private_nodejs && echo "$PRIVATE_NODEJS/bin/npm"
 }
+
+# nodejs_directory MAJOR: a folder with node and npm of at least that version.
+nodejs_directory() {
+    local version
+    version=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
+    if have npm && [ "${version:-0}" -ge "$1" ]; then
+        dirname "$(command -v node)"
+        return
+    fi
+    private_nodejs && echo "$PRIVATE_NODEJS/bin"
+}
+
+private_nodejs() { [ -e "$PRIVATE_NODEJS/ready" ] || locked nodejs install_nodejs "$PRIVATE_NODEJS"; }
 
 install_nodejs() {
     local venv="$1"
@@ -46,5 +59,6 @@ npm_fetch() {
 
 npm_pack() (
     cd "$3" && PATH="$(dirname "$1"):$PATH" npm_config_cache="$3/.npm" \
+        npm_config_fetch_retries=2 npm_config_fetch_retry_mintimeout=1000 npm_config_fetch_retry_maxtimeout=5000 \
         quietly "$DROVER_CACHE/logs/npm.log" "$1" pack --silent "$2"
 )

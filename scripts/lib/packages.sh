@@ -97,11 +97,11 @@ install_packages() {
 # check_compiler: the one that CMake will take.
 check_compiler() {
     local compiler="${CXX:-c++}" version
-    version=$($compiler -dumpversion 2>/dev/null | cut -d. -f1)
+    version=$($compiler -dumpversion 2>/dev/null | cut -d. -f1) || version=""
     case "$($compiler --version 2>/dev/null | head -n 1)" in
         *clang*) die "the compiler is $compiler, a clang; Drover is built with g++" "unset CXX, or set CXX=g++" ;;
     esac
     [ "${version:-0}" -ge 12 ] ||
-        die "the compiler $compiler ${version:+is g++ $version, which }is too old or missing" \
+        die "the compiler $compiler is too old or missing: g++ 12 is needed${version:+, this is $version}" \
             "install g++ 12 or newer and let CXX name it, for instance CXX=g++-12"
 }
