@@ -424,7 +424,10 @@ Error ControlLoop::describe_exit(const Instance& instance) const {
 
 Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
     const pid_t pid = instance->supervisor.pid();
-    const auto memory = co_await pool_.run([pid] { return platform::process_pss(pid); });
+    const auto probe = [pid] {
+        return platform::process_pss(pid);
+    };
+    const auto memory = co_await pool_.run(probe);
     if (!memory.ok() || instance->supervisor.state() != engines::ProcessState::ready) {
         co_return;  // it ended meanwhile, and what was read may be half of it
     }
