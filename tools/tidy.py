@@ -18,12 +18,13 @@ LAYERS = {
     "config": ["base"],
     "platform": ["base"],
     "models": ["base", "config", "platform"],
+    "store": ["base", "config", "models", "platform"],
     "memory": ["base", "models"],
     "engines": ["base", "config", "models", "platform"],
     "control": ["base", "config", "engines", "memory", "models", "platform"],
     "gateway": ["base", "config", "control", "memory", "platform"],
-    "cli": ["base", "config", "platform"],
-    "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "platform"],
+    "cli": ["base", "config", "platform", "store"],
+    "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "platform", "store"],
 }
 
 # Headers of other components that a pure component may see, although it sees nothing else of them.

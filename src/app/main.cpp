@@ -1,8 +1,12 @@
+#include "app/describe.hpp"
 #include "app/diagnose.hpp"
 #include "app/server.hpp"
 #include "cli/cli.hpp"
 
 int main(int argc, char** argv) {
-    return drover::cli::run(
-        argc, argv, {.serve = drover::app::run_server, .diagnose = drover::app::diagnose});
+    return drover::cli::run(argc,
+                            argv,
+                            {.serve = drover::app::run_server,
+                             .diagnose = drover::app::diagnose,
+                             .describe = drover::app::describe});
 }

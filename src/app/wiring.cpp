@@ -91,6 +91,10 @@ Result<memory::Footprint> memory_budget(const config::MemoryConfig& config) {
     return memory::Footprint::host(budget);
 }
 
+models::Registry find_models(const config::Config& config, const models::Registry* previous) {
+    return models::Registry::scan(config, previous);
+}
+
 Result<engines::LocatedEngine> locate_engine(const config::Config& config) {
     return engines::locate_llama_cpp(
         engines::default_engine_search(config.engine.llama_server,

@@ -17,6 +17,11 @@ namespace drover::app {
 /// reserve.
 Result<memory::Footprint> memory_budget(const config::MemoryConfig& config);
 
+/// All models: those of the configuration, of its directories, of the store, and those that other
+/// programs have put on the disk. `previous` keeps the ids of models that it knew.
+models::Registry find_models(const config::Config& config,
+                             const models::Registry* previous = nullptr);
+
 Result<engines::LocatedEngine> locate_engine(const config::Config& config);
 
 /// The models of `registry` that can be served; those whose settings cannot work are logged.

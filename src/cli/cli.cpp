@@ -89,7 +89,12 @@ int run(int argc, const char* const* argv, const Services& services) {
         "--host", context.host, "Server to talk to (default: what the configuration says)");
     add_serve(app, context);
     add_run(app, context);
+    add_pull(app, context);
     add_list(app, context);
+    add_show(app, context);
+    add_copy(app, context);
+    add_remove(app, context);
+    add_prune(app, context);
     add_ps(app, context);
     add_load(app, context);
     add_stop(app, context);

@@ -27,6 +27,8 @@ struct Finding {
 struct Services {
     std::function<int(const config::Config&)> serve;  ///< returns the exit status
     std::function<std::vector<Finding>(const config::Config&)> diagnose;
+    /// Everything that is known of one model, for people.
+    std::function<Result<std::string>(const config::Config&, const std::string& model)> describe;
 };
 
 /// Runs one command and returns the process's exit status: 0 fine, 1 failed, 2 wrong usage or

@@ -1,5 +1,3 @@
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -12,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/context.hpp"
+#include "cli/interrupt.hpp"
 #include "cli/json_read.hpp"
 
 namespace drover::cli {
@@ -19,28 +18,6 @@ namespace drover::cli {
 namespace json = boost::json;
 
 namespace {
-
-/// Set by Ctrl-C while an answer comes: it stops the answer, not the program.
-std::atomic<bool> interrupted{false};
-
-/// Ctrl-C sets `interrupted` as long as this lives.
-class InterruptGuard {
-  public:
-    InterruptGuard() {
-        interrupted = false;
-        struct sigaction action {};
-        action.sa_handler = [](int) {
-            interrupted = true;
-        };
-        ::sigaction(SIGINT, &action, &before_);
-    }
-    InterruptGuard(const InterruptGuard&) = delete;
-    InterruptGuard& operator=(const InterruptGuard&) = delete;
-    ~InterruptGuard() { ::sigaction(SIGINT, &before_, nullptr); }
-
-  private:
-    struct sigaction before_ {};
-};
 
 /// "loading ..." on a terminal until the first token comes.
 class WaitingNote {
@@ -93,7 +70,7 @@ Result<std::string> answer(const Client& client,
         client.stream("/v1/chat/completions",
                       {{"model", model}, {"messages", messages}, {"stream", true}},
                       on_event,
-                      [] { return interrupted.load(); });
+                      [] { return InterruptGuard::interrupted(); });
     note.clear();
     std::fputs("\n", stdout);
     if (!status.ok() && status.error().code != ErrorCode::cancelled) {

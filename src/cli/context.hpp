@@ -40,6 +40,11 @@ struct Context {
 
 void add_serve(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
+void add_pull(CLI::App& app, Context& context);
+void add_show(CLI::App& app, Context& context);
+void add_copy(CLI::App& app, Context& context);
+void add_remove(CLI::App& app, Context& context);
+void add_prune(CLI::App& app, Context& context);
 void add_list(CLI::App& app, Context& context);
 void add_ps(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);

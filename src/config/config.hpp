@@ -80,6 +80,22 @@ struct LimitsConfig {
     milliseconds drain_timeout{30'000};   ///< running requests may finish when the server stops
 };
 
+/// Models that others have put on the disk.
+struct DiscoverConfig {
+    bool ollama = true;
+    bool huggingface = true;
+    bool lm_studio = true;
+};
+
+/// Where pulled models go and where they come from.
+struct StoreConfig {
+    std::filesystem::path dir;  ///< set after loading
+    std::string registry = "https://registry.ollama.ai";
+    std::string hub = "https://huggingface.co";
+    std::uint32_t connections = 8;       ///< of one download
+    milliseconds stall_timeout{30'000};  ///< a download's silent connection is dropped
+};
+
 struct LogConfig {
     std::string level = "info";  ///< debug, info, warn, error
     std::filesystem::path file;  ///< empty: standard error
@@ -91,6 +107,8 @@ struct Config {
     EngineConfig engine;
     MemoryConfig memory;
     LimitsConfig limits;
+    StoreConfig store;
+    DiscoverConfig discover;
     LogConfig log;
     std::vector<std::filesystem::path> model_dirs;  ///< searched for *.gguf; unset: the cache's
     ModelSettings defaults;

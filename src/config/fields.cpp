@@ -166,6 +166,44 @@ Status set_log_level(Config& config, std::string_view text) {
         "'" + std::string(text) + "' is not a log level; write debug, info, warn or error"};
 }
 
+Status set_discover(Config& config, std::string_view text) {
+    DiscoverConfig chosen{.ollama = false, .huggingface = false, .lm_studio = false};
+    if (text == "all") {
+        chosen = {};
+    } else if (text != "none") {
+        std::string_view rest = text;
+        while (!rest.empty()) {
+            const std::string_view name = rest.substr(0, rest.find_first_of(", "));
+            rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+            if (name == "ollama") {
+                chosen.ollama = true;
+            } else if (name == "huggingface") {
+                chosen.huggingface = true;
+            } else if (name == "lm-studio") {
+                chosen.lm_studio = true;
+            } else if (!name.empty()) {
+                return Error{ErrorCode::invalid_argument,
+                             "'" + std::string(name) +
+                                 "' is not known; write all, none, or some of ollama, huggingface, "
+                                 "lm-studio"};
+            }
+        }
+    }
+    config.discover = chosen;
+    return {};
+}
+
+Result<std::string> parse_web_address(std::string_view text) {
+    while (text.ends_with('/')) {
+        text.remove_suffix(1);
+    }
+    if (!text.starts_with("https://") && !text.starts_with("http://")) {
+        return Error{ErrorCode::invalid_argument,
+                     "'" + std::string(text) + "' is not an address; write https://HOST"};
+    }
+    return std::string(text);
+}
+
 std::vector<Field> make_fields() {
     const auto engine = [](auto member) {
         return [member](Config & c) -> auto& {
@@ -180,6 +218,11 @@ std::vector<Field> make_fields() {
     const auto limits = [](auto member) {
         return [member](Config & c) -> auto& {
             return c.limits.*member;
+        };
+    };
+    const auto store = [](auto member) {
+        return [member](Config & c) -> auto& {
+            return c.store.*member;
         };
     };
     const auto any_path = [](std::string_view text) {
@@ -274,6 +317,40 @@ std::vector<Field> make_fields() {
                        "30s",
                        "Running requests may finish for this long when the server stops.",
                        limits(&LimitsConfig::drain_timeout)),
+        {"store.dir",
+         "DROVER_STORE",
+         "~/.cache/drover/store",
+         "Where pulled models are kept, in Ollama's layout.",
+         setter<Config>(store(&StoreConfig::dir), any_path)},
+        {"store.registry",
+         "DROVER_REGISTRY",
+         "https://registry.ollama.ai",
+         "Where names without a host, such as qwen3:8b, are pulled from.",
+         setter<Config>(store(&StoreConfig::registry), parse_web_address)},
+        {"store.hub",
+         "HF_ENDPOINT",
+         "https://huggingface.co",
+         "Where hf.co/ORG/REPO is pulled from.",
+         setter<Config>(store(&StoreConfig::hub), parse_web_address)},
+        {"store.connections",
+         "",
+         "8",
+         "Connections that one file is pulled over.",
+         setter<Config>(store(&StoreConfig::connections),
+                        [](std::string_view text) {
+                            return parse_number<std::uint32_t>(
+                                text, 1, 64, "a number of connections");
+                        })},
+        duration_field("store.stall_timeout",
+                       "30s",
+                       "A pull's connection that brings nothing for this long is made anew.",
+                       store(&StoreConfig::stall_timeout)),
+        {"discover",
+         "DROVER_DISCOVER",
+         "all",
+         "Whose models are found on the disk: all, none, or some of ollama, huggingface, "
+         "lm-studio.",
+         set_discover},
         {"log.level", "DROVER_LOG_LEVEL", "info", "debug, info, warn or error.", set_log_level},
         {"log.file",
          "DROVER_LOG_FILE",

@@ -391,6 +391,10 @@ class Loader {
         };
         absolute(config().engine.llama_server);
         absolute(config().log.file);
+        absolute(config().store.dir);
+        if (config().store.dir.empty()) {
+            config().store.dir = config().cache_dir / "store";
+        }
     }
 
     /// Names and aliases are one name space, without regard to case.

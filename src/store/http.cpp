@@ -1,0 +1,401 @@
+#include "store/http.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/text.hpp"
+#include "platform/pause.hpp"
+
+namespace drover::store {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr long kConnectTimeoutSeconds = 20;
+constexpr long kRedirectsMax = 10;
+constexpr std::chrono::milliseconds kBackoffMax{30'000};
+constexpr std::chrono::seconds kRetryAfterMax{120};
+constexpr Bytes kTokenMax = 64_KiB;
+/// Of an error's body this much is shown.
+constexpr std::size_t kReasonMax = 300;
+constexpr std::size_t kHeaderMax = 16384;
+
+using Handle = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
+using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
+
+std::string_view trimmed(std::string_view text) {
+    while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' ')) {
+        text.remove_suffix(1);
+    }
+    while (!text.empty() && text.front() == ' ') {
+        text.remove_prefix(1);
+    }
+    return text;
+}
+
+std::optional<std::uint64_t> parse_count(std::string_view text) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        return std::nullopt;
+    }
+    return number;
+}
+
+/// The target of `<URL>; rel="next"`.
+std::string next_page(std::string_view link) {
+    if (link.find("rel=\"next\"") == link.npos || link.empty() || link.front() != '<') {
+        return "";
+    }
+    return std::string(link.substr(1, std::min(link.find('>'), link.size()) - 1));
+}
+
+std::size_t on_header(char* data, std::size_t size, std::size_t count, void* context) {
+    auto& head = *static_cast<HttpHead*>(context);
+    const std::string_view line(data, size * count);
+    if (line.starts_with("HTTP/")) {
+        head = {};  // after a redirect only the last answer counts
+        const std::size_t space = line.find(' ');
+        head.status = space == line.npos
+                          ? 0
+                          : static_cast<long>(parse_count(line.substr(space + 1, 3)).value_or(0));
+        return line.size();
+    }
+    const std::size_t colon = line.find(':');
+    if (colon == line.npos || line.size() > kHeaderMax) {
+        return line.size();
+    }
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view value = trimmed(line.substr(colon + 1));
+    if (equals_ignoring_case(name, "www-authenticate")) {
+        head.challenge = std::string(value);
+    } else if (equals_ignoring_case(name, "content-range")) {
+        head.content_range = std::string(value);
+    } else if (equals_ignoring_case(name, "etag")) {
+        head.etag = std::string(value);
+    } else if (equals_ignoring_case(name, "link")) {
+        head.next = next_page(value);
+    } else if (equals_ignoring_case(name, "content-length")) {
+        head.length = parse_count(value);
+    } else if (equals_ignoring_case(name, "retry-after")) {
+        if (const auto seconds = parse_count(value); seconds.has_value()) {
+            head.retry_after = std::min(
+                std::chrono::seconds(std::min<std::uint64_t>(*seconds, 86'400)), kRetryAfterMax);
+        }
+    }
+    return line.size();
+}
+
+struct Body {
+    std::string text{};
+    std::size_t limit = 0;
+    bool too_large = false;
+};
+
+std::size_t on_body(char* data, std::size_t size, std::size_t count, void* context) {
+    auto& body = *static_cast<Body*>(context);
+    if (body.text.size() + size * count > body.limit) {
+        body.too_large = true;
+        return 0;
+    }
+    body.text.append(data, size * count);
+    return size * count;
+}
+
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    return static_cast<const Http*>(context)->stopped() ? 1 : 0;
+}
+
+bool is_loopback(std::string_view origin) {
+    std::string_view host = origin.substr(std::min(origin.find("://") + 3, origin.size()));
+    if (host.starts_with("[::1]")) {
+        return true;
+    }
+    host = host.substr(0, host.find(':'));
+    const bool numeric =
+        std::all_of(host.begin(), host.end(), [](char c) { return is_digit(c) || c == '.'; });
+    return host == "localhost" || (numeric && host.starts_with("127."));
+}
+
+std::string escaped(std::string_view text) {
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
+                           std::string_view("-._~:/").find(c) != std::string_view::npos;
+        if (plain) {
+            out += c;
+        } else {
+            out += '%';
+            out += kHex[byte >> 4U];
+            out += kHex[byte & 0xFU];
+        }
+    }
+    return out;
+}
+
+/// curl's global state is made once, before the first handle of any thread.
+void initialise() {
+    static const CURLcode done = curl_global_init(CURL_GLOBAL_DEFAULT);
+    static_cast<void>(done);
+}
+
+}  // namespace
+
+std::optional<Challenge> parse_challenge(std::string_view text) {
+    constexpr std::string_view kScheme = "bearer ";
+    text = trimmed(text);
+    if (text.size() < kScheme.size() ||
+        !equals_ignoring_case(text.substr(0, kScheme.size()), kScheme)) {
+        return std::nullopt;
+    }
+    text.remove_prefix(kScheme.size());
+    Challenge challenge;
+    while (!text.empty()) {
+        const std::size_t equals = text.find('=');
+        if (equals == text.npos) {
+            break;
+        }
+        const std::string_view key = trimmed(text.substr(0, equals));
+        text.remove_prefix(equals + 1);
+        const bool quoted = text.starts_with('"');
+        if (quoted) {
+            text.remove_prefix(1);
+        }
+        const std::size_t end = std::min(text.find(quoted ? '"' : ','), text.size());
+        const std::string value(text.substr(0, end));
+        text.remove_prefix(end);
+        text.remove_prefix(std::min(text.find_first_not_of("\", "), text.size()));
+        if (equals_ignoring_case(key, "realm")) {
+            challenge.realm = value;
+        } else if (equals_ignoring_case(key, "service")) {
+            challenge.service = value;
+        } else if (equals_ignoring_case(key, "scope")) {
+            challenge.scope = value;
+        }
+    }
+    return challenge.realm.empty() ? std::nullopt : std::optional(std::move(challenge));
+}
+
+std::string origin_of(std::string_view url) {
+    const std::size_t scheme = url.find("://");
+    if (scheme == url.npos ||
+        (url.substr(0, scheme) != "http" && url.substr(0, scheme) != "https")) {
+        return "";
+    }
+    const std::size_t end = url.find_first_of("/?#", scheme + 3);
+    return to_lower(url.substr(0, end));
+}
+
+bool is_passing(long status) {
+    return status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+Http::Http(HttpOptions options, std::function<bool()> stopped)
+    : options_(options), stopped_(std::move(stopped)) {
+    initialise();
+}
+
+void Http::set_token(const std::string& origin, std::string token) {
+    tokens_.insert_or_assign(origin, std::move(token));
+}
+
+Status Http::prepare(CURL* handle, const std::string& url, HttpHead& head) const {
+    const std::string origin = origin_of(url);
+    const bool plain = origin.starts_with("http://");
+    if (origin.empty()) {
+        return Error{ErrorCode::invalid_argument, "'" + url.substr(0, 200) + "' is no http(s) URL"};
+    }
+    if (plain && !options_.insecure && !is_loopback(origin)) {
+        return Error{ErrorCode::invalid_argument,
+                     origin + " would be asked without encryption; use https, or say --insecure"};
+    }
+    // From https never to http, whatever a redirect says.
+    const char* protocols = plain ? "http,https" : "https";
+    curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, protocols);
+    curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(handle, CURLOPT_MAXREDIRS, kRedirectsMax);
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stall.count()));
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_USERAGENT, "drover");
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(handle, CURLOPT_HEADERDATA, &head);
+    if (const auto token = tokens_.find(origin); token != tokens_.end()) {
+        // curl keeps a bearer to the host that it was given for.
+        curl_easy_setopt(handle, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(handle, CURLOPT_XOAUTH2_BEARER, token->second.c_str());
+    }
+    return {};
+}
+
+Result<Http::Answer> Http::ask(const std::string& url,
+                               const std::string& accept,
+                               Bytes limit,
+                               bool first_byte) {
+    const Handle handle(curl_easy_init(), curl_easy_cleanup);
+    const Headers headers(curl_slist_append(nullptr, ("Accept: " + accept).c_str()),
+                          curl_slist_free_all);
+    Answer answer;
+    Body body{.limit = static_cast<std::size_t>(limit.count())};
+    if (const Status status = prepare(handle.get(), url, answer.head); !status.ok()) {
+        return status.error();
+    }
+    curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
+    curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(handle.get(), CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(handle.get(), CURLOPT_XFERINFODATA, this);
+    if (first_byte) {
+        curl_easy_setopt(handle.get(), CURLOPT_RANGE, "0-0");
+    }
+    const CURLcode code = curl_easy_perform(handle.get());
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+        return Error{ErrorCode::cancelled, "the pull was stopped"};
+    }
+    answer.body = std::move(body.text);
+    answer.too_large = body.too_large;
+    if (code != CURLE_OK && !body.too_large) {
+        answer.trouble = curl_easy_strerror(code);
+    }
+    return answer;
+}
+
+Result<Http::Answer> Http::ask_patiently(const std::string& url,
+                                         const std::string& accept,
+                                         Bytes limit,
+                                         bool first_byte,
+                                         const std::string& what) {
+    bool challenged = false;
+    for (int attempt = 1;; ++attempt) {
+        auto answer = ask(url, accept, limit, first_byte);
+        if (!answer.ok()) {
+            return answer.error().with(what);
+        }
+        const HttpHead& head = answer->head;
+        if (answer->trouble.empty() && head.status == 401 && !challenged) {
+            challenged = true;
+            if (answer_challenge(url, head.challenge)) {
+                continue;
+            }
+        }
+        if (answer->trouble.empty() && !is_passing(head.status)) {
+            return answer;
+        }
+        if (attempt >= options_.attempts) {
+            return answer->trouble.empty()
+                       ? failure(head, answer->body, what)
+                       : Error{ErrorCode::unavailable,
+                               what + ": " + origin_of(url) + ": " + answer->trouble +
+                                   "; check the network, then pull again: what is there is kept"};
+        }
+        if (!platform::pause(delay(attempt, head), stopped_)) {
+            return Error{ErrorCode::cancelled, "the pull was stopped"};
+        }
+    }
+}
+
+Result<std::string> Http::get(const std::string& url,
+                              const std::string& accept,
+                              Bytes limit,
+                              const std::string& what,
+                              HttpHead* head) {
+    auto answer = ask_patiently(url, accept, limit, false, what);
+    if (!answer.ok()) {
+        return answer.error();
+    }
+    if (answer->too_large) {
+        return Error{ErrorCode::too_large,
+                     what + ": the answer is larger than " + to_string(limit)};
+    }
+    if (answer->head.status != 200) {
+        return failure(answer->head, answer->body, what);
+    }
+    if (head != nullptr) {
+        *head = answer->head;
+    }
+    return std::move(answer->body);
+}
+
+Result<HttpHead> Http::probe(const std::string& url, const std::string& what) {
+    constexpr Bytes kFew = 64_KiB;
+    auto answer = ask_patiently(url, "*/*", kFew, true, what);
+    if (!answer.ok()) {
+        return answer.error();
+    }
+    if (answer->head.status != 200 && answer->head.status != 206) {
+        return failure(answer->head, answer->body, what);
+    }
+    return std::move(answer->head);
+}
+
+bool Http::answer_challenge(const std::string& url, const std::string& text) {
+    const auto challenge = parse_challenge(text);
+    if (!challenge.has_value()) {
+        return false;
+    }
+    std::string address = challenge->realm;
+    address += address.find('?') == address.npos ? '?' : '&';
+    address += "service=" + escaped(challenge->service) + "&scope=" + escaped(challenge->scope);
+    // Nothing secret is sent: public models need a token, but no account.
+    const auto answer = ask(address, "application/json", kTokenMax, false);
+    if (!answer.ok() || answer->head.status != 200) {
+        return false;
+    }
+    boost::system::error_code error;
+    const json::value value = json::parse(answer->body, error);
+    const json::object* object = error ? nullptr : value.if_object();
+    for (const std::string_view key : {"token", "access_token"}) {
+        const json::value* token = object == nullptr ? nullptr : object->if_contains(key);
+        if (token != nullptr && token->is_string()) {
+            set_token(origin_of(url), std::string(token->get_string()));
+            return true;
+        }
+    }
+    return false;
+}
+
+Error Http::failure(const HttpHead& head, const std::string& body, const std::string& what) {
+    std::string reason = body.substr(0, kReasonMax);
+    std::replace_if(
+        reason.begin(),
+        reason.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20; },
+        ' ');
+    const std::string said = "the server answered " + std::to_string(head.status) +
+                             (reason.empty() ? "" : " (" + reason + ")");
+    if (head.status == 404) {
+        return {ErrorCode::not_found, what + " does not exist; check the name: " + said};
+    }
+    if (head.status == 401 || head.status == 403) {
+        return {ErrorCode::unauthorized,
+                what + " is not public, or does not exist: " + said +
+                    "; for the Hugging Face hub set HF_TOKEN and accept the model's terms there"};
+    }
+    if (head.status == 429) {
+        return {ErrorCode::overloaded, what + ": " + said + "; pull again later"};
+    }
+    return {head.status >= 500 ? ErrorCode::unavailable : ErrorCode::io_error,
+            what + ": " + said + (head.status >= 500 ? "; pull again later" : "")};
+}
+
+std::chrono::milliseconds Http::delay(int attempt, const HttpHead& head) const {
+    if (head.retry_after.has_value()) {
+        return std::max<std::chrono::milliseconds>(*head.retry_after, options_.backoff);
+    }
+    const int doublings = std::clamp(attempt - 1, 0, 16);
+    return std::min(options_.backoff * (1 << doublings), kBackoffMax);
+}
+
+}  // namespace drover::store
