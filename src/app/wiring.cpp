@@ -12,6 +12,7 @@
 #include "engines/llama_cpp_args.hpp"
 #include "engines/settings.hpp"
 #include "memory/size_estimate.hpp"
+#include "platform/files.hpp"
 #include "platform/log.hpp"
 #include "platform/memory_probe.hpp"
 #include "platform/paths.hpp"
@@ -52,6 +53,25 @@ memory::KeepAlive keep_alive_of(const ResolvedSettings& settings) {
     return settings.keep_alive;
 }
 
+/// In Ollama's words, as its clients look for them.
+std::vector<std::string> capabilities_of(const models::ModelFacts& facts, config::Task task) {
+    if (task == config::Task::embedding) {
+        return {"embedding"};
+    }
+    if (task == config::Task::rerank) {
+        return {"rerank"};
+    }
+    std::vector<std::string> capabilities{"completion"};
+    const std::pair<bool, const char*> further[] = {
+        {facts.tools, "tools"}, {facts.infill, "insert"}, {facts.thinking, "thinking"}};
+    for (const auto& [there, name] : further) {
+        if (there) {
+            capabilities.emplace_back(name);
+        }
+    }
+    return capabilities;
+}
+
 control::ModelView view_of(const models::Model& model, const ResolvedSettings& settings) {
     return {.name = model.name,
             .aliases = model.aliases,
@@ -62,7 +82,11 @@ control::ModelView view_of(const models::Model& model, const ResolvedSettings& s
             .parameters = model.facts.parameters,
             .context = settings.context,
             .parallel = settings.parallel,
-            .task = std::string(to_string(settings.task))};
+            .task = std::string(to_string(settings.task)),
+            .created = platform::modification_time(model.files.front()),
+            .trained_context = model.facts.context_length,
+            .embedding_length = model.facts.embedding_length,
+            .capabilities = capabilities_of(model.facts, settings.task)};
 }
 
 }  // namespace

@@ -59,8 +59,10 @@ class ControlLoop final : public Fleet {
     std::string_view name(ModelId model) const override;
     std::optional<Lease> try_acquire(ModelId model, const AcquireOptions& options) override;
     platform::Task<Result<Lease>> acquire(ModelId model, AcquireOptions options) override;
+    const ModelView* look(ModelId model) const override;
     std::vector<ModelView> models() const override;
     FleetView view() const override;
+    platform::Task<Result<ModelDescription>> describe(ModelId model) override;
     platform::Task<Status> load(ModelId model) override;
     platform::Task<Result<Bytes>> unload(ModelId model) override;
 

@@ -5,10 +5,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -82,6 +84,28 @@ struct ModelView {
     Bytes estimated{};                    ///< bytes one instance needs
     std::optional<std::string> broken{};  ///< why it cannot be served
     std::int64_t created = 0;             ///< seconds since 1970: the file's modification time
+    std::uint64_t trained_context = 0;    ///< tokens, as the file says
+    std::uint32_t embedding_length = 0;
+    /// "completion", "embedding", "tools", "thinking", ...: in Ollama's words.
+    std::vector<std::string> capabilities{};
+};
+
+/// One value of a file's metadata. Arrays of anything but numbers, and long ones, are empty.
+using MetadataValue =
+    std::variant<std::uint64_t, std::int64_t, double, bool, std::string, std::vector<double>>;
+
+struct TensorView {
+    std::string name;
+    std::string type;  ///< "Q4_K", "F32", ...
+    std::vector<std::uint64_t> shape;
+};
+
+/// What a model's file says of itself.
+struct ModelDescription {
+    std::string licence;
+    std::string chat_template;  ///< Jinja; empty: none
+    std::map<std::string, MetadataValue> metadata;
+    std::vector<TensorView> tensors;
 };
 
 /// One engine process, for listings.
@@ -133,8 +157,15 @@ class Fleet {
     /// Cancelling the calling coroutine gives up the place in the queue.
     virtual platform::Task<Result<Lease>> acquire(ModelId model, AcquireOptions options) = 0;
 
+    /// What is known of one model, without its `state`; nullptr when it is broken. Valid until the
+    /// models change.
+    virtual const ModelView* look(ModelId model) const = 0;
+
     virtual std::vector<ModelView> models() const = 0;
     virtual FleetView view() const = 0;
+
+    /// Reads the model's file. Errors: those of reading it.
+    virtual platform::Task<Result<ModelDescription>> describe(ModelId model) = 0;
 
     /// Brings the model into memory; returns when it is hot.
     virtual platform::Task<Status> load(ModelId model) = 0;

@@ -350,7 +350,16 @@ class FactsReader {
         facts_.vocabulary = tokens != nullptr ? clamp_count(tokens->count) : number("vocab_size");
         const gguf::Array* merges = main_.array("tokenizer.ggml.merges");
         facts_.merges = merges != nullptr ? clamp_count(merges->count) : 0;
-        facts_.chat_template = main_.text("tokenizer.chat_template").has_value();
+        const auto chat_template = main_.text("tokenizer.chat_template");
+        facts_.chat_template = chat_template.has_value();
+        const auto mentions = [&](std::string_view word) {
+            return chat_template.value_or("").find(word) != std::string_view::npos;
+        };
+        facts_.tools = mentions("tools") || mentions("tool_call");
+        facts_.thinking = (mentions("<think>") && mentions("</think>")) ||
+                          mentions("enable_thinking") || mentions("reasoning_effort");
+        facts_.infill = main_.number("tokenizer.ggml.fim_pre_token_id").has_value() ||
+                        main_.number("tokenizer.ggml.prefix_token_id").has_value();
     }
 
     static void add_matrix(const gguf::Tensor& tensor, MatrixBytes& group) {

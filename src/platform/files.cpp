@@ -132,6 +132,11 @@ Result<Bytes> free_space(const fs::path& path) {
     return Bytes(static_cast<std::int64_t>(space.available));
 }
 
+std::int64_t modification_time(const fs::path& path) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 ? info.st_mtime : 0;
+}
+
 Result<MappedFile> MappedFile::open(const fs::path& path) {
     const std::string what = "cannot open " + path.string();
     const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -26,6 +27,9 @@ Status make_private_directory(const std::filesystem::path& path);
 
 /// Bytes that can still be written where `path` is or will be.
 Result<Bytes> free_space(const std::filesystem::path& path);
+
+/// When the file was last written, in seconds since 1970; 0 when nobody can say.
+std::int64_t modification_time(const std::filesystem::path& path);
 
 /// A file as memory, read as it is touched. Reading what somebody else has cut off the file
 /// meanwhile kills the process (SIGBUS).
