@@ -131,6 +131,8 @@ std::string error_body(Dialect dialect,
             error["message"] = text;
             return json::serialize(json::object{{"type", "error"}, {"error", std::move(error)}});
         }
+        case Dialect::ollama:
+            return json::serialize(json::object{{"error", text}});
     }
     DROVER_UNREACHABLE();
 }
@@ -181,6 +183,12 @@ std::string valid_utf8(std::string_view text) {
         text.remove_prefix(length == 0 ? 1 : length);
     }
     return valid;
+}
+
+void append_header_value(std::string& header, std::string_view value) {
+    for (const char c : value) {
+        header += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+    }
 }
 
 std::string_view reason_phrase(unsigned status) {

@@ -49,6 +49,10 @@ std::string error_event(Dialect dialect, const ErrorRow& row, std::string_view m
 /// `text` with every byte that is not part of valid UTF-8 replaced by '?'.
 std::string valid_utf8(std::string_view text);
 
+/// Appends `value` to a header: a model may be named after a file, and a file's name may be
+/// anything.
+void append_header_value(std::string& header, std::string_view value);
+
 /// "Not Found" for 404; "Status" for one that nobody knows.
 std::string_view reason_phrase(unsigned status);
 

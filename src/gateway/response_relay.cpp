@@ -30,13 +30,6 @@ void append_number(std::string& text, std::size_t number) {
     text.append(digits.data(), end);
 }
 
-/// A model may be named after a file, and a file's name may be anything.
-void append_value(std::string& text, std::string_view value) {
-    for (const char c : value) {
-        text += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
-    }
-}
-
 }  // namespace
 
 void ResponseRelay::start(const Terms& terms) {
@@ -132,7 +125,7 @@ void ResponseRelay::build_head() {
         client_head_ += "Transfer-Encoding: chunked\r\n";
     }
     client_head_ += "x-drover-model: ";
-    append_value(client_head_, terms_.model);
+    append_header_value(client_head_, terms_.model);
     client_head_ += "\r\n";
     if (!keep_alive_) {
         client_head_ += "Connection: close\r\n";

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/dialect.hpp"
 #include "gateway/error_reply.hpp"
+#include "gateway/relay.hpp"
 #include "gateway/response_parser.hpp"
 
 namespace drover::gateway {
@@ -22,45 +22,20 @@ namespace drover::gateway {
 ///    delayed, and when it dies in the middle of one the client's parser sees an error event
 ///    instead of a torn one.
 /// 3. Chunks are framed anew: the end of a broken stream can be written properly.
-class ResponseRelay {
+class ResponseRelay final : public Relay {
   public:
-    /// How the client asked.
-    struct Terms {
-        Dialect dialect = Dialect::openai;
-        bool head_request = false;
-        bool http11 = true;
-        bool keep_alive = true;
-        std::string_view model;  ///< for x-drover-model; outlives the response
-    };
-
-    /// Ready for the next response.
-    void start(const Terms& terms);
-
-    /// Takes what the engine sent and returns how much of it was understood. output() then has what
-    /// to write, made of views into `input` among others.
-    std::size_t put(std::string_view input);
-
-    /// The engine closed the connection.
-    void put_eof();
-
-    /// To be written to the client now, in order; valid until the next call.
-    const std::vector<std::string_view>& output() const { return output_; }
-
-    /// The engine has sent something.
-    bool answered() const { return parser_->started(); }
-    /// The client has been sent something: an error can no longer be a reply of its own.
-    bool begun() const { return begun_; }
-    bool done() const { return parser_->done(); }
-    bool failed() const { return parser_->failed(); }
-    unsigned status() const { return head_.status; }
-    /// The engine keeps the connection open for another request. REQUIRES: done().
-    bool engine_keeps_alive() const { return parser_->keep_alive(); }
-    /// The client's connection can be used again. REQUIRES: done() or fail() returned true.
-    bool client_keeps_alive() const { return keep_alive_; }
-
-    /// The response breaks off. True: output() has an error event and a proper ending. False: only
-    /// closing the connection hard can tell the client. REQUIRES: begun().
-    bool fail(const ErrorRow& row, std::string_view message);
+    void start(const Terms& terms) override;
+    std::size_t put(std::string_view input) override;
+    void put_eof() override;
+    const std::vector<std::string_view>& output() const override { return output_; }
+    bool answered() const override { return parser_->started(); }
+    bool begun() const override { return begun_; }
+    bool done() const override { return parser_->done(); }
+    bool failed() const override { return parser_->failed(); }
+    unsigned status() const override { return head_.status; }
+    bool engine_keeps_alive() const override { return parser_->keep_alive(); }
+    bool client_keeps_alive() const override { return keep_alive_; }
+    bool fail(const ErrorRow& row, std::string_view message) override;
 
   private:
     /// Where the body ends for the client.

@@ -40,7 +40,9 @@ Turn::Turn(control::Fleet& fleet,
 Task<Status> Turn::run(Asked asked) {
     aborted_ = false;
     stalled_ = false;
-    times_ = {};
+    times_ = lease_ ? Times{.leased = times_.leased} : Times();
+    relay_ = asked.relay != nullptr ? asked.relay : &passing_;
+    keeps_lease_ = asked.keeps_lease;
     Status status = co_await attempt(asked);
     if (!status.ok() && unreached_ && !aborted_) {
         // The engine had just died, and this request never reached it: it is not the one to suffer.
@@ -49,8 +51,16 @@ Task<Status> Turn::run(Asked asked) {
     co_return status;
 }
 
-Task<Status> Turn::attempt(const Asked& asked) {
-    unreached_ = false;
+Task<Status> Turn::hold(Asked asked) {
+    aborted_ = false;
+    times_ = {};
+    co_return co_await obtain(asked);
+}
+
+Task<Status> Turn::obtain(const Asked& asked) {
+    if (lease_) {
+        co_return Status();  // kept from the request before
+    }
     if (auto lease = fleet_.try_acquire(asked.model, asked.acquire)) {
         lease_ = std::move(*lease);
     } else if (!asked.may_load) {
@@ -61,9 +71,20 @@ Task<Status> Turn::attempt(const Asked& asked) {
         co_return status;
     }
     times_.leased = now();
-    Status status = co_await exchange(asked);
+    co_return Status();
+}
+
+Task<Status> Turn::attempt(const Asked& asked) {
+    unreached_ = false;
+    Status status = co_await obtain(asked);
+    if (!status.ok()) {
+        co_return status;
+    }
+    status = co_await exchange(asked);
     upstream_.reset();
-    lease_.release();
+    if (!keeps_lease_ || !status.ok()) {
+        lease_.release();
+    }
     co_return status;
 }
 
@@ -98,7 +119,7 @@ Task<Status> Turn::exchange(const Asked& asked) {
     // The second attempt is for one case only: a kept-alive connection that the engine had closed
     // before the request reached it.
     for (const bool fresh : {false, true}) {
-        relay_.start(terms);
+        relay_->start(terms);
         input_.clear();
         sent_ = 0;
         ended_ = false;
@@ -110,10 +131,10 @@ Task<Status> Turn::exchange(const Asked& asked) {
             co_await send_rest();
         }
         co_await relay();
-        if (relay_.done() && !relay_.failed()) {
+        if (relay_->done() && !relay_->failed()) {
             co_return Status();
         }
-        if (!reused || relay_.answered() || aborted_ || stalled_) {
+        if (!reused || relay_->answered() || aborted_ || stalled_) {
             break;
         }
     }
@@ -139,6 +160,12 @@ Task<Status> Turn::open(bool fresh) {
 
 void Turn::write_head(const Asked& asked) {
     const RequestHead& head = asked.head;
+    if (!asked.path.empty()) {
+        head_.assign("POST ").append(asked.path).append(" HTTP/1.1\r\nHost: engine\r\n");
+        head_.append("Content-Type: application/json\r\nContent-Length: ");
+        head_.append(std::to_string(asked.body.size())).append("\r\n\r\n");
+        return;
+    }
     head_.assign(head.method_name).append(" ").append(head.path);
     if (!head.query.empty()) {
         head_.append("?").append(head.query);
@@ -199,23 +226,23 @@ Task<> Turn::relay() {
         }
         if (error) {
             ended_ = true;
-            relay_.put_eof();
+            relay_->put_eof();
         } else {
             if (times_.first_byte == TimePoint()) {
                 times_.first_byte = now();
             }
             input_.commit(size);
-            used = relay_.put(input_.data());
+            used = relay_->put(input_.data());
         }
-        const bool all_sent = client_.send(relay_.output());
-        if (relay_.done() && used == input_.data().size()) {
+        const bool all_sent = client_.send(relay_->output());
+        if (relay_->done() && used == input_.data().size()) {
             leave_engine();
         }
         if (!all_sent) {
             co_await client_.flush();
         }
         input_.consume(used);
-        if (error || relay_.done() || relay_.failed() || client_.gone()) {
+        if (error || relay_->done() || relay_->failed() || client_.gone()) {
             aborted_ = aborted_ || client_.gone();
             co_return;
         }
@@ -224,11 +251,13 @@ Task<> Turn::relay() {
 
 void Turn::leave_engine() {
     // Before a slow client has taken the last bytes: the engine is free for others now.
-    if (relay_.engine_keeps_alive() && sent_ == head_.size() + body_.size()) {
+    if (relay_->engine_keeps_alive() && sent_ == head_.size() + body_.size()) {
         lease_.upstream().give_back(std::move(upstream_), now());
     }
     upstream_.reset();
-    lease_.release();
+    if (!keeps_lease_) {
+        lease_.release();
+    }
 }
 
 Task<Status> Turn::explain() {
@@ -240,28 +269,28 @@ Task<Status> Turn::explain() {
     if (stalled_) {
         error = Error{ErrorCode::timeout, "the engine was silent for " + to_string(stall_timeout_)};
         lease_.report_hung(error->message);
-    } else if (relay_.failed() && !ended_) {
+    } else if (relay_->failed() && !ended_) {
         error = Error{ErrorCode::engine_failed, "the engine's answer is not valid HTTP"};
     } else {
         error = co_await lease_.failure();
     }
     if (!error.has_value()) {
-        error =
-            Error{ErrorCode::engine_failed,
-                  relay_.answered() ? "the engine closed the connection in the middle of its answer"
-                                    : "the engine closed the connection without an answer"};
+        error = Error{ErrorCode::engine_failed,
+                      relay_->answered()
+                          ? "the engine closed the connection in the middle of its answer"
+                          : "the engine closed the connection without an answer"};
     }
     if (client_.gone()) {
         co_return client_left();
     }
-    if (!relay_.begun()) {
+    if (!relay_->begun()) {
         co_return *error;
     }
-    if (!relay_.fail(error_row(error->code), error->message)) {
+    if (!relay_->fail(error_row(error->code), error->message)) {
         client_.close(true);
         co_return Status();
     }
-    if (!client_.send(relay_.output())) {
+    if (!client_.send(relay_->output())) {
         co_await client_.flush();
     }
     co_return Status();

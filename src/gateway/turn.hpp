@@ -38,6 +38,10 @@ class Turn {
         control::AcquireOptions acquire;
         bool may_load = true;  ///< false: only a hot instance will do
         Dialect dialect = Dialect::openai;
+        /// Not empty: `body` is JSON for this endpoint, whatever the client's own path is.
+        std::string_view path{};
+        Relay* relay = nullptr;    ///< what becomes of the response; null: it is passed on as it is
+        bool keeps_lease = false;  ///< the next run() is at the same instance; see release()
     };
 
     /// When things happened, for the log.
@@ -50,6 +54,12 @@ class Turn {
     /// written and a reply is due. REQUIRES: `asked.head` and `asked.body` stay until it returns.
     platform::Task<Status> run(Asked asked);
 
+    /// Gets a lease for the runs to come, and does nothing with it.
+    platform::Task<Status> hold(Asked asked);
+
+    /// Ends a lease that was kept.
+    void release() { lease_.release(); }
+
     /// The client has left: waiting is given up, and the connection to the engine is closed, so
     /// that it stops generating. run() returns soon.
     void abort();
@@ -58,8 +68,8 @@ class Turn {
     void stall();
 
     /// The client's connection can be used again. REQUIRES: run() returned no error.
-    bool client_keeps_alive() const { return relay_.client_keeps_alive(); }
-    unsigned status() const { return relay_.status(); }
+    bool client_keeps_alive() const { return relay_->client_keeps_alive(); }
+    unsigned status() const { return relay_->status(); }
     const Times& times() const { return times_; }
 
     /// Gives back memory that only a large response needed.
@@ -67,6 +77,7 @@ class Turn {
 
   private:
     platform::Task<Status> attempt(const Asked& asked);
+    platform::Task<Status> obtain(const Asked& asked);
     platform::Task<Status> acquire(const Asked& asked);
     platform::Task<Status> exchange(const Asked& asked);
     platform::Task<Status> open(bool fresh);
@@ -84,17 +95,19 @@ class Turn {
 
     control::Lease lease_;
     std::unique_ptr<engines::UpstreamConnection> upstream_;
-    ResponseRelay relay_;
+    ResponseRelay passing_;
+    Relay* relay_ = &passing_;
     InputBuffer input_;
     std::string head_;
     std::string_view body_;
     std::size_t sent_ = 0;  ///< of head and body together
     Times times_;
     boost::asio::cancellation_signal cancel_acquire_;
+    bool keeps_lease_ = false;
     bool aborted_ = false;
     bool stalled_ = false;
     bool unreached_ = false;  ///< the engine did not take the connection
-    bool ended_ = false;  ///< the engine closed its side
+    bool ended_ = false;      ///< the engine closed its side
 };
 
 }  // namespace drover::gateway

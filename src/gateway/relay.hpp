@@ -1,0 +1,58 @@
+// What becomes of an engine's response on its way to the client. No I/O; one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "gateway/dialect.hpp"
+#include "gateway/error_reply.hpp"
+
+namespace drover::gateway {
+
+/// Takes the bytes of one response as they come from the engine and has ready what the client gets
+/// of them.
+class Relay {
+  public:
+    /// How the client asked.
+    struct Terms {
+        Dialect dialect = Dialect::openai;
+        bool head_request = false;
+        bool http11 = true;
+        bool keep_alive = true;
+        std::string_view model;  ///< for x-drover-model; outlives the response
+    };
+
+    virtual ~Relay() = default;
+
+    /// Ready for the next response.
+    virtual void start(const Terms& terms) = 0;
+
+    /// Takes what the engine sent and returns how much of it was understood. output() then has what
+    /// to write, made of views into `input` among others.
+    virtual std::size_t put(std::string_view input) = 0;
+
+    /// The engine closed the connection.
+    virtual void put_eof() = 0;
+
+    /// To be written to the client now, in order; valid until the next call.
+    virtual const std::vector<std::string_view>& output() const = 0;
+
+    /// The engine has sent something.
+    virtual bool answered() const = 0;
+    /// The client has been sent something: an error can no longer be a reply of its own.
+    virtual bool begun() const = 0;
+    virtual bool done() const = 0;
+    virtual bool failed() const = 0;
+    virtual unsigned status() const = 0;
+    /// The engine keeps the connection open for another request. REQUIRES: done().
+    virtual bool engine_keeps_alive() const = 0;
+    /// The client's connection can be used again. REQUIRES: done() or fail() returned true.
+    virtual bool client_keeps_alive() const = 0;
+
+    /// The response breaks off. True: output() has an error event and a proper ending. False: only
+    /// closing the connection hard can tell the client. REQUIRES: begun().
+    virtual bool fail(const ErrorRow& row, std::string_view message) = 0;
+};
+
+}  // namespace drover::gateway
