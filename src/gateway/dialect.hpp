@@ -3,10 +3,11 @@
 
 namespace drover::gateway {
 
-/// Decides the shape of errors. Ollama's joins when its endpoints do.
+/// Decides the shape of errors.
 enum class Dialect {
     openai,
-    anthropic
+    anthropic,
+    ollama
 };
 
 }  // namespace drover::gateway

@@ -20,10 +20,17 @@ struct Reply {
 /// What the client is told of `error`.
 inline Reply error_reply(Dialect dialect, const Error& error) {
     const ErrorRow& row = error_row(error.code);
+    const bool queue_full = error.code == ErrorCode::overloaded;
     Reply reply{
         .status = row.status,
         .body = error_body(
             dialect, row, error.message, error.code == ErrorCode::not_found ? "model" : "")};
+    if (dialect == Dialect::ollama && queue_full) {
+        // Its clients know this status and these words, two spaces included.
+        reply.status = 503;
+        reply.body = error_body(
+            dialect, row, "server busy, please try again.  maximum pending requests exceeded");
+    }
     if (error.retry_after.has_value()) {
         reply.headers += "Retry-After: " + std::to_string(error.retry_after->count()) + "\r\n";
     }

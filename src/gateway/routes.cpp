@@ -33,6 +33,14 @@ constexpr Route kRoutes[] = {
     {"/admin/models", get, admin_models, ModelFrom::nowhere, openai},
     {"/admin/ps", get, admin_ps, ModelFrom::nowhere, openai},
     {"/admin/unload", post, admin_unload, ModelFrom::json, openai},
+    {"/api/chat", post, ollama_chat, ModelFrom::json, ollama},
+    {"/api/embed", post, ollama_embed, ModelFrom::json, ollama},
+    {"/api/embeddings", post, ollama_embeddings, ModelFrom::json, ollama},
+    {"/api/generate", post, ollama_generate, ModelFrom::json, ollama},
+    {"/api/ps", get, ollama_ps, ModelFrom::nowhere, ollama},
+    {"/api/show", post, ollama_show, ModelFrom::json, ollama},
+    {"/api/tags", get, ollama_tags, ModelFrom::nowhere, ollama},
+    {"/api/version", get, ollama_version, ModelFrom::nowhere, ollama},
     {"/apply-template", post, forward, ModelFrom::json, openai},
     {"/audio/transcriptions", post, forward, ModelFrom::form, openai},
     {"/chat/completions", post, forward, ModelFrom::json, openai},
@@ -112,7 +120,9 @@ std::string_view allowed_methods(std::string_view path) {
 }
 
 Dialect dialect_of(std::string_view path) {
-    return path.starts_with("/v1/messages") ? anthropic : openai;
+    return path.starts_with("/v1/messages") ? anthropic
+           : path.starts_with("/api/")      ? ollama
+                                            : openai;
 }
 
 }  // namespace drover::gateway

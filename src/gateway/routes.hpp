@@ -20,7 +20,22 @@ enum class Action {
     admin_ps,
     admin_load,
     admin_unload,
+    ollama_version,
+    ollama_tags,
+    ollama_ps,
+    ollama_show,
+    ollama_chat,
+    ollama_generate,
+    ollama_embed,
+    ollama_embeddings,
 };
+
+/// Answered by session_ollama.cpp from the whole JSON body.
+constexpr bool needs_document(Action action) {
+    return action == Action::ollama_show || action == Action::ollama_chat ||
+           action == Action::ollama_generate || action == Action::ollama_embed ||
+           action == Action::ollama_embeddings;
+}
 
 /// Where a request names its model.
 enum class ModelFrom {

@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "base/text.hpp"
 #include "gateway/catalogue.hpp"
+#include "gateway/dialect/ollama_models.hpp"
 #include "gateway/multipart.hpp"
 #include "gateway/origin_guard.hpp"
 #include "gateway/request_log.hpp"
@@ -67,6 +68,7 @@ Task<> Session::serve() {
 void Session::begin_request() {
     body_.clear();
     fields_reader_.start();
+    document_.start();
     route_ = nullptr;
     model_ = {};
     status_ = 0;
@@ -154,6 +156,9 @@ Task<> Session::answer() {
     }
     if (route_->action == Action::forward || route_->action == Action::inspect) {
         co_return co_await forward(*route_);
+    }
+    if (needs_document(route_->action)) {
+        co_return co_await answer_ollama(*route_);
     }
     co_return co_await answer_admin(*route_);
 }
@@ -267,6 +272,10 @@ void Session::on_body(std::string_view piece) {
     if (route_ != nullptr && route_->model_from == ModelFrom::json) {
         fields_reader_.put(piece);
     }
+    if (route_ != nullptr && needs_document(route_->action)) {
+        document_.put(piece);
+        return;
+    }
     body_ += piece;
 }
 
@@ -274,8 +283,8 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
     const control::Fleet& fleet = context_.fleet;
     switch (route.action) {
         case Action::greeting:
-            return Reply{.body = "Drover is running. Models: GET /v1/models\n",
-                         .content_type = "text/plain; charset=utf-8"};
+            // These words are how Ollama's clients know that there is a server.
+            return Reply{.body = "Ollama is running", .content_type = "text/plain; charset=utf-8"};
         case Action::health:
             return Reply{.body = R"({"status":"ok"})"};
         case Action::list_models:
@@ -286,10 +295,22 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
             return Reply{.body = admin_models(fleet.models())};
         case Action::admin_ps:
             return Reply{.body = admin_fleet(fleet.view())};
+        case Action::ollama_version:
+            return Reply{.body = R"({"version":")" + std::string(dialect::kOllamaVersion) + "\"}"};
+        case Action::ollama_tags:
+            return Reply{.body = dialect::ollama_tags(fleet.models())};
+        case Action::ollama_ps:
+            return Reply{.body = dialect::ollama_ps(
+                             fleet.models(), fleet.view(), platform::wall_clock_ms())};
         case Action::forward:
         case Action::inspect:
         case Action::admin_load:
         case Action::admin_unload:
+        case Action::ollama_show:
+        case Action::ollama_chat:
+        case Action::ollama_generate:
+        case Action::ollama_embed:
+        case Action::ollama_embeddings:
             return std::nullopt;
     }
     DROVER_UNREACHABLE();

@@ -14,6 +14,7 @@
 #include "control/fleet.hpp"
 #include "gateway/client_connection.hpp"
 #include "gateway/deadline.hpp"
+#include "gateway/json_body.hpp"
 #include "gateway/reply.hpp"
 #include "gateway/request.hpp"
 #include "gateway/request_fields.hpp"
@@ -55,6 +56,11 @@ class Session final : private BodySink {
     platform::Task<> answer();
     platform::Task<> forward(const Route& route);
     platform::Task<> answer_admin(const Route& route);
+    platform::Task<> answer_ollama(const Route& route);
+    platform::Task<> show_ollama(ModelId model, bool verbose);
+    /// Nullopt: the client has left.
+    platform::Task<std::optional<Status>> load(ModelId model);
+    platform::Task<std::optional<Result<Bytes>>> unload(ModelId model);
     platform::Task<> reply(Reply reply);
     platform::Task<> linger();
     std::optional<Reply> objection() const;
@@ -76,6 +82,7 @@ class Session final : private BodySink {
     RequestHead head_;
     std::string body_;
     RequestFieldsReader fields_reader_;
+    JsonBody document_;
     std::optional<RequestParser> parser_;
     const Route* route_ = nullptr;
     std::string_view model_;  ///< whose engine answers, for the log

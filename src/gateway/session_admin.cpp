@@ -23,25 +23,22 @@ Task<> Session::answer_admin(const Route& route) {
         co_return co_await reply(error_reply(route.dialect, model.error()));
     }
     std::optional<Result<json::object>> outcome;
-    const auto work = [&]() -> Task<> {
-        if (route.action == Action::admin_load) {
-            const Status status = co_await context_.fleet.load(*model);
-            outcome = status.ok() ? Result<json::object>(json::object{
-                                        {"model", valid_utf8(context_.fleet.name(*model))}})
-                                  : Result<json::object>(status.error());
-        } else {
-            const auto freed = co_await context_.fleet.unload(*model);
-            outcome = freed.ok() ? Result<json::object>(json::object{{"freed", freed->count()}})
-                                 : Result<json::object>(freed.error());
-        }
-    };
     client_.watch();
-    // A coroutine of its own, because only one that is spawned can be cancelled alone.
-    const auto [failure] =
-        co_await asio::co_spawn(co_await asio::this_coro::executor,
-                                work,
-                                asio::bind_cancellation_slot(cancel_admin_.slot(), as_result));
-    if (client_.gone() || failure != nullptr || !outcome.has_value()) {
+    if (route.action == Action::admin_load) {
+        const auto loaded = co_await load(*model);
+        if (loaded.has_value()) {
+            outcome = loaded->ok() ? Result<json::object>(json::object{
+                                         {"model", valid_utf8(context_.fleet.name(*model))}})
+                                   : Result<json::object>(loaded->error());
+        }
+    } else {
+        const auto freed = co_await unload(*model);
+        if (freed.has_value()) {
+            outcome = freed->ok() ? Result<json::object>(json::object{{"freed", (*freed)->count()}})
+                                  : Result<json::object>(freed->error());
+        }
+    }
+    if (!outcome.has_value()) {
         co_return;
     }
     if (!outcome->ok()) {
@@ -49,6 +46,37 @@ Task<> Session::answer_admin(const Route& route) {
     }
     Reply answer{.body = json::serialize(**outcome)};
     co_await reply(std::move(answer));
+}
+
+Task<std::optional<Status>> Session::load(ModelId model) {
+    std::optional<Status> outcome;
+    const auto work = [&]() -> Task<> {
+        outcome = co_await context_.fleet.load(model);
+    };
+    // A coroutine of its own, because only one that is spawned can be cancelled alone.
+    const auto [failure] =
+        co_await asio::co_spawn(co_await asio::this_coro::executor,
+                                work,
+                                asio::bind_cancellation_slot(cancel_admin_.slot(), as_result));
+    if (client_.gone() || failure != nullptr) {
+        outcome.reset();
+    }
+    co_return outcome;
+}
+
+Task<std::optional<Result<Bytes>>> Session::unload(ModelId model) {
+    std::optional<Result<Bytes>> outcome;
+    const auto work = [&]() -> Task<> {
+        outcome = co_await context_.fleet.unload(model);
+    };
+    const auto [failure] =
+        co_await asio::co_spawn(co_await asio::this_coro::executor,
+                                work,
+                                asio::bind_cancellation_slot(cancel_admin_.slot(), as_result));
+    if (client_.gone() || failure != nullptr) {
+        outcome.reset();
+    }
+    co_return outcome;
 }
 
 }  // namespace drover::gateway

@@ -247,6 +247,9 @@ std::string Server::answer_to(const Request& request, const Behaviour& behaviour
     if (path == "/tokenize") {
         return answers_.tokenize(request.body);
     }
+    if (path == "/apply-template") {
+        return R"({"prompt":"a fake prompt"})";
+    }
     return R"({"fake":true,"method":)" + json_string(request.method) + R"(,"path":)" +
            json_string(path) + R"(,"body":)" + json_string(request.body) + "}";
 }

@@ -1,0 +1,119 @@
+// The part of a session that answers Ollama's clients.
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "base/assert.hpp"
+#include "gateway/dialect/field_reader.hpp"
+#include "gateway/dialect/ollama_models.hpp"
+#include "gateway/ollama_exchange.hpp"
+#include "gateway/session.hpp"
+#include "platform/clock.hpp"
+
+namespace drover::gateway {
+
+namespace json = boost::json;
+using dialect::OllamaCall;
+using platform::Task;
+
+namespace {
+
+OllamaCall call_of(Action action) {
+    return action == Action::ollama_chat       ? OllamaCall::chat
+           : action == Action::ollama_generate ? OllamaCall::generate
+           : action == Action::ollama_embed    ? OllamaCall::embed
+                                               : OllamaCall::embeddings;
+}
+
+/// Ollama's clients look for these words; which ones depends on the endpoint.
+Error no_such_model(Action action, const std::string& name) {
+    const bool embeds = action == Action::ollama_embed || action == Action::ollama_embeddings;
+    return {ErrorCode::not_found,
+            embeds ? "model \"" + name + "\" not found, try pulling it first"
+                   : "model '" + name + "' not found"};
+}
+
+bool unloads(OllamaCall call, const json::object& request, const RequestFields& fields) {
+    return (call == OllamaCall::chat || call == OllamaCall::generate) &&
+           dialect::is_empty(call, request) && fields.keep_alive.has_value() &&
+           *fields.keep_alive == memory::KeepAlive(Duration::zero());
+}
+
+}  // namespace
+
+Task<> Session::answer_ollama(const Route& route) {
+    const auto since = dialect::Instant{.monotonic = began_, .wall_ms = platform::wall_clock_ms()};
+    const auto fields = fields_reader_.finish();
+    if (!fields.ok()) {
+        co_return co_await reply(error_reply(route.dialect, fields.error()));
+    }
+    const json::object request = document_.take();
+    std::optional<Error> problem;
+    const dialect::FieldReader reader(request, problem);
+    std::string name = (*fields)->model;
+    if (name.empty()) {
+        name = reader.text("name").value_or("");  // what `model` was called once
+    }
+    if (name.empty()) {
+        Error error{ErrorCode::invalid_argument, "model is required"};
+        co_return co_await reply(error_reply(route.dialect, error));
+    }
+    const auto model = context_.fleet.find(name);
+    if (!model.ok()) {
+        const Error error = no_such_model(route.action, name);
+        co_return co_await reply(error_reply(route.dialect, error));
+    }
+    model_ = context_.fleet.name(*model);
+    if (route.action == Action::ollama_show) {
+        co_return co_await show_ollama(*model, reader.flag("verbose").value_or(false));
+    }
+    const OllamaCall call = call_of(route.action);
+    client_.watch();
+    if (unloads(call, request, **fields)) {
+        const auto freed = co_await unload(*model);
+        if (!freed.has_value()) {
+            co_return;
+        }
+        Reply answer = freed->ok() ? Reply{.body = OllamaExchange::unloaded(call, name)}
+                                   : error_reply(route.dialect, freed->error());
+        co_return co_await reply(std::move(answer));
+    }
+    OllamaExchange::Asked asked{.head = head_,
+                                .call = call,
+                                .request = request,
+                                .model = *model,
+                                .name = name,
+                                .acquire = {.keep_alive = (*fields)->keep_alive,
+                                            .queue_timeout = context_.limits.queue_timeout},
+                                .since = since};
+    OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
+    auto outcome = co_await exchange.run();
+    if (client_.gone()) {
+        co_return;
+    }
+    if (outcome.reply.has_value()) {
+        co_return co_await reply(*std::move(outcome.reply));
+    }
+    status_ = outcome.status;
+    keep_alive_ = keep_alive_ && outcome.client_keeps_alive;
+}
+
+Task<> Session::show_ollama(ModelId model, bool verbose) {
+    const control::ModelView* view = context_.fleet.look(model);
+    if (view == nullptr) {
+        Error error{ErrorCode::internal, "the model cannot be read; see GET /admin/models"};
+        co_return co_await reply(error_reply(Dialect::ollama, error));
+    }
+    const control::ModelView known = *view;
+    const auto description = co_await context_.fleet.describe(model);
+    if (!description.ok()) {
+        co_return co_await reply(error_reply(Dialect::ollama, description.error()));
+    }
+    Reply answer{.body = dialect::ollama_show(known, *description, verbose)};
+    co_return co_await reply(std::move(answer));
+}
+
+}  // namespace drover::gateway
