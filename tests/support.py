@@ -53,7 +53,13 @@ class Drover:
         self.config_file.write_text(to_yaml(settings))
         self.log_file = directory / "log"
         runtime = directory / "run"
-        self.environment = {**os.environ, "DROVER_RUNTIME_DIR": str(runtime), **(environment or {})}
+        self.environment = {
+            **os.environ,
+            "DROVER_RUNTIME_DIR": str(runtime),
+            "DROVER_STORE": str(directory / "store"),
+            "DROVER_DISCOVER": "none",
+            **(environment or {}),
+        }
         for name in ("DROVER_CONFIG", "DROVER_HOST"):
             self.environment.pop(name, None)
         self.log = self.log_file.open("w")

@@ -101,7 +101,7 @@ Finding check_runtime(const config::Config& config) {
 std::vector<Finding> diagnose(const config::Config& config) {
     const auto engine = locate_engine(config);
     const auto budget = memory_budget(config.memory);
-    const models::Registry registry = models::Registry::scan(config);
+    const models::Registry registry = find_models(config);
     std::vector<Finding> findings{
         check_engine(engine), check_memory(config, budget), check_runtime(config)};
     for (const std::string& problem : registry.problems()) {

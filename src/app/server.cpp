@@ -121,7 +121,7 @@ int run_server(const config::Config& config) {
     if (!budget.ok()) {
         return fail(budget.error());
     }
-    models::Registry registry = models::Registry::scan(config);
+    models::Registry registry = find_models(config);
     for (const std::string& problem : registry.problems()) {
         log::warn("models.problem", {{"problem", problem}});
     }

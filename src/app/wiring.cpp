@@ -16,6 +16,7 @@
 #include "platform/log.hpp"
 #include "platform/memory_probe.hpp"
 #include "platform/paths.hpp"
+#include "store/discovery.hpp"
 
 namespace drover::app {
 
@@ -54,7 +55,8 @@ memory::KeepAlive keep_alive_of(const ResolvedSettings& settings) {
 }
 
 /// In Ollama's words, as its clients look for them.
-std::vector<std::string> capabilities_of(const models::ModelFacts& facts, config::Task task) {
+std::vector<std::string> capabilities_of(const models::Model& model, config::Task task) {
+    const models::ModelFacts& facts = model.facts;
     if (task == config::Task::embedding) {
         return {"embedding"};
     }
@@ -63,13 +65,23 @@ std::vector<std::string> capabilities_of(const models::ModelFacts& facts, config
     }
     std::vector<std::string> capabilities{"completion"};
     const std::pair<bool, const char*> further[] = {
-        {facts.tools, "tools"}, {facts.infill, "insert"}, {facts.thinking, "thinking"}};
+        {model.projector.has_value(), "vision"},
+        {facts.tools, "tools"},
+        {facts.infill, "insert"},
+        {facts.thinking, "thinking"}};
     for (const auto& [there, name] : further) {
         if (there) {
             capabilities.emplace_back(name);
         }
     }
     return capabilities;
+}
+
+/// What a projector takes, until it is measured: its weights, and buffers of one image, which the
+/// engine's graph makes about as large for all sizes of models.
+Bytes projector_footprint(const models::Model& model) {
+    constexpr Bytes kBuffers = 256_MiB;
+    return model.projector.has_value() ? model.projector_size + kBuffers : Bytes(0);
 }
 
 control::ModelView view_of(const models::Model& model, const ResolvedSettings& settings) {
@@ -86,7 +98,7 @@ control::ModelView view_of(const models::Model& model, const ResolvedSettings& s
             .created = platform::modification_time(model.files.front()),
             .trained_context = model.facts.context_length,
             .embedding_length = model.facts.embedding_length,
-            .capabilities = capabilities_of(model.facts, settings.task)};
+            .capabilities = capabilities_of(model, settings.task)};
 }
 
 }  // namespace
@@ -116,7 +128,14 @@ Result<memory::Footprint> memory_budget(const config::MemoryConfig& config) {
 }
 
 models::Registry find_models(const config::Config& config, const models::Registry* previous) {
-    return models::Registry::scan(config, previous);
+    const auto environment = platform::process_environment();
+    std::vector<std::string> problems;
+    const auto others = store::discover(config, environment, problems);
+    models::Registry registry = models::Registry::scan(config, others, previous);
+    for (std::string& problem : problems) {
+        registry.add_problem(std::move(problem));
+    }
+    return registry;
 }
 
 Result<engines::LocatedEngine> locate_engine(const config::Config& config) {
@@ -140,28 +159,33 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
     }
     const memory::SizeSettings sizing = control::size_settings(*settings, cpu);
     const memory::SizeEstimate size = memory::estimate_size(model.facts, sizing);
+    const Bytes projector = projector_footprint(model);
     control::ManagedModel managed{
         .id = model.id,
         .view = view_of(model, *settings),
         .preload = model.preload,
-        .traits = {.footprint = memory::Footprint::host(size.total()),
+        .traits = {.footprint = memory::Footprint::host(size.total() + projector),
                    .lease_limit = settings->parallel,
                    .queue_limit = settings->queue,
                    .keep_alive = keep_alive_of(*settings),
                    .pinned = model.pin,
                    .priority = settings->priority,
                    .load_time = memory::expected_load_time(model.facts, size, true)}};
-    managed.view.estimated = size.total();
+    managed.view.estimated = size.total() + projector;
     managed.growth = memory::Footprint::host(size.growth());
     managed.launch = [llama_server = engine.llama_server,
                       settings = *settings,
                       file = model.files.front(),
+                      projector = model.projector.value_or(std::filesystem::path()),
+                      adapters = model.recipe.adapters,
                       name = model.name,
                       facts = model.facts,
                       engine_config = config.engine](const std::filesystem::path& socket) {
         return engines::plan_llama_cpp({.llama_server = llama_server,
                                         .socket = socket,
                                         .model_file = file,
+                                        .projector = projector,
+                                        .adapters = adapters,
                                         .name = name,
                                         .parent_environment = own_environment()},
                                        settings,

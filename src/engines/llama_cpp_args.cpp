@@ -148,6 +148,12 @@ Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
     DROVER_TRY(check_socket(launch.socket));
     Arguments args(launch.llama_server.string());
     args.option("--model", launch.model_file.string());
+    if (!launch.projector.empty()) {
+        args.option("--mmproj", launch.projector.string());
+    }
+    for (const std::filesystem::path& adapter : launch.adapters) {
+        args.option("--lora", adapter.string());
+    }
     add_service(args, launch, settings);
     add_memory(args, settings);
     add_task(args, settings, facts);

@@ -21,7 +21,9 @@ struct LlamaCppLaunch {
     std::filesystem::path llama_server;  ///< absolute
     std::filesystem::path socket;        ///< absolute, ends in ".sock": that makes it a UNIX socket
     std::filesystem::path model_file;    ///< absolute; of a split model the first part
-    std::string name;                    ///< what the engine calls the model in its answers
+    std::filesystem::path projector;     ///< of a vision or audio model; empty: none
+    std::vector<std::filesystem::path> adapters;  ///< LoRA files, all at full strength
+    std::string name;  ///< what the engine calls the model in its answers
     std::vector<std::string>
         parent_environment;  ///< "NAME=value"; only what is needed is passed on
 };

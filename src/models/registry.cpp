@@ -24,11 +24,38 @@ constexpr int kDirectoryDepthMax = 4;
 /// A directory with more entries is no model directory but, say, somebody's home.
 constexpr std::size_t kEntriesMax = 20'000;
 
-/// The same file has one key, whatever path leads to it.
+/// The same file has one key, whatever path leads to it; so have blobs with the same digest, which
+/// the stores of Drover, Ollama and the hub's tools use as file names.
 std::string file_key(const fs::path& file) {
+    constexpr std::size_t kHexDigits = 64;
     std::error_code error;
     const fs::path canonical = fs::weakly_canonical(file, error);
+    std::string name = canonical.filename().string();
+    if (name.starts_with("sha256-")) {
+        name.erase(0, 7);
+    }
+    if (!error && name.size() == kHexDigits &&
+        name.find_first_not_of("0123456789abcdef") == name.npos) {
+        return "sha256:" + name;
+    }
     return error ? file.string() : canonical.string();
+}
+
+/// Changes when somebody writes the file anew.
+std::string version_of(const fs::path& file) {
+    std::error_code error;
+    const auto size = fs::file_size(file, error);
+    const auto time = error ? fs::file_time_type() : fs::last_write_time(file, error);
+    return error ? "missing"
+                 : std::to_string(size) + " " + std::to_string(time.time_since_epoch().count());
+}
+
+std::string text_of(const Recipe& recipe) {
+    std::string text = recipe.system + '\0' + recipe.parameters + '\0' + recipe.messages;
+    for (const fs::path& adapter : recipe.adapters) {
+        text += '\0' + adapter.string();
+    }
+    return text;
 }
 
 config::Task resolve_task(config::Task wanted, const ModelFacts& facts) {
@@ -56,15 +83,13 @@ class Scanner {
     Scanner(const config::Config& config, const Registry* previous) : config_(config) {
         if (previous != nullptr) {
             for (const Model& model : previous->models_) {
-                if (!model.files.empty()) {
-                    known_ids_.emplace(id_key(model), model.id);
-                }
+                known_.emplace(model.identity, &model);
             }
             registry_.ids_used_ = previous->ids_used_;
         }
     }
 
-    Registry run() {
+    Registry run(const std::vector<Candidate>& others) {
         for (const config::ModelEntry& entry : config_.models) {
             add_declared(entry);
         }
@@ -77,6 +102,9 @@ class Scanner {
             collect(directory, found);
         }
         add_found(found);
+        for (const Candidate& candidate : others) {
+            add_candidate(candidate);
+        }
         finish();
         return std::move(registry_);
     }
@@ -90,9 +118,11 @@ class Scanner {
         model.aliases = entry.aliases;
         model.task = entry.task;
         model.declared = true;
+        model.origin = Origin::config;
         model.pin = entry.pin;
         model.preload = entry.preload;
         model.settings = entry.settings;
+        model.projector = projector_beside(entry.file);
         read_model(model, entry.file);
         for (const fs::path& file : model.files) {
             declared_files_.insert(file_key(file));
@@ -100,22 +130,50 @@ class Scanner {
         add(std::move(model));
     }
 
-    /// Fills in files, facts and task, or says what is broken.
-    static void read_model(Model& model, const fs::path& file) {
+    /// Fills in id, files, facts and task, or says what is broken.
+    void read_model(Model& model, const fs::path& file) {
         model.files = {file};
         auto files = files_of_model(file);
-        if (!files.ok()) {
-            model.broken = files.error();
+        if (files.ok()) {
+            model.files = std::move(*files);
         } else {
-            model.files = std::move(files).value();
+            model.broken = files.error();
+        }
+        if (model.projector.has_value()) {
+            std::error_code error;
+            const auto size = fs::file_size(*model.projector, error);
+            model.projector_size = error ? Bytes(0) : Bytes(static_cast<std::int64_t>(size));
+        }
+        identify(model);
+        if (const auto known = known_.find(model.identity); known != known_.end()) {
+            model.id = known->second->id;
+            model.facts = known->second->facts;
+            model.broken = known->second->broken;
+        } else if (!model.broken.has_value()) {
             auto facts = read_facts(model.files);
             if (facts.ok()) {
-                model.facts = std::move(facts).value();
+                model.facts = std::move(*facts);
             } else {
                 model.broken = facts.error();
             }
         }
         model.task = resolve_task(model.task, model.facts);
+    }
+
+    /// A configured model is what it is called; a found one is its file, whose name may change when
+    /// another file appears beside it. What the engine is given is part of both.
+    static void identify(Model& model) {
+        model.identity = model.declared ? "name " + model.name : "file";
+        for (const fs::path& file : model.files) {
+            model.identity += "\n" + file.string() + " " + version_of(file);
+        }
+        if (model.projector.has_value()) {
+            model.identity += "\n" + model.projector->string() + " " + version_of(*model.projector);
+        }
+        model.identity += "\n" + text_of(model.recipe);
+        if (model.broken.has_value()) {
+            model.identity += "\n" + model.broken->message;
+        }
     }
 
     // ---- models found in directories ----
@@ -177,6 +235,7 @@ class Scanner {
             const std::string brief = short_name(stem);
             Model model;
             model.task = config::Task::automatic;
+            model.projector = projector_beside(file);
             model.name = short_names[brief] == 1 && is_free(brief) ? brief : stem;
             if (stems[stem] > 1 || !is_free(model.name)) {
                 model.name = file.parent_path().filename().string() + "/" + stem;
@@ -188,16 +247,55 @@ class Scanner {
         }
     }
 
-    // ---- both ----
+    // ---- models of stores ----
+
+    void add_candidate(const Candidate& candidate) {
+        const std::string key = file_key(candidate.file);
+        const std::string content = key + '\0' + text_of(candidate.recipe);
+        if (const auto same = places_.find(candidate.broken.has_value() ? "" : content);
+            same != places_.end()) {
+            add_names(same->second, candidate);
+            return;
+        }
+        Model model;
+        model.origin = candidate.origin;
+        model.task = config::Task::automatic;
+        model.name = candidate.name;
+        if (!is_free(model.name)) {
+            model.name = std::string(to_string(candidate.origin)) + "/" + model.name;
+        }
+        for (const std::string& alias : candidate.aliases) {
+            if (is_free(alias)) {
+                model.aliases.push_back(alias);
+            }
+        }
+        model.projector = candidate.projector;
+        model.digest = candidate.digest;
+        model.recipe = candidate.recipe;
+        model.broken = candidate.broken;
+        read_model(model, candidate.file);
+        add(std::move(model));
+    }
+
+    /// The model is there already under another name.
+    void add_names(std::size_t at, const Candidate& candidate) {
+        Model& model = registry_.models_[at];
+        std::vector<std::string> names = candidate.aliases;
+        names.insert(names.begin(), candidate.name);
+        for (std::string& name : names) {
+            if (registry_.index_.emplace(to_lower(name), at).second) {
+                model.aliases.push_back(std::move(name));
+            }
+        }
+        if (model.digest.empty()) {
+            model.digest = candidate.digest;
+        }
+    }
+
+    // ---- all ----
 
     bool is_free(const std::string& name) const {
         return registry_.index_.count(to_lower(name)) == 0;
-    }
-
-    /// A configured model is what it is called; a found one is its file, whose name may change when
-    /// another file appears beside it.
-    static std::string id_key(const Model& model) {
-        return model.declared ? "name " + model.name : "file " + file_key(model.files.front());
     }
 
     void add(Model model) {
@@ -206,9 +304,11 @@ class Scanner {
                                           "': " + model.files.front().string() + " is left out");
             return;
         }
-        const auto known = known_ids_.find(id_key(model));
-        model.id = known != known_ids_.end() ? known->second : ModelId{++registry_.ids_used_};
+        if (!model.id) {
+            model.id = ModelId{++registry_.ids_used_};
+        }
         const std::size_t at = registry_.models_.size();
+        places_.emplace(file_key(model.files.front()) + '\0' + text_of(model.recipe), at);
         registry_.index_.emplace(to_lower(model.name), at);
         std::vector<std::string> aliases;
         for (std::string& alias : model.aliases) {
@@ -239,20 +339,24 @@ class Scanner {
 
     const config::Config& config_;
     Registry registry_;
-    std::map<std::string, ModelId> known_ids_;
+    std::map<std::string, const Model*> known_;  ///< by identity
+    std::map<std::string, std::size_t> places_;  ///< of models by what they consist of
     std::set<std::string> declared_files_;
 };
 
-Registry Registry::scan(const config::Config& config, const Registry* previous) {
-    return Scanner(config, previous).run();
+Registry Registry::scan(const config::Config& config,
+                        const std::vector<Candidate>& others,
+                        const Registry* previous) {
+    return Scanner(config, previous).run(others);
 }
 
 const Model* Registry::find(std::string_view name) const {
     const std::string wanted = to_lower(name);
     auto found = index_.find(wanted);
-    if (found == index_.end() && wanted.size() > kLatest.size() &&
-        std::string_view(wanted).substr(wanted.size() - kLatest.size()) == kLatest) {
-        found = index_.find(wanted.substr(0, wanted.size() - kLatest.size()));
+    if (found == index_.end()) {
+        const bool latest = wanted.size() > kLatest.size() && wanted.ends_with(kLatest);
+        found = index_.find(latest ? wanted.substr(0, wanted.size() - kLatest.size())
+                                   : wanted + std::string(kLatest));
     }
     return found == index_.end() ? nullptr : &models_[found->second];
 }

@@ -1,5 +1,6 @@
-// The models that clients can ask for: those of the configuration, and the *.gguf files found in
-// directories. A value: scanned by a blocking call (off the loop), then only read.
+// The models that clients can ask for: those of the configuration, the *.gguf files found in
+// directories, and what other programs have put on the disk. A value: scanned by a blocking call
+// (off the loop), then only read.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "config/config.hpp"
+#include "models/candidate.hpp"
 #include "models/model_facts.hpp"
 
 namespace drover::models {
@@ -25,26 +27,36 @@ struct Model {
     config::Task task = config::Task::generate;  ///< never `automatic`
     ModelFacts facts;
     std::optional<Error> broken;  ///< why it cannot be served; `facts` are empty then
-    bool declared = false;        ///< from the configuration, not from a directory
+    Origin origin = Origin::folder;
+    std::optional<std::filesystem::path> projector;  ///< of a vision or audio model
+    Bytes projector_size;
+    std::string digest;  ///< of its manifest, "sha256:..."; empty: it has none
+    Recipe recipe;
+    bool declared = false;  ///< from the configuration, not from a directory
     bool pin = false;
     bool preload = false;
     config::ModelSettings settings;  ///< its own; defaults are not merged in
+    std::string identity;  ///< differs when its name, files or recipe do: then it is another model
 };
 
 class Registry {
   public:
     Registry() = default;
 
-    /// Reads the headers of all configured and found models. Blocks on the disk. Models that
-    /// `previous` already knew (configured ones by name, found ones by file) keep their ids. Never
-    /// fails as a whole: what is wrong with one model is in it, what is wrong with a directory is
-    /// in `problems`.
-    static Registry scan(const config::Config& config, const Registry* previous = nullptr);
+    /// Reads the headers of all configured and found models. Blocks on the disk. What `previous`
+    /// already knew keeps its id and is not read again, as long as its files have not changed.
+    /// `others` come after those of the directories; the same file is one model with several names.
+    /// Never fails as a whole: what is wrong with one model is in it, what is wrong with a
+    /// directory is in `problems`.
+    static Registry scan(const config::Config& config,
+                         const std::vector<Candidate>& others = {},
+                         const Registry* previous = nullptr);
 
     /// All of them, sorted by name; broken ones too.
     const std::vector<Model>& models() const { return models_; }
 
-    /// The model with this name or alias, without regard to case; "NAME:latest" finds NAME.
+    /// The model with this name or alias, without regard to case; "NAME:latest" and NAME find each
+    /// other.
     /// nullptr when there is none. Valid as long as the registry.
     const Model* find(std::string_view name) const;
     const Model* find(ModelId id) const;
@@ -54,6 +66,7 @@ class Registry {
 
     /// What went wrong, for logs and `drover doctor`: unreadable directories, clashing names.
     const std::vector<std::string>& problems() const { return problems_; }
+    void add_problem(std::string problem) { problems_.push_back(std::move(problem)); }
 
   private:
     friend class Scanner;

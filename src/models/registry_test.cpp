@@ -152,13 +152,13 @@ TEST_F(RegistryTest, KeepsIdsWhenScannedAgain) {
     write("B.Q4_0.gguf", tiny_llama());
     const Registry first = Registry::scan(config_);
     write("A.Q4_0.gguf", tiny_llama());
-    const Registry second = Registry::scan(config_, &first);
+    const Registry second = Registry::scan(config_, {}, &first);
     EXPECT_EQ(second.find("b")->id, first.find("b")->id);
     EXPECT_NE(second.find("a")->id, second.find("b")->id);
     fs::remove(root_ / "B.Q4_0.gguf");
-    const Registry third = Registry::scan(config_, &second);
+    const Registry third = Registry::scan(config_, {}, &second);
     write("C.Q4_0.gguf", tiny_llama());
-    const Registry fourth = Registry::scan(config_, &third);
+    const Registry fourth = Registry::scan(config_, {}, &third);
     EXPECT_NE(fourth.find("c")->id, first.find("b")->id) << "ids are never reused";
 }
 
