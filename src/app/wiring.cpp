@@ -64,11 +64,10 @@ std::vector<std::string> capabilities_of(const models::Model& model, config::Tas
         return {"rerank"};
     }
     std::vector<std::string> capabilities{"completion"};
-    const std::pair<bool, const char*> further[] = {
-        {model.projector.has_value(), "vision"},
-        {facts.tools, "tools"},
-        {facts.infill, "insert"},
-        {facts.thinking, "thinking"}};
+    const std::pair<bool, const char*> further[] = {{model.projector.has_value(), "vision"},
+                                                    {facts.tools, "tools"},
+                                                    {facts.infill, "insert"},
+                                                    {facts.thinking, "thinking"}};
     for (const auto& [there, name] : further) {
         if (there) {
             capabilities.emplace_back(name);
