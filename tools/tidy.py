@@ -34,7 +34,7 @@ ONLY_HEADERS = {
 }
 
 # Folders and files without I/O, clock, threads or logs.
-PURE = [r"src/base/", r"src/memory/", r"src/config/fields", r"src/engines/(llama_cpp_args|settings|last_words)", r"src/models/gguf", r"src/gateway/dialect/"]
+PURE = [r"src/base/", r"src/memory/", r"src/config/fields", r"src/engines/(chat_template|llama_cpp_args|settings|last_words)", r"src/models/gguf", r"src/gateway/dialect/"]
 IMPURE_INCLUDES = r"<(boost/asio|thread|mutex|spdlog|fstream|sys/|unistd)"
 
 # (pattern, where it does not apply, what to do instead)

@@ -63,9 +63,9 @@ std::vector<std::string> capabilities_of(const models::Model& model, config::Tas
     if (task == config::Task::rerank) {
         return {"rerank"};
     }
-    std::vector<std::string> capabilities{"completion"};
+    // Where the file's own template has no tools, ours has (engines/chat_template).
+    std::vector<std::string> capabilities{"completion", "tools"};
     const std::pair<bool, const char*> further[] = {{model.projector.has_value(), "vision"},
-                                                    {facts.tools, "tools"},
                                                     {facts.infill, "insert"},
                                                     {facts.thinking, "thinking"}};
     for (const auto& [there, name] : further) {

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "engines/chat_template.hpp"
+
 namespace drover::engines {
 
 namespace {
@@ -116,6 +118,9 @@ void add_task(Arguments& args, const ResolvedSettings& settings, const models::M
         case config::Task::generate:
         case config::Task::automatic:
             args.flag("--jinja");
+            if (auto text = replacement_template(facts); text.has_value()) {
+                args.option("--chat-template", std::move(*text));
+            }
             return;
     }
 }

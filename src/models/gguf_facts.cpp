@@ -350,12 +350,12 @@ class FactsReader {
         facts_.vocabulary = tokens != nullptr ? clamp_count(tokens->count) : number("vocab_size");
         const gguf::Array* merges = main_.array("tokenizer.ggml.merges");
         facts_.merges = merges != nullptr ? clamp_count(merges->count) : 0;
-        const auto chat_template = main_.text("tokenizer.chat_template");
-        facts_.chat_template = chat_template.has_value();
+        facts_.chat_template = main_.text("tokenizer.chat_template").value_or("");
         const auto mentions = [&](std::string_view word) {
-            return chat_template.value_or("").find(word) != std::string_view::npos;
+            return facts_.chat_template.find(word) != std::string::npos;
         };
-        facts_.tools = mentions("tools") || mentions("tool_call");
+        facts_.tools = mentions("tools") || mentions("tool_call") ||
+                       main_.text("tokenizer.chat_template.tool_use").has_value();
         facts_.thinking = (mentions("<think>") && mentions("</think>")) ||
                           mentions("enable_thinking") || mentions("reasoning_effort");
         facts_.infill = main_.number("tokenizer.ggml.fim_pre_token_id").has_value() ||

@@ -45,7 +45,7 @@ TEST(GgufFacts, DescribesAPlainDecoder) {
     EXPECT_EQ(facts.quantisation, "Q4_0");
     EXPECT_EQ(facts.context_length, 2048U);
     EXPECT_EQ(facts.vocabulary, 16U);
-    EXPECT_TRUE(facts.chat_template);
+    EXPECT_EQ(facts.chat_template, "{{ messages }}");
     EXPECT_FALSE(facts.pooling);
     EXPECT_TRUE(facts.causal);
     EXPECT_EQ(facts.cache, CacheKind::attention);

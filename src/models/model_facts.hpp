@@ -81,10 +81,10 @@ struct ModelFacts {
     bool pooling = false;        ///< made for embeddings: has a pooling type or is an encoder
     bool pooling_named = false;  ///< the file says which pooling, so that nobody has to guess
     bool reranker = false;       ///< pooling type "rank"
-    bool chat_template = false;
-    bool tools = false;     ///< the chat template shows tools to the model
-    bool thinking = false;  ///< the chat template knows thoughts before the answer
-    bool infill = false;    ///< the vocabulary has tokens for text before and after a gap
+    std::string chat_template;   ///< Jinja; empty: none
+    bool tools = false;          ///< the chat template shows tools to the model
+    bool thinking = false;       ///< the chat template knows thoughts before the answer
+    bool infill = false;         ///< the vocabulary has tokens for text before and after a gap
 };
 
 }  // namespace drover::models

@@ -22,7 +22,9 @@ const tools = [{
   type: 'function',
   function: { name: 'weather', parameters: { type: 'object', properties: { city: { type: 'string', maxLength: 10 } }, required: ['city'] } },
 }];
-const called = await client.chat.completions.create({ model: 'smol', messages, tools, tool_choice: 'required', max_tokens: 120 });
+// The smallest of models may talk for long before it calls: it is helped to begin.
+const call = [...messages, { role: 'assistant', content: '<tool_call>\n' }];
+const called = await client.chat.completions.create({ model: 'smol', messages: call, tools, tool_choice: 'required', temperature: 0, max_tokens: 60 });
 assert.equal(called.choices[0].message.tool_calls[0].function.name, 'weather');
 
 await assert.rejects(client.chat.completions.create({ model: 'smoll', messages }), (error) => error instanceof OpenAI.NotFoundError && /smol/.test(error.message));

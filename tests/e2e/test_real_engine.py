@@ -50,7 +50,9 @@ def test_json_schema_and_tools(server):
     content = server.chat("smol", response_format=form, max_tokens=40).json()["choices"][0]["message"]["content"]
     assert json.loads(content)["colour"] in ("red", "blue")
     tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string", "maxLength": 10}}, "required": ["city"]}}}
-    message = server.chat("smol", tools=[tool], tool_choice="required", max_tokens=120).json()["choices"][0]["message"]
+    begun = [{"role": "user", "content": "What is the weather in Paris?"}, {"role": "assistant", "content": "<tool_call>\n"}]
+    answer = server.chat("smol", messages=begun, tools=[tool], tool_choice="required", temperature=0, max_tokens=60)
+    message = answer.json()["choices"][0]["message"]
     assert message["tool_calls"][0]["function"]["name"] == "weather"
 
 
@@ -75,6 +77,20 @@ def test_the_engines_other_endpoints(server):
     assert server.post("/v1/responses", {"model": "smol", "input": "Hi", "max_output_tokens": 4}).json()["output"]
     error = server.post("/v1/messages", {**message, "model": "nobody"})
     assert error.status_code == 404 and error.json()["type"] == "error"
+
+
+def test_tools_reach_a_model_whose_template_has_none(server):
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": json.dumps({"city": "Paris"})}}
+    asked = {"role": "user", "content": "What is the weather in Paris?"}
+    for model in ("smol", "gemma"):  # a template without tools, and no template at all
+        body = {"model": model, "messages": [asked], "tools": [tool]}
+        assert '"name": "weather"' in server.post("/apply-template", body).json()["prompt"]
+        body["messages"] += [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "snow"}]
+        prompt = server.post("/apply-template", body).json()["prompt"]
+        assert '{"name": "weather", "arguments": {"city": "Paris"}}' in prompt and "snow" in prompt
+    plain = server.post("/apply-template", {"model": "smol", "messages": [asked]}).json()["prompt"]
+    assert "<tools>" not in plain and plain.endswith("What is the weather in Paris?<|im_end|>\n<|im_start|>assistant\n")
 
 
 def test_models_that_are_found_need_no_configuration(start, real_models):
