@@ -1,0 +1,87 @@
+// A trained predictor as it lies in its file: read in place, so that opening one costs a check and
+// no copy. Pure; any thread, as long as the bytes stay.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "router/dataset.hpp"
+#include "router/features.hpp"
+#include "router/isotonic.hpp"
+#include "router/metrics.hpp"
+
+namespace drover::router {
+
+inline constexpr std::size_t kHeadsMax = 32;
+
+/// Weights of the measures of the surface for one head.
+struct SurfaceWeights {
+    float scale = 1;  ///< of the head's hashed weights, which are bytes
+    float bias = 0;
+    std::array<float, kSurfaceSize> weights{};
+};
+
+/// Everything of a predictor but its table of hashed weights.
+struct PredictorFacts {
+    Purpose purpose = Purpose::task;
+    FeatureOptions features{};
+    std::uint64_t data_digest = 0;  ///< of the data that it was trained on
+    std::uint32_t examples = 0;     ///< that it was trained on
+    float rarity_step = 0;          ///< what one unit of a bucket's rarity byte means
+    std::array<float, kSurfaceSize> surface_mean{};
+    std::array<float, kSurfaceSize> surface_spread{};
+    std::vector<SurfaceWeights> heads;    ///< one for each label
+    std::vector<std::string> labels;      ///< for complexity: weak, strong
+    std::vector<Knot> knots;              ///< see Predictor::confidence
+    std::vector<FrontierPoint> frontier;  ///< complexity only, measured on unseen prompts
+};
+
+/// What a predictor says of one prompt.
+struct Prediction {
+    std::array<float, kHeadsMax> probabilities{};  ///< one for each label
+    std::uint32_t label = 0;                       ///< tasks: the most probable one
+    float score = 0;       ///< tasks: its probability; complexity: P(strong) - P(weak)
+    float confidence = 0;  ///< calibrated: tasks: that the label is right; complexity: that the
+                           ///< strong model is right where the weak one is not
+};
+
+/// The weights that all measures of the surface are limited to, in standard deviations.
+inline constexpr float kSurfaceLimit = 3;
+
+/// A view of a predictor's file. The format is in docs/routing.md.
+class Predictor {
+  public:
+    /// Checks `image` completely: whatever the bytes are, the predictor can be used afterwards.
+    /// `invalid_argument` says what is wrong. `image` outlives the predictor.
+    static Result<Predictor> open(std::string_view image);
+
+    /// `features` come from a Featurizer with facts().features. A few microseconds, no allocation.
+    Prediction predict(const FeatureVector& features) const;
+
+    /// What head `head` made of bucket `bucket`, before scaling: for explanations.
+    float weight(std::uint32_t bucket, std::size_t head) const;
+    /// How much an occurrence counts; 0: not seen in training.
+    float rarity(std::uint32_t bucket) const;
+
+    const PredictorFacts& facts() const { return facts_; }
+    /// Of each bucket its rarity byte, then a signed weight for each head.
+    std::string_view table() const { return table_; }
+
+  private:
+    PredictorFacts facts_;
+    std::string_view table_;
+};
+
+/// The file of a predictor. `table` as described at Predictor.
+std::string predictor_image(const PredictorFacts& facts, std::string_view table);
+
+/// The factor for `count` occurrences in one prompt.
+float occurrence_weight(float count);
+
+}  // namespace drover::router

@@ -1,0 +1,319 @@
+#include "router/trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "base/rng.hpp"
+
+namespace drover::router {
+
+namespace {
+
+/// Corners of a stored frontier and of a stored calibration.
+constexpr std::size_t kFrontierPoints = 201;
+constexpr std::size_t kKnots = 32;
+
+constexpr float kByteMax = 255;
+constexpr float kWeightMax = 127;
+
+/// How much each bucket counts: inverse document frequency in whole steps, as it is stored. 0 for
+/// what the chosen examples do not have.
+struct Rarity {
+    std::vector<unsigned char> bytes;
+    float step = 1;
+};
+
+Rarity fit_rarity(std::span<const FeatureVector> features,
+                  std::span<const std::uint32_t> chosen,
+                  const TrainOptions& options) {
+    std::vector<std::uint32_t> seen(std::size_t{1} << options.features.bits);
+    for (const std::uint32_t index : chosen) {
+        for (const Feature& feature : features[index].hashed) {
+            ++seen[feature.bucket];
+        }
+    }
+    const double all = static_cast<double>(chosen.size()) + 1;
+    const auto rarity_of = [&](std::uint32_t count) {
+        return std::pow(std::log(all / (count + 1.0)) + 1, options.rarity);
+    };
+    Rarity rarity{.bytes = std::vector<unsigned char>(seen.size()),
+                  .step = static_cast<float>(rarity_of(1)) / kByteMax};
+    for (std::size_t bucket = 0; bucket < seen.size(); ++bucket) {
+        if (seen[bucket] > 0) {
+            const double steps = std::round(rarity_of(seen[bucket]) / rarity.step);
+            rarity.bytes[bucket] = static_cast<unsigned char>(std::clamp(steps, 1.0, 255.0));
+        }
+    }
+    return rarity;
+}
+
+void fit_surface(std::span<const FeatureVector> features,
+                 std::span<const std::uint32_t> chosen,
+                 PredictorFacts& facts) {
+    const auto count = static_cast<double>(chosen.size());
+    for (std::size_t i = 0; i < kSurfaceSize; ++i) {
+        double sum = 0;
+        double squares = 0;
+        for (const std::uint32_t index : chosen) {
+            const double value = features[index].surface[i];
+            sum += value;
+            squares += value * value;
+        }
+        const double mean = sum / count;
+        facts.surface_mean[i] = static_cast<float>(mean);
+        facts.surface_spread[i] =
+            static_cast<float>(std::sqrt(std::max(squares / count - mean * mean, 0.0)) + 1e-3);
+    }
+}
+
+/// The rows that the heads are trained on: hashed columns of length 1, then the surface.
+SparseRows make_rows(std::span<const FeatureVector> features,
+                     std::span<const std::uint32_t> chosen,
+                     const Rarity& rarity,
+                     const PredictorFacts& facts,
+                     double surface) {
+    SparseRows rows;
+    for (const std::uint32_t index : chosen) {
+        const FeatureVector& one = features[index];
+        rows.begin_row();
+        float norm = 0;
+        const auto value_of = [&](const Feature& feature) {
+            return occurrence_weight(feature.value) * rarity.step *
+                   static_cast<float>(rarity.bytes[feature.bucket]);
+        };
+        for (const Feature& feature : one.hashed) {
+            norm += value_of(feature) * value_of(feature);
+        }
+        norm = norm > 0 ? 1.0F / std::sqrt(norm) : 0.0F;
+        for (const Feature& feature : one.hashed) {
+            rows.add(feature.bucket, value_of(feature) * norm);
+        }
+        for (std::size_t i = 0; surface > 0 && i < kSurfaceSize; ++i) {
+            const float measure =
+                std::clamp((one.surface[i] - facts.surface_mean[i]) / facts.surface_spread[i],
+                           -kSurfaceLimit,
+                           kSurfaceLimit);
+            rows.add(static_cast<std::uint32_t>(rarity.bytes.size() + i),
+                     measure * static_cast<float>(surface));
+        }
+    }
+    return rows;
+}
+
+bool truth_of(const Dataset& data, const Example& example, std::size_t head) {
+    if (data.purpose == Purpose::task) {
+        return example.label == head;
+    }
+    return head == 0 ? example.weak : example.strong;
+}
+
+/// For tasks each label counts as much as every other one, since how often it occurs in the data
+/// says nothing of how often it will be asked; and within a label a source with many examples
+/// counts by the root of their number, since they resemble each other.
+std::vector<float> importances(const Dataset& data, std::span<const std::uint32_t> chosen) {
+    std::vector<float> importance(chosen.size(), 1.0F);
+    if (data.purpose != Purpose::task) {
+        return importance;
+    }
+    std::vector<std::uint32_t> sizes(data.groups.size());
+    for (const std::uint32_t index : chosen) {
+        ++sizes[data.examples[index].group];
+    }
+    std::vector<double> totals(data.labels.size());
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        const Example& example = data.examples[chosen[i]];
+        importance[i] = std::pow(static_cast<float>(sizes[example.group]), -0.25F);
+        totals[example.label] += importance[i];
+    }
+    const double share = static_cast<double>(chosen.size()) / static_cast<double>(totals.size());
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        const double total = totals[data.examples[chosen[i]].label];
+        importance[i] = static_cast<float>(importance[i] * share / total);
+    }
+    return importance;
+}
+
+/// Moves a head into the facts and the table, its hashed weights as bytes.
+void store_head(const Head& head,
+                std::size_t number,
+                double surface,
+                PredictorFacts& facts,
+                std::string& table) {
+    const std::size_t buckets = std::size_t{1} << facts.features.bits;
+    const std::size_t row_size = 1 + facts.heads.size();
+    float largest = 1e-6F;
+    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
+        largest = std::max(largest, std::abs(head.weights[bucket]));
+    }
+    SurfaceWeights& stored = facts.heads[number];
+    stored.scale = largest / kWeightMax;
+    stored.bias = head.bias;
+    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
+        const float steps = std::round(head.weights[bucket] / stored.scale);
+        table[bucket * row_size + 1 + number] = static_cast<char>(static_cast<signed char>(steps));
+    }
+    for (std::size_t i = 0; i < kSurfaceSize; ++i) {
+        stored.weights[i] = head.weights[buckets + i] * static_cast<float>(surface);
+    }
+}
+
+}  // namespace
+
+TrainOptions default_options(Purpose purpose) {
+    TrainOptions options;
+    if (purpose == Purpose::task) {
+        options.features = {.bits = 16, .words = 2, .pieces = 0};
+        options.surface = 0.5;
+    } else {
+        options.features = {.bits = 18, .words = 3, .pieces = 0};
+        options.surface = 0.05;
+    }
+    return options;
+}
+
+std::vector<FeatureVector> read_features(const Dataset& data, const FeatureOptions& options) {
+    Featurizer featurizer(options);
+    std::vector<FeatureVector> features(data.examples.size());
+    for (std::size_t i = 0; i < features.size(); ++i) {
+        featurizer.read(data.examples[i].prompt, features[i]);
+    }
+    return features;
+}
+
+std::string train(const Dataset& data,
+                  std::span<const FeatureVector> features,
+                  std::span<const std::uint32_t> chosen,
+                  const TrainOptions& options) {
+    DROVER_ASSERT(!chosen.empty() && features.size() == data.examples.size());
+    const Rarity rarity = fit_rarity(features, chosen, options);
+    PredictorFacts facts;
+    facts.purpose = data.purpose;
+    facts.features = options.features;
+    facts.data_digest = data.digest;
+    facts.examples = static_cast<std::uint32_t>(chosen.size());
+    facts.rarity_step = rarity.step;
+    facts.labels = data.labels;
+    facts.heads.resize(data.labels.size());
+    fit_surface(features, chosen, facts);
+    const SparseRows rows = make_rows(features, chosen, rarity, facts, options.surface);
+    const std::size_t buckets = rarity.bytes.size();
+    std::string table(buckets * (1 + facts.heads.size()), '\0');
+    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
+        table[bucket * (1 + facts.heads.size())] = static_cast<char>(rarity.bytes[bucket]);
+    }
+    const std::vector<float> importance = importances(data, chosen);
+    std::vector<char> truths(chosen.size());
+    for (std::size_t number = 0; number < facts.heads.size(); ++number) {
+        for (std::size_t i = 0; i < chosen.size(); ++i) {
+            truths[i] = truth_of(data, data.examples[chosen[i]], number) ? 1 : 0;
+        }
+        const Head head =
+            train_head(rows, truths, importance, buckets + kSurfaceSize, options.head);
+        store_head(head, number, options.surface, facts, table);
+    }
+    return predictor_image(facts, table);
+}
+
+Folds random_folds(const Dataset& data, std::size_t count, std::uint64_t seed) {
+    DROVER_ASSERT(count >= 2);
+    std::vector<std::uint32_t> order(data.examples.size());
+    std::iota(order.begin(), order.end(), 0U);
+    Rng rng(seed);
+    for (std::size_t i = order.size(); i > 1; --i) {
+        std::swap(order[i - 1], order[rng.below(i)]);
+    }
+    Folds folds(count);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        folds[i % count].push_back(order[i]);
+    }
+    return folds;
+}
+
+Folds group_folds(const Dataset& data, std::size_t count) {
+    Folds groups(data.groups.size());
+    for (std::uint32_t i = 0; i < data.examples.size(); ++i) {
+        groups[data.examples[i].group].push_back(i);
+    }
+    if (count == 0) {
+        return groups;
+    }
+    std::stable_sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+        return a.size() > b.size();
+    });
+    Folds folds(count);
+    for (const std::vector<std::uint32_t>& group : groups) {
+        auto& least =
+            *std::min_element(folds.begin(), folds.end(), [](const auto& a, const auto& b) {
+                return a.size() < b.size();
+            });
+        least.insert(least.end(), group.begin(), group.end());
+    }
+    return folds;
+}
+
+std::vector<Prediction> cross_validate(const Dataset& data,
+                                       std::span<const FeatureVector> features,
+                                       const Folds& folds,
+                                       const TrainOptions& options) {
+    std::vector<Prediction> predictions(data.examples.size());
+    for (const std::vector<std::uint32_t>& fold : folds) {
+        std::vector<char> held_out(data.examples.size());
+        for (const std::uint32_t index : fold) {
+            held_out[index] = 1;
+        }
+        std::vector<std::uint32_t> rest;
+        for (std::uint32_t i = 0; i < data.examples.size(); ++i) {
+            if (held_out[i] == 0) {
+                rest.push_back(i);
+            }
+        }
+        if (fold.empty() || rest.empty()) {
+            continue;
+        }
+        const std::string image = train(data, features, rest, options);
+        const auto predictor = Predictor::open(image);
+        DROVER_ASSERT(predictor.ok());
+        for (const std::uint32_t index : fold) {
+            predictions[index] = predictor->predict(features[index]);
+        }
+    }
+    return predictions;
+}
+
+Observation observation(Purpose purpose, const Example& example, const Prediction& prediction) {
+    const bool positive = purpose == Purpose::task ? example.label == prediction.label
+                                                   : example.strong && !example.weak;
+    return {prediction.score, positive};
+}
+
+std::vector<Outcome> outcomes(const Dataset& data, std::span<const Prediction> predictions) {
+    DROVER_ASSERT(data.purpose == Purpose::complexity);
+    std::vector<Outcome> result;
+    for (std::size_t i = 0; i < predictions.size(); ++i) {
+        result.push_back({predictions[i].score, data.examples[i].weak, data.examples[i].strong});
+    }
+    return result;
+}
+
+std::string calibrate(std::string_view predictor,
+                      const Dataset& data,
+                      std::span<const Prediction> predictions) {
+    DROVER_ASSERT(predictions.size() == data.examples.size());
+    const auto opened = Predictor::open(predictor);
+    DROVER_ASSERT(opened.ok());
+    PredictorFacts facts = opened->facts();
+    std::vector<Observation> observations;
+    for (std::size_t i = 0; i < predictions.size(); ++i) {
+        observations.push_back(observation(data.purpose, data.examples[i], predictions[i]));
+    }
+    facts.knots = fit_isotonic(std::move(observations), kKnots);
+    if (data.purpose == Purpose::complexity) {
+        facts.frontier = thinned(frontier(outcomes(data, predictions)), kFrontierPoints);
+    }
+    return predictor_image(facts, opened->table());
+}
+
+}  // namespace drover::router
