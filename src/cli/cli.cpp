@@ -99,6 +99,7 @@ int run(int argc, const char* const* argv, const Services& services) {
     add_load(app, context);
     add_stop(app, context);
     add_doctor(app, context);
+    add_route(app, context);
     add_config(app, context);
     try {
         app.parse(argc, argv);

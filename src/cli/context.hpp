@@ -50,6 +50,7 @@ void add_ps(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);
 void add_stop(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
+void add_route(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 
 }  // namespace drover::cli

@@ -1,0 +1,295 @@
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+
+#include "cli/context.hpp"
+#include "cli/route_report.hpp"
+#include "cli/table.hpp"
+#include "platform/files.hpp"
+#include "router/trainer.hpp"
+
+namespace drover::cli {
+
+using router::Dataset;
+using router::FeatureVector;
+using router::Prediction;
+using router::Predictor;
+using router::PredictorFacts;
+using router::Purpose;
+
+namespace {
+
+constexpr Bytes kDataMax = 4_GiB;
+constexpr Bytes kPredictorMax = 1_GiB;
+
+/// Folds of the cross-validation that a calibration comes from.
+constexpr std::size_t kCalibrationFolds = 5;
+
+/// What the commands are told; each uses a part of it.
+struct Wishes {
+    std::string data;
+    std::string predictor;
+    std::string output;
+    std::string svg;
+    std::vector<std::string> prompt;
+    router::DatasetFields fields;
+    std::optional<std::uint32_t> bits;
+    std::optional<std::uint32_t> words;
+    std::optional<std::uint32_t> pieces;
+    std::optional<double> strength;
+    std::optional<double> surface;
+    std::size_t folds = 5;
+    std::optional<std::size_t> groups_out;
+    std::size_t train_size = 0;
+    std::size_t draws = 5;
+    std::uint64_t seed = 1;
+};
+
+router::TrainOptions options_of(const Wishes& wishes, Purpose purpose) {
+    router::TrainOptions options = router::default_options(purpose);
+    options.features.bits = wishes.bits.value_or(options.features.bits);
+    options.features.words = wishes.words.value_or(options.features.words);
+    options.features.pieces = wishes.pieces.value_or(options.features.pieces);
+    options.head.strength = wishes.strength.value_or(options.head.strength);
+    options.surface = wishes.surface.value_or(options.surface);
+    options.head.seed = wishes.seed;
+    return options;
+}
+
+Result<Dataset> read_data(const Wishes& wishes) {
+    const auto text = platform::read_file(wishes.data, kDataMax);
+    if (!text.ok()) {
+        return text.error().with(wishes.data);
+    }
+    auto data = router::parse_dataset(*text, wishes.fields);
+    return data.ok() ? std::move(data) : data.error().with(wishes.data);
+}
+
+/// A predictor's file in memory, opened.
+struct OpenPredictor {
+    std::string image;
+    Predictor predictor;
+};
+
+Result<std::unique_ptr<OpenPredictor>> open_predictor(const std::string& path) {
+    auto image = platform::read_file(path, kPredictorMax);
+    if (!image.ok()) {
+        return image.error().with(path);
+    }
+    auto holder = std::make_unique<OpenPredictor>(OpenPredictor{std::move(*image), {}});
+    auto predictor = Predictor::open(holder->image);
+    if (!predictor.ok()) {
+        return predictor.error().with(path);
+    }
+    holder->predictor = std::move(*predictor);
+    return holder;
+}
+
+std::vector<std::uint32_t> all_of(const Dataset& data) {
+    std::vector<std::uint32_t> all(data.examples.size());
+    std::iota(all.begin(), all.end(), 0U);
+    return all;
+}
+
+std::vector<Prediction> predict_all(const Dataset& data, const Predictor& predictor) {
+    std::vector<Prediction> predictions;
+    for (const FeatureVector& one : router::read_features(data, predictor.facts().features)) {
+        predictions.push_back(predictor.predict(one));
+    }
+    return predictions;
+}
+
+Status write_predictor(const Wishes& wishes, const std::string& image) {
+    DROVER_TRY(platform::write_file_atomically(wishes.output, image));
+    std::printf("%s: %s\n",
+                wishes.output.c_str(),
+                to_string(Bytes(static_cast<std::int64_t>(image.size()))).c_str());
+    return {};
+}
+
+Status train(const Wishes& wishes) {
+    const auto data = read_data(wishes);
+    if (!data.ok()) {
+        return data.error();
+    }
+    const router::TrainOptions options = options_of(wishes, data->purpose);
+    const std::vector<FeatureVector> features = router::read_features(*data, options.features);
+    const std::string image = router::train(*data, features, all_of(*data), options);
+    const std::vector<Prediction> unseen = router::cross_validate(
+        *data, features, router::random_folds(*data, kCalibrationFolds, wishes.seed), options);
+    std::fputs(route_report({*data, unseen}).c_str(), stdout);
+    return write_predictor(wishes, router::calibrate(image, *data, unseen));
+}
+
+/// Trains on `train_size` examples drawn by chance and judges on the rest, several times.
+Status eval_few(const Wishes& wishes, const Dataset& data) {
+    const router::TrainOptions options = options_of(wishes, data.purpose);
+    const std::vector<FeatureVector> features = router::read_features(data, options.features);
+    if (wishes.train_size >= data.examples.size()) {
+        return Error{ErrorCode::invalid_argument,
+                     "--train-size must be below the number of examples, " +
+                         std::to_string(data.examples.size())};
+    }
+    double sum = 0;
+    for (std::size_t draw = 0; draw < wishes.draws; ++draw) {
+        // One fold of everything, in the order of chance.
+        const router::Folds folds = router::random_folds(data, 2, wishes.seed + draw);
+        std::vector<std::uint32_t> order = folds[0];
+        order.insert(order.end(), folds[1].begin(), folds[1].end());
+        const std::span<const std::uint32_t> chosen(order.data(), wishes.train_size);
+        const std::string image = router::train(data, features, chosen, options);
+        const auto predictor = Predictor::open(image);
+        if (!predictor.ok()) {
+            return predictor.error();
+        }
+        Dataset rest{data.purpose, {}, data.labels, data.groups, data.digest};
+        std::vector<Prediction> predictions;
+        for (std::size_t i = wishes.train_size; i < order.size(); ++i) {
+            rest.examples.push_back(data.examples[order[i]]);
+            predictions.push_back(predictor->predict(features[order[i]]));
+        }
+        double figure = 0;
+        if (data.purpose == Purpose::complexity) {
+            figure = router::apgr(router::frontier(router::outcomes(rest, predictions)));
+        } else {
+            for (std::size_t i = 0; i < predictions.size(); ++i) {
+                figure += rest.examples[i].label == predictions[i].label ? 1 : 0;
+            }
+            figure /= static_cast<double>(predictions.size());
+        }
+        sum += figure;
+        std::printf("draw %zu: %.3f\n", draw + 1, figure);
+    }
+    std::printf("mean %s with %zu labels: %.3f\n",
+                data.purpose == Purpose::complexity ? "APGR" : "accuracy",
+                wishes.train_size,
+                sum / static_cast<double>(wishes.draws));
+    return {};
+}
+
+Status eval(const Wishes& wishes) {
+    const auto data = read_data(wishes);
+    if (!data.ok()) {
+        return data.error();
+    }
+    if (wishes.train_size > 0) {
+        return eval_few(wishes, *data);
+    }
+    std::vector<Prediction> predictions;
+    if (!wishes.predictor.empty()) {
+        const auto opened = open_predictor(wishes.predictor);
+        if (!opened.ok()) {
+            return opened.error();
+        }
+        const PredictorFacts& facts = (*opened)->predictor.facts();
+        if (facts.purpose != data->purpose || facts.labels != data->labels) {
+            return Error{ErrorCode::invalid_argument,
+                         wishes.predictor + " predicts " + std::string(to_string(facts.purpose)) +
+                             " with other labels than those of " + wishes.data};
+        }
+        if (facts.data_digest == data->digest) {
+            std::printf("note: it was trained on this very file; these figures flatter it\n");
+        }
+        predictions = predict_all(*data, (*opened)->predictor);
+    } else {
+        const router::TrainOptions options = options_of(wishes, data->purpose);
+        const router::Folds folds = wishes.groups_out.has_value()
+                                        ? router::group_folds(*data, *wishes.groups_out)
+                                        : router::random_folds(*data, wishes.folds, wishes.seed);
+        std::printf(
+            "%zu folds%s\n", folds.size(), wishes.groups_out.has_value() ? " of whole groups" : "");
+        predictions = router::cross_validate(
+            *data, router::read_features(*data, options.features), folds, options);
+    }
+    std::fputs(route_report({*data, predictions}).c_str(), stdout);
+    if (!wishes.svg.empty() && data->purpose == Purpose::complexity) {
+        const auto points = router::frontier(router::outcomes(*data, predictions));
+        return platform::write_file_atomically(wishes.svg, frontier_svg(points));
+    }
+    return {};
+}
+
+Status calibrate(const Wishes& wishes) {
+    const auto data = read_data(wishes);
+    if (!data.ok()) {
+        return data.error();
+    }
+    const auto opened = open_predictor(wishes.predictor);
+    if (!opened.ok()) {
+        return opened.error();
+    }
+    const Predictor& predictor = (*opened)->predictor;
+    if (predictor.facts().purpose != data->purpose || predictor.facts().labels != data->labels) {
+        return Error{ErrorCode::invalid_argument,
+                     wishes.data + " has other labels than " + wishes.predictor};
+    }
+    const std::vector<Prediction> predictions = predict_all(*data, predictor);
+    std::fputs(route_report({*data, predictions}).c_str(), stdout);
+    return write_predictor(wishes, router::calibrate((*opened)->image, *data, predictions));
+}
+
+void add_data(CLI::App& command, Wishes& wishes) {
+    command.add_option("data", wishes.data, "JSON lines: prompt, and label or weak and strong")
+        ->required();
+    command.add_option("--label", wishes.fields.label, "Member with the label");
+    command.add_option("--group", wishes.fields.group, "Member with the group");
+    command.add_option("--weak", wishes.fields.weak, "Member with the weak model's outcome");
+    command.add_option("--strong", wishes.fields.strong, "Member with the strong model's outcome");
+}
+
+void add_training(CLI::App& command, Wishes& wishes) {
+    command.add_option("--bits", wishes.bits, "2^BITS buckets")->check(CLI::Range(8, 22));
+    command.add_option("--words", wishes.words, "Longest run of words")->check(CLI::Range(1, 3));
+    command.add_option("--pieces", wishes.pieces, "Longest piece of a word; 0: none")
+        ->check(CLI::Range(0, 8));
+    command.add_option("--strength", wishes.strength, "Weight of the examples (C)");
+    command.add_option("--surface", wishes.surface, "Weight of the surface measures");
+    command.add_option("--seed", wishes.seed, "Seed of everything that is drawn");
+}
+
+}  // namespace
+
+void add_route(CLI::App& app, Context& context) {
+    CLI::App* route = app.add_subcommand("route", "Train, judge and explain routing");
+    route->require_subcommand(1);
+    const auto wishes = std::make_shared<Wishes>();
+    const auto run = [&context, wishes](Status (*what)(const Wishes&)) {
+        return [&context, wishes, what] {
+            if (const Status status = what(*wishes); !status.ok()) {
+                context.fail(status.error());
+            }
+        };
+    };
+    CLI::App* command = route->add_subcommand("train", "Make a predictor from labelled prompts");
+    add_data(*command, *wishes);
+    add_training(*command, *wishes);
+    command->add_option("-o,--output", wishes->output, "The predictor's file")->required();
+    command->callback(run(train));
+
+    command = route->add_subcommand("eval", "Say how good prediction is on prompts never seen");
+    add_data(*command, *wishes);
+    add_training(*command, *wishes);
+    command->add_option("--predictor", wishes->predictor, "Judge this one instead of training");
+    command->add_option("--folds", wishes->folds, "Cross-validation by chance")
+        ->check(CLI::Range(2, 100));
+    command
+        ->add_option("--leave-groups-out",
+                     wishes->groups_out,
+                     "Cross-validation by whole groups: so many folds, 0: each group alone")
+        ->check(CLI::Range(0, 1000));
+    command->add_option("--train-size", wishes->train_size, "Train on so few, judge on the rest");
+    command->add_option("--draws", wishes->draws, "How often, with --train-size")
+        ->check(CLI::Range(1, 1000));
+    command->add_option("--svg", wishes->svg, "Write the frontier as a picture");
+    command->callback(run(eval));
+
+    command = route->add_subcommand("calibrate", "Fit a predictor's confidence to new outcomes");
+    command->add_option("predictor", wishes->predictor, "The predictor's file")->required();
+    add_data(*command, *wishes);
+    command->add_option("-o,--output", wishes->output, "The new file")->required();
+    command->callback(run(calibrate));
+}
+
+}  // namespace drover::cli

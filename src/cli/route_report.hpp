@@ -1,0 +1,25 @@
+// What `drover route eval` says of a predictor: as text for people and as a picture.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "router/dataset.hpp"
+#include "router/metrics.hpp"
+#include "router/predictor.hpp"
+
+namespace drover::cli {
+
+/// Predictions of examples that the predictor had not seen, with the truth.
+struct Judged {
+    const router::Dataset& data;
+    std::span<const router::Prediction> predictions;  ///< one for each example
+};
+
+/// Accuracy and confusion, or APGR, CPT and the frontier, with 95 % confidence intervals.
+std::string route_report(const Judged& judged);
+
+/// Quality over the share of strong calls, beside random choice.
+std::string frontier_svg(std::span<const router::FrontierPoint> points);
+
+}  // namespace drover::cli
