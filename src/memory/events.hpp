@@ -22,7 +22,9 @@ struct ModelTraits {
     KeepAlive keep_alive = std::chrono::minutes(5);
     bool pinned = false;        ///< never evicted, never expires (an unload still works)
     std::int32_t priority = 0;  ///< higher loads first and leaves last
-    Duration load_time{};       ///< expected time to load: what an eviction costs
+    /// Overrides SchedulerOptions::min_residency, and holds also when nobody uses the model.
+    std::optional<Duration> min_residency{};
+    Duration load_time{};  ///< expected time to load: what an eviction costs
 };
 
 /// A model appears or its traits change. A resident instance keeps the bytes it has.

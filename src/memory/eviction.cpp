@@ -13,89 +13,183 @@ namespace {
 /// Nothing is free to bring back; also keeps the logarithm finite for a load time of zero.
 constexpr double kLoadSecondsMin = 1e-3;
 
+std::size_t memory_of(EvictionPolicy policy) {
+    DROVER_ASSERT(policy != EvictionPolicy::lru);
+    return static_cast<std::size_t>(policy) - 1;
+}
+
 }  // namespace
+
+std::string_view name_of(EvictionPolicy policy) {
+    switch (policy) {
+        case EvictionPolicy::lru:
+            return "lru";
+        case EvictionPolicy::gdsf_4:
+            return "gdsf-4";
+        case EvictionPolicy::gdsf_8:
+            return "gdsf-8";
+        case EvictionPolicy::gdsf_64:
+            return "gdsf-64";
+        case EvictionPolicy::gdsf_512:
+            return "gdsf-512";
+    }
+    DROVER_UNREACHABLE();
+}
 
 bool LeavingRank::operator<(const LeavingRank& other) const {
     return std::tie(stays, priority, value, last_used, instance) <
            std::tie(other.stays, other.priority, other.value, other.last_used, other.instance);
 }
 
-double keep_value(const Usage& usage, Duration load_time, const Footprint& held) {
+double keep_value(EvictionPolicy policy,
+                  const Usage& usage,
+                  Duration load_time,
+                  const Footprint& held) {
+    if (policy == EvictionPolicy::lru) {
+        return static_cast<double>(usage.last_visit());
+    }
     const double cost = std::max(std::chrono::duration<double>(load_time).count(), kLoadSecondsMin);
     const auto bytes = static_cast<double>(std::max<std::int64_t>(held.total().count(), 1));
-    return usage.rank() + std::log(cost / bytes);
+    return usage.rank(memory_of(policy)) + std::log(cost / bytes);
 }
 
-void VictimChoice::offer(const Candidate& candidate) {
-    if (!enough() && candidate.held.overlaps(missing_.lacks(freed_))) {
-        freed_ += candidate.held;
-        chosen_.push_back(candidate);
+ValueScale value_scale(EvictionPolicy policy, Visit now) {
+    if (policy == EvictionPolicy::lru) {
+        return std::nullopt;
     }
+    return static_cast<double>(now) / Usage::kMemories[memory_of(policy)];
+}
+
+double VictimChoice::density(const LeavingRank& rank) const {
+    return scale_.has_value() ? std::exp(rank.value - *scale_) : 0;
+}
+
+double VictimChoice::loss(const Candidate& one) const {
+    return density(one.rank) * static_cast<double>(one.held.total().count());
+}
+
+bool VictimChoice::offer(const LeavingRank& rank, const Footprint& held) {
+    const Footprint gap = missing_.lacks(freed_);
+    const double a_byte = density(rank);
+    if (closing_.has_value()) {
+        const bool same_class =
+            closing_->rank.stays == rank.stays && closing_->rank.priority == rank.priority;
+        // Whoever closes the gap frees at least as much, at no less a byte.
+        const double at_least = prefix_loss_ + a_byte * static_cast<double>(gap.total().count());
+        if (!same_class || at_least >= closing_loss_) {
+            return false;
+        }
+    }
+    if (gap.empty() || !held.overlaps(gap)) {
+        return !gap.empty();
+    }
+    const double with_this = prefix_loss_ + a_byte * static_cast<double>(held.total().count());
+    if (!gap.fits(held)) {
+        prefix_.push_back({rank, held});
+        freed_ += held;
+        prefix_loss_ = with_this;
+    } else if (!closing_.has_value() || with_this < closing_loss_) {
+        closing_ = {rank, held};
+        closed_after_ = prefix_.size();
+        closing_loss_ = with_this;
+    }
+    return true;
 }
 
 std::vector<InstanceId> VictimChoice::take() const {
-    std::vector<InstanceId> victims;
-    Footprint freed = freed_;
+    std::vector<Candidate> chosen = prefix_;
+    if (closing_.has_value()) {
+        chosen.resize(closed_after_);
+        chosen.push_back(*closing_);
+    }
+    Footprint freed;
+    for (const Candidate& one : chosen) {
+        freed += one.held;
+    }
     // A later, larger victim may make earlier small ones unnecessary: spare the most valuable of
     // them.
-    for (auto candidate = chosen_.rbegin(); candidate != chosen_.rend(); ++candidate) {
-        if (missing_.fits(freed - candidate->held)) {
-            freed -= candidate->held;
+    std::vector<LeavingRank> victims;
+    if (scale_.has_value()) {
+        std::stable_sort(
+            chosen.begin(), chosen.end(), [this](const Candidate& a, const Candidate& b) {
+                return std::tuple(a.rank.stays, a.rank.priority, loss(a)) <
+                       std::tuple(b.rank.stays, b.rank.priority, loss(b));
+            });
+    }
+    for (auto one = chosen.rbegin(); one != chosen.rend(); ++one) {
+        if (enough() && missing_.fits(freed - one->held)) {
+            freed -= one->held;
         } else {
-            victims.push_back(candidate->rank.instance);
+            victims.push_back(one->rank);
         }
     }
-    std::reverse(victims.begin(), victims.end());
-    return victims;
+    std::sort(victims.begin(), victims.end());
+    std::vector<InstanceId> instances;
+    for (const LeavingRank& victim : victims) {
+        instances.push_back(victim.instance);
+    }
+    return instances;
 }
 
-void IdleInstances::put(const Candidate& candidate, TimePoint ripe_at) {
-    const InstanceId instance = candidate.rank.instance;
-    DROVER_ASSERT(places_.emplace(instance, Place{candidate, ripe_at}).second);
-    order_.insert(candidate.rank);
-    ripening_.emplace(ripe_at, instance);
-    total_ += candidate.held;
+void LeavingOrder::put(const LeavingRank& rank, const Footprint& held) {
+    const auto [place, is_new] = order_.emplace(rank, held);
+    DROVER_ASSERT(is_new && places_.emplace(rank.instance, place).second);
+    total_ += held;
 }
 
-void IdleInstances::remove(InstanceId instance) {
+void LeavingOrder::remove(InstanceId instance) {
     const auto found = places_.find(instance);
     if (found == places_.end()) {
         return;
     }
-    const Place& place = found->second;
-    order_.erase(place.candidate.rank);
-    total_ -= place.candidate.held;
-    if (place.ripe_at.has_value()) {
-        ripening_.erase({*place.ripe_at, instance});
-    }
+    total_ -= found->second->second;
+    order_.erase(found->second);
     places_.erase(found);
+}
+
+std::vector<InstanceId> LeavingOrder::choose(const Footprint& missing, ValueScale scale) const {
+    VictimChoice choice(missing, scale);
+    for (const auto& [rank, held] : order_) {
+        if (!choice.offer(rank, held)) {
+            break;
+        }
+    }
+    return choice.take();
+}
+
+void IdleInstances::put(const LeavingRank& rank, const Footprint& held, TimePoint ripe_at) {
+    order_.put(rank, held);
+    young_.emplace(rank.instance, ripe_at);
+    ripening_.emplace(ripe_at, rank.instance);
+}
+
+void IdleInstances::remove(InstanceId instance) {
+    order_.remove(instance);
+    if (const auto young = young_.find(instance); young != young_.end()) {
+        ripening_.erase({young->second, instance});
+        young_.erase(young);
+    }
 }
 
 void IdleInstances::age(TimePoint now) {
     while (!ripening_.empty() && ripening_.begin()->first <= now) {
-        places_.at(ripening_.begin()->second).ripe_at.reset();
+        young_.erase(ripening_.begin()->second);
         ripening_.erase(ripening_.begin());
     }
 }
 
-std::vector<InstanceId> IdleInstances::choose(const Footprint& missing, bool even_young) const {
-    if (!missing.fits(total_)) {
+std::vector<InstanceId> IdleInstances::choose(const Footprint& missing,
+                                              ValueScale scale,
+                                              bool even_young) const {
+    if (!missing.fits(total())) {
         return {};
     }
-    std::vector<InstanceId> victims = choose_what_helps(missing);
+    std::vector<InstanceId> victims = order_.choose(missing, scale);
     // Not others in their place: those are worth more, and youth is short.
     const bool too_young = std::any_of(victims.begin(), victims.end(), [this](InstanceId victim) {
-        return places_.at(victim).ripe_at.has_value();
+        return young_.contains(victim);
     });
     return too_young && !even_young ? std::vector<InstanceId>() : victims;
-}
-
-std::vector<InstanceId> IdleInstances::choose_what_helps(const Footprint& missing) const {
-    VictimChoice choice(missing);
-    for (auto next = order_.begin(); next != order_.end() && !choice.enough(); ++next) {
-        choice.offer(places_.at(next->instance).candidate);
-    }
-    return choice.take();
 }
 
 }  // namespace drover::memory

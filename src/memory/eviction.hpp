@@ -1,12 +1,14 @@
 // Who leaves when memory is needed. Pure; not thread-safe.
 #pragma once
 
-#include <compare>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,23 @@
 #include "memory/usage.hpp"
 
 namespace drover::memory {
+
+/// How the worth of keeping an instance is judged. None is the best for all traffic, see
+/// policy_selector.hpp.
+enum class EvictionPolicy : std::uint8_t {
+    lru,      ///< the longest unused leaves
+    gdsf_4,   ///< chance of reuse x cost to bring back / bytes freed, chance by the last 4 visits
+    gdsf_8,   ///< by the last 8
+    gdsf_64,  ///< by the last 64
+    gdsf_512  ///< by the last 512
+};
+inline constexpr std::array kEvictionPolicies = {EvictionPolicy::lru,
+                                                 EvictionPolicy::gdsf_4,
+                                                 EvictionPolicy::gdsf_8,
+                                                 EvictionPolicy::gdsf_64,
+                                                 EvictionPolicy::gdsf_512};
+
+std::string_view name_of(EvictionPolicy policy);
 
 /// The place of an instance in the order of leaving: the smallest leaves first. It does not depend
 /// on the present time, so instances can be kept sorted.
@@ -29,10 +48,18 @@ struct LeavingRank {
     bool operator<(const LeavingRank& other) const;
 };
 
-/// Worth of keeping an instance, per byte: chance of reuse x cost to bring back / bytes freed
-/// (GreedyDual-Size-Frequency, Cherkasova 1998, with a decaying frequency in place of its clock),
-/// as a logarithm that compares alike at all times.
-double keep_value(const Usage& usage, Duration load_time, const Footprint& held);
+/// Worth of keeping an instance, per byte, as a logarithm that compares alike at all times. LRU:
+/// the last visit. Else GreedyDual-Size-Frequency (Cherkasova 1998) with a decaying count in place
+/// of its clock.
+double keep_value(EvictionPolicy policy,
+                  const Usage& usage,
+                  Duration load_time,
+                  const Footprint& held);
+
+/// Which keep_value is worth 1 a byte at present: so the losses of several instances can be added.
+/// Unset: only the order counts.
+using ValueScale = std::optional<double>;
+ValueScale value_scale(EvictionPolicy policy, Visit now);
 
 /// An instance that may leave.
 struct Candidate {
@@ -40,22 +67,56 @@ struct Candidate {
     Footprint held;
 };
 
-/// Chooses who must leave to free at least `missing`: the least valuable, but none that frees
-/// nothing of it, and none that later ones make unnecessary.
+/// Chooses who must leave to free at least `missing`, with little loss: a greedy choice of at most
+/// twice the smallest possible loss (the knapsack of minimal value, Csirik 1991), and none that
+/// frees nothing of it, or that others make unnecessary. Priorities are strict: nobody of a higher
+/// one leaves when those below suffice. Without a scale the first that suffice are taken.
 class VictimChoice {
   public:
-    explicit VictimChoice(const Footprint& missing) : missing_(missing) {}
+    VictimChoice(const Footprint& missing, ValueScale scale) : missing_(missing), scale_(scale) {}
 
-    bool enough() const { return missing_.fits(freed_); }
-    /// Offers the next candidate; least valuable first.
-    void offer(const Candidate& candidate);
+    /// Offers the next candidate; smallest rank first. False when no later one can be better.
+    bool offer(const LeavingRank& rank, const Footprint& held);
+    bool enough() const { return closing_.has_value() || missing_.empty(); }
     /// The choice, least valuable first. When it is not enough: all that help.
     std::vector<InstanceId> take() const;
 
   private:
+    /// What a byte of it is worth.
+    double density(const LeavingRank& rank) const;
+    double loss(const Candidate& one) const;
+
     Footprint missing_;
-    Footprint freed_;
-    std::vector<Candidate> chosen_;
+    ValueScale scale_;
+    std::vector<Candidate> prefix_;  ///< in order, none of which closes the gap
+    Footprint freed_;                ///< by them
+    double prefix_loss_ = 0;
+    std::optional<Candidate> closing_{};  ///< closes the gap that the first `closed_after_` leave
+    std::size_t closed_after_ = 0;
+    double closing_loss_ = 0;
+};
+
+/// Instances in the order in which they leave.
+class LeavingOrder {
+  public:
+    /// REQUIRES: the instance is not in.
+    void put(const LeavingRank& rank, const Footprint& held);
+    /// Does nothing when the instance is not in.
+    void remove(InstanceId instance);
+    bool contains(InstanceId instance) const { return places_.contains(instance); }
+
+    /// Those to stop so that `missing` is freed, or that help when all do not suffice, see
+    /// VictimChoice. They stay in until removed.
+    std::vector<InstanceId> choose(const Footprint& missing, ValueScale scale) const;
+
+    /// What all of them hold.
+    const Footprint& total() const { return total_; }
+    std::size_t size() const { return places_.size(); }
+
+  private:
+    std::map<LeavingRank, Footprint> order_;
+    std::unordered_map<InstanceId, std::map<LeavingRank, Footprint>::iterator> places_;
+    Footprint total_;
 };
 
 /// The idle instances that may leave, kept in order. A young one is protected until it is ripe, but
@@ -63,10 +124,10 @@ class VictimChoice {
 class IdleInstances {
   public:
     /// REQUIRES: the instance is not in.
-    void put(const Candidate& candidate, TimePoint ripe_at);
+    void put(const LeavingRank& rank, const Footprint& held, TimePoint ripe_at);
     /// Does nothing when the instance is not in.
     void remove(InstanceId instance);
-    bool contains(InstanceId instance) const { return places_.contains(instance); }
+    bool contains(InstanceId instance) const { return order_.contains(instance); }
 
     /// Ripens those whose time has come.
     void age(TimePoint now);
@@ -78,24 +139,22 @@ class IdleInstances {
     /// The instances to stop so that `missing` is freed, see VictimChoice. They stay in until
     /// removed. Empty when all of them do not suffice, or when one of the choice is young, unless
     /// `even_young`.
-    std::vector<InstanceId> choose(const Footprint& missing, bool even_young) const;
+    std::vector<InstanceId> choose(const Footprint& missing,
+                                   ValueScale scale,
+                                   bool even_young) const;
     /// The same with young ones, and those that help when all do not suffice.
-    std::vector<InstanceId> choose_what_helps(const Footprint& missing) const;
+    std::vector<InstanceId> choose_what_helps(const Footprint& missing, ValueScale scale) const {
+        return order_.choose(missing, scale);
+    }
 
     /// What all of them hold.
-    const Footprint& total() const { return total_; }
-    std::size_t size() const { return places_.size(); }
+    const Footprint& total() const { return order_.total(); }
+    std::size_t size() const { return order_.size(); }
 
   private:
-    struct Place {
-        Candidate candidate;
-        std::optional<TimePoint> ripe_at;  ///< unset: ripe
-    };
-
-    std::map<InstanceId, Place> places_;
-    std::set<LeavingRank> order_;
+    LeavingOrder order_;
+    std::unordered_map<InstanceId, TimePoint> young_;  ///< until when
     std::set<std::pair<TimePoint, InstanceId>> ripening_;
-    Footprint total_;
 };
 
 }  // namespace drover::memory

@@ -22,17 +22,20 @@ class Footprint {
     /// `bytes` of host RAM and nothing elsewhere.
     static constexpr Footprint host(Bytes bytes) {
         Footprint footprint;
-        footprint.bytes_[kHostDevice] = bytes;
+        footprint[kHostDevice] = bytes;
         return footprint;
     }
 
-    constexpr Bytes& operator[](std::size_t device) { return bytes_[device]; }
+    constexpr Bytes& operator[](std::size_t device) {
+        width_ = std::max(width_, device + 1);
+        return bytes_[device];
+    }
     constexpr Bytes operator[](std::size_t device) const { return bytes_[device]; }
 
     /// True when every device that is needed has enough. A device of which nothing is needed may
     /// even be overdrawn.
     constexpr bool fits(const Footprint& limit) const {
-        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+        for (std::size_t i = 0; i < width_; ++i) {
             if (bytes_[i] > limit.bytes_[i] && bytes_[i] > Bytes(0)) {
                 return false;
             }
@@ -44,9 +47,9 @@ class Footprint {
     /// fits.
     constexpr Footprint lacks(const Footprint& there) const {
         Footprint missing;
-        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+        for (std::size_t i = 0; i < width_; ++i) {
             if (bytes_[i] > there.bytes_[i] && bytes_[i] > Bytes(0)) {
-                missing.bytes_[i] = bytes_[i] - there.bytes_[i];
+                missing[i] = bytes_[i] - there.bytes_[i];
             }
         }
         return missing;
@@ -57,7 +60,7 @@ class Footprint {
 
     /// True when there is a device that both need.
     constexpr bool overlaps(const Footprint& other) const {
-        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+        for (std::size_t i = 0; i < std::min(width_, other.width_); ++i) {
             if (bytes_[i] > Bytes(0) && other.bytes_[i] > Bytes(0)) {
                 return true;
             }
@@ -68,30 +71,41 @@ class Footprint {
     /// Sum over all devices.
     constexpr Bytes total() const {
         Bytes sum;
-        for (const Bytes bytes : bytes_) {
-            sum += bytes;
+        for (std::size_t i = 0; i < width_; ++i) {
+            sum += bytes_[i];
         }
         return sum;
     }
 
     constexpr Footprint& operator+=(const Footprint& other) {
-        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+        width_ = std::max(width_, other.width_);
+        for (std::size_t i = 0; i < other.width_; ++i) {
             bytes_[i] += other.bytes_[i];
         }
         return *this;
     }
     constexpr Footprint& operator-=(const Footprint& other) {
-        for (std::size_t i = 0; i < kDevicesMax; ++i) {
+        width_ = std::max(width_, other.width_);
+        for (std::size_t i = 0; i < other.width_; ++i) {
             bytes_[i] -= other.bytes_[i];
         }
         return *this;
     }
     friend constexpr Footprint operator+(Footprint a, const Footprint& b) { return a += b; }
     friend constexpr Footprint operator-(Footprint a, const Footprint& b) { return a -= b; }
-    constexpr bool operator==(const Footprint&) const = default;
+    constexpr bool operator==(const Footprint& other) const {
+        for (std::size_t i = 0; i < std::max(width_, other.width_); ++i) {
+            if (bytes_[i] != other.bytes_[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
 
   private:
     std::array<Bytes, kDevicesMax> bytes_{};
+    /// Devices from here on have zero: most machines have few, and sums are made all the time.
+    std::size_t width_ = 0;
 };
 
 }  // namespace drover::memory

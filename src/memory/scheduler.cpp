@@ -71,8 +71,8 @@ void Scheduler::handle(const ModelDeclared& event) {
 
 void Scheduler::handle(const RequestArrived& event) {
     Model& model = models_.at(event.model);
-    model.usage.note(now_);
     model.last_used = now_;
+    note_visit(event.model, model);
     if (draining_) {
         refuse(event.request, {.request = {}, .reason = RefuseReason::draining});
         return;
@@ -104,6 +104,30 @@ void Scheduler::handle(const RequestArrived& event) {
         refuse_if_never_fits(event.model, model, ceiling());
     }
     update_place(event.model, model);
+}
+
+/// Another model than the last is asked for: it counts as used, and every policy has a say.
+void Scheduler::note_visit(ModelId id, Model& model) {
+    if (id == last_asked_) {
+        return;
+    }
+    last_asked_ = id;
+    model.usage.note(++visit_);
+    if (model.traits.pinned) {
+        return;
+    }
+    const ShadowVisit visit{.model = id,
+                            .priority = model.traits.priority,
+                            .needed = model.needed,
+                            .load_time = model.load_time,
+                            .at = now_};
+    if (policies_.note(visit, model.usage, ceiling())) {
+        for (auto& [other, instance] : instances_) {
+            if (instance.idle_since.has_value()) {
+                place_idle(other, instance);
+            }
+        }
+    }
 }
 
 void Scheduler::handle(const RequestCancelled& event) {
@@ -380,9 +404,13 @@ void Scheduler::place_idle(InstanceId id, Instance& instance) {
         instance.expires_at = later(idle_since, *instance.keep_alive);
         expiries_.emplace(*instance.expires_at, id);
     }
-    const TimePoint ripe_at = std::min(later(instance.since, options_.min_residency),
-                                       later(idle_since, model.load_time / kLingerDivisor));
-    idle_.put({leaving_rank(id, instance), ledger_.holding(id)},
+    const std::optional<Duration> own = model.traits.min_residency;
+    const TimePoint ripe_at = own.has_value()
+                                  ? later(instance.since, *own)
+                                  : std::min(later(instance.since, options_.min_residency),
+                                             later(idle_since, model.load_time / kLingerDivisor));
+    idle_.put(leaving_rank(id, instance),
+              ledger_.holding(id),
               instance.retiring.has_value() ? now_ : ripe_at);
 }
 

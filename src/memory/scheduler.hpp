@@ -19,6 +19,7 @@
 #include "memory/eviction.hpp"
 #include "memory/footprint.hpp"
 #include "memory/ledger.hpp"
+#include "memory/policy_selector.hpp"
 #include "memory/usage.hpp"
 #include "memory/waiting_line.hpp"
 
@@ -79,6 +80,8 @@ class Scheduler {
     /// except after BudgetChanged or a measurement above the estimate, until enough has left.
     const Footprint& held() const { return ledger_.held(); }
     std::vector<InstanceView> instances() const;
+    /// The eviction policy that fits the traffic best at present.
+    EvictionPolicy policy() const { return policies_.current(); }
     /// The instance of `model`, if there is one.
     std::optional<InstanceView> instance_of(ModelId model) const;
     /// Requests that wait for a lease on `model`; on any model.
@@ -159,6 +162,7 @@ class Scheduler {
     void handle(const TimerFired& event);
     void handle(const DrainStarted& event);
 
+    void note_visit(ModelId id, Model& model);
     void serve(Model& model);
     void grant(Model& model, Instance& instance);
     void refuse_waiting(Model& model, const RefuseRequest& how);
@@ -186,6 +190,7 @@ class Scheduler {
     void shrink();
     Footprint overdrawn() const;
     Footprint ceiling() const;
+    ValueScale scale() const { return value_scale(policies_.current(), visit_); }
     LeavingRank leaving_rank(InstanceId id, const Instance& instance) const;
     InstanceView view(InstanceId id, const Instance& instance) const;
     void check_instance(InstanceId id, const Instance& instance) const;
@@ -198,6 +203,9 @@ class Scheduler {
     std::unordered_map<ModelId, Model> models_;
     std::map<InstanceId, Instance> instances_;  // ordered: iteration decides effects
     std::unordered_map<RequestId, Request> requests_;
+    PolicySelector policies_;
+    Visit visit_ = 0;
+    ModelId last_asked_{};
     WaitingLine line_;    ///< models that are wanted and have no instance
     IdleInstances idle_;  ///< ready, without leases, not pinned
     std::set<InstanceId> retiring_;

@@ -65,7 +65,7 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
         update_place(place.model, model);
         return true;
     }
-    const std::vector<InstanceId> victims = idle_.choose(missing, owed);
+    const std::vector<InstanceId> victims = idle_.choose(missing, scale(), owed);
     if (!victims.empty()) {
         for (const InstanceId victim : victims) {
             stop(victim, StopReason::evicted);
@@ -101,9 +101,9 @@ bool Scheduler::retire_busy(const Footprint& missing, const Retirement& retireme
     std::sort(busy.begin(), busy.end(), [](const Candidate& a, const Candidate& b) {
         return a.rank < b.rank;
     });
-    VictimChoice choice(missing);
+    VictimChoice choice(missing, scale());
     for (const Candidate& candidate : busy) {
-        choice.offer(candidate);
+        choice.offer(candidate.rank, candidate.held);
     }
     const std::vector<InstanceId> leaving =
         choice.enough() || anyway ? choice.take() : std::vector<InstanceId>();
@@ -140,7 +140,7 @@ void Scheduler::shrink() {
         return_to_service(StopReason::shrunk);
         return;
     }
-    for (const InstanceId victim : idle_.choose_what_helps(overdrawn())) {
+    for (const InstanceId victim : idle_.choose_what_helps(overdrawn(), scale())) {
         stop(victim, StopReason::shrunk);
     }
     for (auto one = instances_.rbegin(); one != instances_.rend(); ++one) {
@@ -194,11 +194,12 @@ bool Scheduler::refuse_if_never_fits(ModelId id, Model& model, const Footprint& 
 
 LeavingRank Scheduler::leaving_rank(InstanceId id, const Instance& instance) const {
     const Model& model = models_.at(instance.model);
-    return {.stays = !instance.retiring.has_value(),
-            .priority = model.traits.priority,
-            .value = keep_value(model.usage, model.load_time, ledger_.holding(id)),
-            .last_used = model.last_used,
-            .instance = id};
+    return {
+        .stays = !instance.retiring.has_value(),
+        .priority = model.traits.priority,
+        .value = keep_value(policies_.current(), model.usage, model.load_time, ledger_.holding(id)),
+        .last_used = model.last_used,
+        .instance = id};
 }
 
 }  // namespace drover::memory

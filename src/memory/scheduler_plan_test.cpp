@@ -140,18 +140,47 @@ TEST(Evictions, NeverHitABusyInstance) {
 TEST(Evictions, TakeTheLeastValuableIdleOne) {
     Stage stage(10, kOptions);
     stage.model("often", 4);
+    stage.model("other", 1);
     stage.model("seldom", 4);
     stage.model("new", 4);
     stage.warm("often");
-    stage.warm("seldom");
-    for (std::uint64_t request = 3; request < 6; ++request) {
+    stage.warm("other");
+    for (std::uint64_t request = 3; request < 9; request += 2) {
         stage.request("often");
         stage.end(request);
+        stage.request("other");
+        stage.end(request + 1);
     }
-    stage.pass(seconds(1));
-    stage.request("seldom");
-    stage.end(6);
+    stage.warm("seldom");
     EXPECT_EQ(stage.request("new"), "stop seldom evicted");
+}
+
+TEST(Evictions, TakeRequestsInARowForOneVisit) {
+    Stage stage(8, kOptions);
+    stage.model("once", 4);
+    stage.model("twice", 4);
+    stage.model("new", 4);
+    stage.warm("twice");
+    stage.warm("once");
+    stage.request("twice");
+    stage.end(3);
+    for (std::uint64_t request = 4; request < 20; ++request) {
+        stage.request("once");
+        stage.end(request);
+    }
+    // Both were visited twice, "once" after "twice": a long row of requests is one visit.
+    EXPECT_EQ(stage.request("new"), "stop twice evicted");
+}
+
+TEST(Evictions, KeepAModelForItsOwnMinResidencyAlsoWhenNobodyUsesIt) {
+    Stage stage(4, kOptions);
+    stage.model("stays", 4, {.min_residency = seconds(5)});
+    stage.model("new", 4);
+    stage.warm("stays");
+    stage.pass(seconds(4));
+    EXPECT_EQ(stage.request("new"), "");
+    EXPECT_EQ(stage.pass(milliseconds(999)), "");
+    EXPECT_EQ(stage.pass(milliseconds(1)), "stop stays evicted");
 }
 
 TEST(Evictions, SpareHigherPriorities) {
