@@ -21,8 +21,9 @@ LAYERS = {
     "store": ["base", "config", "models", "platform"],
     "memory": ["base", "models"],
     "router": ["base"],
+    "snapshots": ["base"],
     "engines": ["base", "config", "models", "platform"],
-    "control": ["base", "config", "engines", "memory", "models", "platform"],
+    "control": ["base", "config", "engines", "memory", "models", "platform", "snapshots"],
     "gateway": ["base", "config", "control", "memory", "platform"],
     "cli": ["base", "config", "platform", "router", "store"],
     "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "platform", "store"],
@@ -35,7 +36,7 @@ ONLY_HEADERS = {
 }
 
 # Folders and files without I/O, clock, threads or logs.
-PURE = [r"src/base/", r"src/memory/", r"src/router/", r"src/config/fields", r"src/engines/(chat_template|llama_cpp_args|settings|last_words)", r"src/models/gguf", r"src/gateway/dialect/"]
+PURE = [r"src/base/", r"src/memory/", r"src/snapshots/", r"src/router/", r"src/config/fields", r"src/engines/(chat_template|llama_cpp_args|settings|last_words)", r"src/models/gguf", r"src/gateway/dialect/"]
 IMPURE_INCLUDES = r"<(boost/asio|thread|mutex|spdlog|fstream|sys/|unistd)"
 
 # (pattern, where it does not apply, what to do instead)
