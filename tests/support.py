@@ -49,6 +49,7 @@ class Drover:
         self.directory = directory
         self.config_file = directory / "drover.yaml"
         settings = {"listen": "127.0.0.1:0", "models_dir": str(directory), **config}
+        settings.setdefault("snapshots", {}).setdefault("directory", str(directory / "snapshots"))
         settings["engine"] = {"llama_server": engine, **config.get("engine", {})}
         self.config_file.write_text(to_yaml(settings))
         self.log_file = directory / "log"

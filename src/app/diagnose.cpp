@@ -124,7 +124,7 @@ std::vector<Finding> diagnose(const config::Config& config) {
         } else {
             findings.push_back(check_model(
                 model,
-                manage_model(config, model, engine.ok() ? *engine : engines::LocatedEngine()),
+                manage_model(config, model, engine.ok() ? *engine : engines::LocatedEngine(), {}),
                 budget));
         }
     }

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "base/address.hpp"
 #include "base/units.hpp"
 #include "control/control_loop.hpp"
+#include "control/snapshot_folder.hpp"
 #include "gateway/server.hpp"
 #include "platform/async.hpp"
 #include "platform/blocking_pool.hpp"
@@ -47,6 +49,20 @@ std::filesystem::path runtime_directory(const config::Config& config) {
     const std::string own = config.listen_port != 0 ? std::to_string(config.listen_port)
                                                     : "pid-" + std::to_string(platform::own_pid());
     return config.runtime_dir / own;
+}
+
+/// The folder for snapshots, or nothing when none are to be kept or it cannot be used: models are
+/// served without.
+std::optional<control::SnapshotFolder> claim_snapshots(const config::Config& config) {
+    if (config.snapshots.budget <= Bytes(0)) {
+        return std::nullopt;
+    }
+    auto folder = control::SnapshotFolder::open(snapshot_directory(config));
+    if (!folder.ok()) {
+        log::warn("snapshots.off", {{"cause", folder.error().message}});
+        return std::nullopt;
+    }
+    return std::move(*folder);
 }
 
 /// Everything that lives as long as the loop runs.
@@ -125,7 +141,11 @@ int run_server(const config::Config& config) {
     for (const std::string& problem : registry.problems()) {
         log::warn("models.problem", {{"problem", problem}});
     }
-    std::vector<control::ManagedModel> models = manage_models(config, registry, *engine);
+    const auto snapshots = claim_snapshots(config);
+    const std::filesystem::path snapshot_dir =
+        snapshots.has_value() ? snapshots->path() : std::filesystem::path();
+    std::vector<control::ManagedModel> models =
+        manage_models(config, registry, *engine, snapshot_dir);
     log::info("server.starting",
               {{"engine", engine->llama_server.string()},
                {"budget", to_string(budget->total())},
@@ -134,6 +154,9 @@ int run_server(const config::Config& config) {
                                                   .max_wait = config.memory.max_wait},
                                     .budget = *budget,
                                     .runtime_dir = runtime->path(),
+                                    .snapshots = {.folder = snapshot_dir,
+                                                  .budget = config.snapshots.budget,
+                                                  .time_limit = config.snapshots.time_limit},
                                     .load_timeout = config.engine.load_timeout};
     Service service(config, std::move(options), std::move(registry), std::move(models));
     const Status served = service.run();

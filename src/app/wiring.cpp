@@ -100,7 +100,57 @@ control::ModelView view_of(const models::Model& model, const ResolvedSettings& s
             .capabilities = capabilities_of(model, settings.task)};
 }
 
+/// What a usual processor computes in a second, roughly: only to rank snapshots of models whose
+/// speed was not measured yet.
+constexpr double kFlopsGuess = 5e10;
+
+/// Everything that a slot's state depends on beside the model's files. The context does not matter:
+/// the engine refuses what is too long for it. Nor does what runs on which device.
+std::string snapshot_binding(const ResolvedSettings& settings,
+                             const engines::LlamaCppVersion& version) {
+    std::string binding = version.release + "|" + version.build + "|" + settings.cache_type_k +
+                          "|" + settings.cache_type_v + "|" + std::to_string(settings.parallel);
+    binding += !settings.flash_attention.has_value() ? "|auto"
+               : *settings.flash_attention           ? "|flash"
+                                                     : "|plain";
+    for (const std::string& argument : settings.extra_args) {
+        binding += "|" + argument;
+    }
+    return binding;
+}
+
+control::SnapshotTraits snapshot_traits(const models::Model& model,
+                                        const ResolvedSettings& settings,
+                                        const engines::LlamaCppVersion& version) {
+    const bool wide = settings.cache_type_k == "f32" || settings.cache_type_v == "f32";
+    const std::uint64_t element_bytes = wide ? 4 : 2;
+    std::uint64_t per_token = 0;
+    std::uint64_t fixed = 0;
+    for (const models::LayerFacts& layer : model.facts.layers) {
+        per_token +=
+            (layer.key_elements + layer.value_elements + layer.index_elements) * element_bytes;
+        fixed += layer.recurrent_state_bytes;
+    }
+    const double seconds = 2.0 * static_cast<double>(model.facts.parameters) / kFlopsGuess;
+    return {.files = model.files,
+            .binding = snapshot_binding(settings, version),
+            .slots = settings.parallel,
+            .sliding_window = model.facts.sliding_window > 0,
+            .bytes_per_token = Bytes(static_cast<std::int64_t>(per_token)),
+            .bytes_fixed = Bytes(static_cast<std::int64_t>(fixed)),
+            .prefill_per_token =
+                std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds))};
+}
+
 }  // namespace
+
+std::filesystem::path snapshot_directory(const config::Config& config) {
+    if (!config.snapshots.directory.empty()) {
+        return config.snapshots.directory;
+    }
+    // Servers on different ports do not share what they keep.
+    return config.cache_dir / "snapshots" / std::to_string(config.listen_port);
+}
 
 Result<memory::Footprint> memory_budget(const config::MemoryConfig& config) {
     const auto host = platform::host_memory();
@@ -146,7 +196,8 @@ Result<engines::LocatedEngine> locate_engine(const config::Config& config) {
 
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
-                                           const engines::LocatedEngine& engine) {
+                                           const engines::LocatedEngine& engine,
+                                           const std::filesystem::path& snapshot_dir) {
     const models::CpuFeatures cpu = control::processor();
     const auto settings =
         engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
@@ -172,6 +223,9 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
                    .load_time = memory::expected_load_time(model.facts, size, true)}};
     managed.view.estimated = size.total() + projector;
     managed.growth = memory::Footprint::host(size.growth());
+    if (!snapshot_dir.empty() && settings->snapshots) {
+        managed.snapshots = snapshot_traits(model, *settings, engine.version);
+    }
     managed.launch = [llama_server = engine.llama_server,
                       settings = *settings,
                       file = model.files.front(),
@@ -179,6 +233,7 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
                       adapters = model.recipe.adapters,
                       name = model.name,
                       facts = model.facts,
+                      snapshot_dir,
                       engine_config = config.engine](const std::filesystem::path& socket) {
         return engines::plan_llama_cpp({.llama_server = llama_server,
                                         .socket = socket,
@@ -186,6 +241,7 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
                                         .projector = projector,
                                         .adapters = adapters,
                                         .name = name,
+                                        .snapshot_dir = snapshot_dir,
                                         .parent_environment = own_environment()},
                                        settings,
                                        facts,
@@ -199,14 +255,15 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
 
 std::vector<control::ManagedModel> manage_models(const config::Config& config,
                                                  const models::Registry& registry,
-                                                 const engines::LocatedEngine& engine) {
+                                                 const engines::LocatedEngine& engine,
+                                                 const std::filesystem::path& snapshot_dir) {
     std::vector<control::ManagedModel> managed;
     for (const models::Model& model : registry.models()) {
         if (model.broken.has_value()) {
             log::warn("model.broken", {{"model", model.name}, {"reason", model.broken->message}});
             continue;
         }
-        auto one = manage_model(config, model, engine);
+        auto one = manage_model(config, model, engine, snapshot_dir);
         if (one.ok()) {
             managed.push_back(std::move(*one));
         } else {

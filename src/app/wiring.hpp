@@ -2,6 +2,7 @@
 // only place that knows all of them.
 #pragma once
 
+#include <filesystem>
 #include <vector>
 
 #include "base/result.hpp"
@@ -24,14 +25,20 @@ models::Registry find_models(const config::Config& config,
 
 Result<engines::LocatedEngine> locate_engine(const config::Config& config);
 
+/// Where this server keeps conversations.
+std::filesystem::path snapshot_directory(const config::Config& config);
+
 /// The models of `registry` that can be served; those whose settings cannot work are logged.
+/// `snapshot_dir` empty: no snapshots.
 std::vector<control::ManagedModel> manage_models(const config::Config& config,
                                                  const models::Registry& registry,
-                                                 const engines::LocatedEngine& engine);
+                                                 const engines::LocatedEngine& engine,
+                                                 const std::filesystem::path& snapshot_dir);
 
 /// One model, or why its settings cannot work.
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
-                                           const engines::LocatedEngine& engine);
+                                           const engines::LocatedEngine& engine,
+                                           const std::filesystem::path& snapshot_dir);
 
 }  // namespace drover::app

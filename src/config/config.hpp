@@ -38,6 +38,7 @@ struct ModelSettings {
     std::optional<bool> flash_attention;  ///< unset: the engine decides
     std::optional<bool> repack;           ///< faster prompts for more memory (CPU weights)
     std::optional<Bytes> prompt_cache;    ///< host memory for prompts that lost their slot
+    std::optional<bool> snapshots;        ///< conversations outlive the engine's process
     std::vector<std::string> extra_args;  ///< passed to the engine as they are, last
 };
 
@@ -65,6 +66,13 @@ struct MemoryConfig {
     Bytes reserve{1_GiB};         ///< left to the rest of the machine when the budget is `auto`
     milliseconds min_residency{2'000};
     milliseconds max_wait{10'000};
+};
+
+/// Conversations on disk while their model is not in memory.
+struct SnapshotConfig {
+    Bytes budget{4_GiB};              ///< 0: none are kept
+    std::filesystem::path directory;  ///< empty: a folder of this server in the cache
+    milliseconds time_limit{2'000};   ///< longest that saving delays the end of an engine
 };
 
 /// Bounds on what clients may do.
@@ -106,6 +114,7 @@ struct Config {
     std::uint16_t listen_port = 11435;
     EngineConfig engine;
     MemoryConfig memory;
+    SnapshotConfig snapshots;
     LimitsConfig limits;
     StoreConfig store;
     DiscoverConfig discover;

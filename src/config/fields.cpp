@@ -215,6 +215,11 @@ std::vector<Field> make_fields() {
             return c.memory.*member;
         };
     };
+    const auto snapshots = [](auto member) {
+        return [member](Config & c) -> auto& {
+            return c.snapshots.*member;
+        };
+    };
     const auto limits = [](auto member) {
         return [member](Config & c) -> auto& {
             return c.limits.*member;
@@ -277,6 +282,22 @@ std::vector<Field> make_fields() {
                        "After waiting this long for memory a request is owed it: busy models take "
                        "no new requests and leave for it.",
                        memory(&MemoryConfig::max_wait)),
+        bytes_field("snapshots.budget",
+                    "DROVER_SNAPSHOT_BUDGET",
+                    "4GiB",
+                    "Disk space for conversations of models that are not in memory; 0 keeps none.",
+                    snapshots(&SnapshotConfig::budget)),
+        {"snapshots.directory",
+         "",
+         "/var/lib/drover/snapshots",
+         "Where they are kept; without it: a folder of this server in the cache.",
+         setter<Config>(snapshots(&SnapshotConfig::directory), any_path)},
+        duration_field(
+            "snapshots.time_limit",
+            "2s",
+            "Longest that saving conversations delays the end of an engine, and bringing "
+            "them back delays its readiness.",
+            snapshots(&SnapshotConfig::time_limit)),
         {"limits.connections",
          "",
          "1024",
@@ -444,6 +465,10 @@ std::vector<ModelField> make_model_fields() {
          "64MiB",
          "Host memory for conversations that lost their place in the engine.",
          setter<ModelSettings>(member(&ModelSettings::prompt_cache), parse_bytes)},
+        flag_field("snapshots",
+                   "true",
+                   "Conversations go to disk when the model leaves memory, and come back with it.",
+                   member(&ModelSettings::snapshots)),
     };
 }
 

@@ -395,6 +395,7 @@ class Loader {
         if (config().store.dir.empty()) {
             config().store.dir = config().cache_dir / "store";
         }
+        absolute(config().snapshots.directory);
     }
 
     /// Names and aliases are one name space, without regard to case.

@@ -101,12 +101,14 @@ ControlLoop::ControlLoop(platform::Loop& loop,
       pool_(pool),
       options_(std::move(options)),
       registry_(std::move(registry)),
+      snapshots_(loop, pool, options_.snapshots),
       scheduler_(options_.scheduler, options_.budget),
       wake_timer_(loop),
       instance_ended_(loop),
       tasks_(loop) {
     for (ManagedModel& model : models) {
         feed(memory::ModelDeclared{model.id, model.traits});
+        snapshots_.declare(model.id, model.view.name, model.snapshots);
         models_.emplace(model.id, std::move(model));
     }
 }
@@ -117,6 +119,7 @@ void ControlLoop::start() {
     if (const auto own = platform::process_pss(platform::own_pid()); own.ok()) {
         charge_own_memory(own->total);
     }
+    snapshots_.start();
     tasks_.spawn("control.measure", [this] { return measure_periodically(); });
     for (const models::Model& model : registry_.models()) {
         if (model.preload && models_.contains(model.id)) {
@@ -130,6 +133,7 @@ Task<> ControlLoop::stop() {
     while (!instances_.empty()) {
         co_await instance_ended_.wait();
     }
+    co_await snapshots_.stop();
     tasks_.cancel();
     wake_timer_.cancel();
     co_await tasks_.join();
@@ -225,6 +229,7 @@ FleetView ControlLoop::view() const {
                                 .bytes = options_.budget[memory::kHostDevice],
                                 .held = held[memory::kHostDevice]}},
                     .instances = {},
+                    .snapshots = snapshots_.view(),
                     .queued = static_cast<std::uint32_t>(scheduler_.waiting())};
     const std::int64_t wall_now = platform::wall_clock_ms();
     for (const memory::InstanceView& one : scheduler_.instances()) {
@@ -241,7 +246,8 @@ FleetView ControlLoop::view() const {
              .queued = static_cast<std::uint32_t>(scheduler_.waiting(one.model)),
              .expires_at_ms = expires_at_ms,
              .pid = instance.supervisor.pid(),
-             .loaded_ms = milliseconds_of(instance.load_time)});
+             .loaded_ms = milliseconds_of(instance.load_time),
+             .restored_tokens = snapshots_.restored_tokens(one.instance)});
     }
     return fleet;
 }
@@ -267,6 +273,17 @@ Task<Result<Bytes>> ControlLoop::unload(ModelId model) {
 
 void ControlLoop::end_lease(RequestId request) {
     feed(memory::LeaseEnded{request});
+}
+
+bool ControlLoop::may_recall(InstanceId instance) const {
+    return snapshots_.may_recall(instance);
+}
+
+Task<> ControlLoop::recall(InstanceId id, std::string_view path, std::string_view body) {
+    if (const auto found = instances_.find(id); found != instances_.end()) {
+        const std::shared_ptr<Instance> instance = found->second;
+        co_await snapshots_.recall(instance, path, body);
+    }
 }
 
 void ControlLoop::report_hung(InstanceId instance, std::string cause) {
@@ -340,7 +357,11 @@ void ControlLoop::carry_out(const memory::StopInstance& effect) {
               {{"model", name(instance->model)},
                {"instance", effect.instance.value},
                {"reason", to_string(effect.reason)}});
-    instance->supervisor.stop();
+    if (snapshots_.keeps(*instance)) {
+        tasks_.spawn("control.save", [this, instance] { return save_and_stop(instance); });
+    } else {
+        instance->supervisor.stop();
+    }
 }
 
 void ControlLoop::carry_out(const memory::GrantLease& effect) {
@@ -374,8 +395,12 @@ void ControlLoop::decide(RequestId request, Result<Lease> outcome) {
 
 Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     const TimePoint begun = now();
+    snapshots_.prepare(*instance);
     const Status started = co_await instance->supervisor.start();
     if (started.ok()) {
+        co_await snapshots_.restore(instance);
+    }
+    if (instance->supervisor.state() == engines::ProcessState::ready) {
         instance->load_time = now() - begun;
         log::info("instance.ready",
                   {{"model", name(instance->model)},
@@ -388,6 +413,7 @@ Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     }
     instance->report = co_await instance->supervisor.wait_gone();
     note_exit(*instance);
+    snapshots_.forget(instance->id);
     instances_.erase(instance->id);
     ended_.push_back(instance);
     if (ended_.size() > kEndedMax) {
@@ -396,6 +422,11 @@ Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     feed(memory::InstanceGone{instance->id});
     instance->gone.notify_all();
     instance_ended_.notify_all();
+}
+
+Task<> ControlLoop::save_and_stop(std::shared_ptr<Instance> instance) {
+    co_await snapshots_.save(instance);
+    instance->supervisor.stop();
 }
 
 void ControlLoop::note_exit(const Instance& instance) {
@@ -465,6 +496,7 @@ Task<> ControlLoop::measure_periodically() {
         for (const auto& [id, instance] : instances) {
             if (instance->supervisor.state() == engines::ProcessState::ready) {
                 co_await measure(instance);
+                co_await snapshots_.review(instance);
             }
         }
     }

@@ -16,6 +16,7 @@
 #include "control/fleet.hpp"
 #include "control/instance.hpp"
 #include "control/managed_model.hpp"
+#include "control/snapshot_keeper.hpp"
 #include "memory/scheduler.hpp"
 #include "models/registry.hpp"
 #include "platform/async.hpp"
@@ -29,6 +30,7 @@ struct ControlOptions {
     memory::SchedulerOptions scheduler;
     memory::Footprint budget;
     std::filesystem::path runtime_dir;  ///< private; engine sockets
+    SnapshotOptions snapshots;
     /// Longest that load() waits.
     std::chrono::milliseconds load_timeout{600'000};
     /// How often resident instances are measured again.
@@ -90,6 +92,10 @@ class ControlLoop final : public Fleet {
     };
 
     void end_lease(RequestId request) override;
+    bool may_recall(InstanceId instance) const override;
+    platform::Task<> recall(InstanceId instance,
+                            std::string_view path,
+                            std::string_view body) override;
     void report_hung(InstanceId instance, std::string cause) override;
     platform::Task<std::optional<Error>> failure(InstanceId instance) override;
 
@@ -102,6 +108,7 @@ class ControlLoop final : public Fleet {
     void decide(RequestId request, Result<Lease> outcome);
 
     platform::Task<> run(std::shared_ptr<Instance> instance);
+    platform::Task<> save_and_stop(std::shared_ptr<Instance> instance);
     void note_exit(const Instance& instance);
     platform::Task<> measure(std::shared_ptr<Instance> instance);
     platform::Task<> measure_periodically();
@@ -115,6 +122,7 @@ class ControlLoop final : public Fleet {
     ControlOptions options_;
     models::Registry registry_;
     std::unordered_map<ModelId, ManagedModel> models_;
+    SnapshotKeeper snapshots_;
     memory::Scheduler scheduler_;
     std::deque<memory::Event> events_;
     bool pumping_ = false;

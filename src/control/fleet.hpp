@@ -46,6 +46,14 @@ class Lease {
     /// Connections to the instance; valid as long as the lease.
     engines::UpstreamPool& upstream() const { return *upstream_; }
 
+    /// Whether recall() may have something to do; costs nothing.
+    bool may_recall() const;
+
+    /// If the conversation that this request goes on with lies on disk and in no slot of the
+    /// instance, it is brought into one. Bounded; what fails is as if nothing was there. REQUIRES:
+    /// `path` and `body` stay until it returns.
+    platform::Task<> recall(std::string_view path, std::string_view body);
+
     /// The instance hangs: it is killed with this cause, and every lease on it fails.
     void report_hung(std::string cause);
 
@@ -118,6 +126,7 @@ struct InstanceView {
     std::optional<std::int64_t> expires_at_ms{};  ///< since 1970; unset: stays
     std::int64_t pid = 0;                         ///< 0: none yet
     std::int64_t loaded_ms = 0;                   ///< what its load took
+    std::uint64_t restored_tokens = 0;            ///< from snapshots, into its slots
 };
 
 /// What one device has and how much of it is given out.
@@ -127,9 +136,23 @@ struct DeviceView {
     Bytes held{};
 };
 
+/// Conversations on disk, and what they were good for since the server started.
+struct SnapshotView {
+    std::uint64_t count = 0;
+    Bytes bytes{};
+    Bytes budget{};              ///< 0: nothing is kept
+    std::uint64_t saved = 0;     ///< conversations
+    std::uint64_t restored = 0;  ///< put into a slot
+    std::uint64_t hits = 0;      ///< of these, gone on with
+    std::uint64_t misses = 0;    ///< of these, replaced by something else
+    std::uint64_t tokens_saved = 0;
+    std::int64_t saved_ms = 0;  ///< what computing those tokens would have taken
+};
+
 struct FleetView {
     std::vector<DeviceView> budget;
     std::vector<InstanceView> instances;
+    SnapshotView snapshots;
     std::uint32_t queued = 0;  ///< requests that wait, over all models
 };
 
@@ -176,6 +199,10 @@ class Fleet {
   private:
     friend class Lease;
     virtual void end_lease(RequestId request) = 0;
+    virtual bool may_recall(InstanceId instance) const = 0;
+    virtual platform::Task<> recall(InstanceId instance,
+                                    std::string_view path,
+                                    std::string_view body) = 0;
     virtual void report_hung(InstanceId instance, std::string cause) = 0;
     virtual platform::Task<std::optional<Error>> failure(InstanceId instance) = 0;
 };
@@ -189,6 +216,14 @@ inline Lease& Lease::operator=(Lease&& other) noexcept {
         upstream_ = other.upstream_;
     }
     return *this;
+}
+
+inline bool Lease::may_recall() const {
+    return fleet_->may_recall(instance_);
+}
+
+inline platform::Task<> Lease::recall(std::string_view path, std::string_view body) {
+    return fleet_->recall(instance_, path, body);
 }
 
 inline void Lease::report_hung(std::string cause) {

@@ -1,9 +1,12 @@
 // A model as control needs it: what the scheduler must know and how to start its engine.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
@@ -14,6 +17,18 @@
 
 namespace drover::control {
 
+/// What the snapshots of a model depend on.
+struct SnapshotTraits {
+    std::vector<std::filesystem::path> files;  ///< of the model
+    /// Everything but the files that changes what a slot's state looks like or means.
+    std::string binding;
+    std::uint32_t slots = 1;
+    bool sliding_window = false;   ///< some layers see only the last positions
+    Bytes bytes_per_token{};       ///< of a saved state, at most
+    Bytes bytes_fixed{};           ///< of it, however short
+    Duration prefill_per_token{};  ///< a guess, until it is measured
+};
+
 struct ManagedModel {
     ModelId id;
     ModelView view;  ///< what listings show; `state` is filled in when asked
@@ -22,6 +37,8 @@ struct ManagedModel {
     /// Part of `traits.footprint` that an instance has not yet touched when it becomes ready
     /// (compute buffers, prompt cache): added to what is measured then.
     memory::Footprint growth;
+    /// Unset: no snapshots are kept of it.
+    std::optional<SnapshotTraits> snapshots;
     /// How to start an engine that listens on `socket`.
     std::function<Result<engines::LaunchPlan>(const std::filesystem::path& socket)> launch;
     /// One or two sentences for a client whose model can never fit into `available` bytes: what

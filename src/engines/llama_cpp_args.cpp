@@ -132,6 +132,10 @@ void add_service(Arguments& args, const LlamaCppLaunch& launch, const ResolvedSe
     }
     // One for each request and two for health checks; the engine adds more under pressure.
     args.option("--threads-http", settings.parallel + 2U);
+    if (!launch.snapshot_dir.empty() && settings.snapshots) {
+        args.option("--slot-save-path", (launch.snapshot_dir / "").string());
+        args.flag("--metrics");  // what was computed and what was not: was a snapshot of use?
+    }
     args.flag("--no-ui");
     args.flag("--offline");
     args.flag("--no-warmup");

@@ -45,6 +45,18 @@ json::object admin_entry(const control::ModelView& model) {
             {"broken", model.broken.has_value() ? json::value(text(*model.broken)) : nullptr}};
 }
 
+json::object snapshots_entry(const control::SnapshotView& snapshots) {
+    return {{"count", snapshots.count},
+            {"bytes", snapshots.bytes.count()},
+            {"budget", snapshots.budget.count()},
+            {"saved", snapshots.saved},
+            {"restored", snapshots.restored},
+            {"hits", snapshots.hits},
+            {"misses", snapshots.misses},
+            {"tokens_saved", snapshots.tokens_saved},
+            {"saved_ms", snapshots.saved_ms}};
+}
+
 }  // namespace
 
 std::string openai_model(const control::ModelView& model) {
@@ -89,10 +101,12 @@ std::string admin_fleet(const control::FleetView& fleet) {
                                             {"queued", instance.queued},
                                             {"expires_at_ms", std::move(expires)},
                                             {"pid", instance.pid},
-                                            {"loaded_ms", instance.loaded_ms}});
+                                            {"loaded_ms", instance.loaded_ms},
+                                            {"restored_tokens", instance.restored_tokens}});
     }
     return json::serialize(json::object{{"budget", std::move(budget)},
                                         {"instances", std::move(instances)},
+                                        {"snapshots", snapshots_entry(fleet.snapshots)},
                                         {"queued", fleet.queued}});
 }
 

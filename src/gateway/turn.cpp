@@ -80,6 +80,14 @@ Task<Status> Turn::attempt(const Asked& asked) {
     if (!status.ok()) {
         co_return status;
     }
+    if (lease_.may_recall()) {
+        const std::string_view path = asked.path.empty() ? asked.head.path : asked.path;
+        co_await lease_.recall(path, asked.body);
+        if (aborted_) {
+            lease_.release();
+            co_return client_left();
+        }
+    }
     status = co_await exchange(asked);
     upstream_.reset();
     if (!keeps_lease_ || !status.ok()) {

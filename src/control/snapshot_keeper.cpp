@@ -1,0 +1,569 @@
+#include "control/snapshot_keeper.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "platform/clock.hpp"
+#include "platform/files.hpp"
+#include "platform/log.hpp"
+#include "snapshots/checksum.hpp"
+
+namespace drover::control {
+
+namespace log = platform::log;
+using engines::EngineClient;
+using engines::PromptCounters;
+using engines::Slot;
+using platform::now;
+using platform::Task;
+using snapshots::Snapshot;
+using snapshots::SnapshotId;
+
+namespace {
+
+/// A shorter conversation is computed again about as fast as it is brought back.
+constexpr std::uint32_t kTokensWorthKeeping = 128;
+
+/// A request with fewer bytes has not that many tokens.
+constexpr std::size_t kBodyWorthRecalling = 256;
+
+/// The disk is left this much free, whatever the budget says: it is not ours alone.
+constexpr Bytes kDiskReserve = 256_MiB;
+
+/// Beside the cache: tokens, positions, seal.
+constexpr Bytes kStateOverhead = 1_MiB;
+
+/// Computed tokens after which the measured speed replaces the guess.
+constexpr double kTokensForSpeed = 64;
+
+/// After so many conversations in a row that were restored and yet computed again, a model that
+/// never had any use of snapshots gets none any more.
+constexpr std::uint32_t kMissesMax = 4;
+
+constexpr std::chrono::milliseconds kReviewLimit(500);
+constexpr std::chrono::milliseconds kRecallLimit(2'000);
+
+std::int64_t milliseconds_of(Duration duration) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+std::vector<std::string> names_of(const std::vector<Snapshot>& snapshots) {
+    std::vector<std::string> names;
+    for (const Snapshot& snapshot : snapshots) {
+        names.push_back(snapshot.file);
+    }
+    return names;
+}
+
+}  // namespace
+
+SnapshotKeeper::SnapshotKeeper(platform::Loop& loop,
+                               platform::BlockingPool& pool,
+                               SnapshotOptions options)
+    : loop_(loop),
+      pool_(pool),
+      options_(std::move(options)),
+      index_(options_.budget),
+      changed_(loop),
+      tasks_(loop) {}
+
+void SnapshotKeeper::declare(ModelId model,
+                             std::string name,
+                             std::optional<SnapshotTraits> traits) {
+    if (!traits.has_value() || options_.folder.empty()) {
+        return;
+    }
+    const Duration prefill = traits->prefill_per_token;
+    models_.emplace(
+        model,
+        Model{.name = std::move(name), .traits = std::move(*traits), .prefill_per_token = prefill});
+}
+
+void SnapshotKeeper::start() {
+    if (!options_.folder.empty()) {
+        tasks_.spawn("snapshots.scan", [this] { return scan(); });
+    }
+}
+
+Task<> SnapshotKeeper::stop() {
+    co_await tasks_.join();
+}
+
+SnapshotKeeper::Model* SnapshotKeeper::model_of(ModelId id) {
+    const auto found = models_.find(id);
+    return found == models_.end() || found->second.off ? nullptr : &found->second;
+}
+
+Task<> SnapshotKeeper::scan() {
+    struct Scan {
+        std::vector<Snapshot> found;
+        std::vector<std::string> damaged;
+    };
+    const auto work = [folder = options_.folder] {
+        Scan result;
+        result.found = scan_snapshots(folder, result.damaged);
+        return result;
+    };
+    Scan result = co_await pool_.run(work);
+    for (const std::string& file : result.damaged) {
+        log::warn("snapshot.discarded", {{"file", file}, {"cause", "it is damaged"}});
+    }
+    std::vector<Snapshot> gone;
+    for (Snapshot& snapshot : result.found) {
+        for (Snapshot& one : index_.add(std::move(snapshot))) {
+            gone.push_back(std::move(one));
+        }
+    }
+    co_await discard(std::move(gone));
+    scanned_ = true;
+    changed_.notify_all();
+    log::info("snapshots.found",
+              {{"count", index_.size()}, {"bytes", drover::to_string(index_.bytes())}});
+}
+
+void SnapshotKeeper::prepare(const Instance& instance) {
+    Model* model = model_of(instance.model);
+    if (model == nullptr || model->preparing) {
+        return;
+    }
+    model->preparing = true;
+    tasks_.spawn("snapshots.prepare",
+                 [this, id = instance.model] { return identify_and_verify(id); });
+}
+
+/// Reads what will be restored while the engine starts: it is checked, and in the page cache.
+Task<> SnapshotKeeper::identify_and_verify(ModelId id) {
+    while (!scanned_ || models_.at(id).sealing > 0) {
+        co_await changed_.wait();
+    }
+    Model& model = models_.at(id);
+    const auto identify = [files = model.traits.files] {
+        return model_identity(files);
+    };
+    const Result<std::uint64_t> identity = co_await pool_.run(identify);
+    if (identity.ok()) {
+        model.identity = *identity;
+        model.binding = snapshots::checksum(model.traits.binding);
+        std::vector<Snapshot> unusable = index_.take_unusable(*identity, model.binding);
+        if (!unusable.empty()) {
+            log::warn("snapshots.discarded",
+                      {{"model", model.name},
+                       {"count", unusable.size()},
+                       {"cause", "made by another engine, or with other settings"}});
+            co_await discard(std::move(unusable));
+        }
+        for (const SnapshotId snapshot : index_.latest(*identity, model.traits.slots)) {
+            const Snapshot* found = index_.find(snapshot);
+            if (found == nullptr) {
+                continue;  // it left meanwhile
+            }
+            const std::string file = found->file;
+            const auto verify = [folder = options_.folder, file] {
+                return verify_snapshot(folder, file);
+            };
+            const Status whole = co_await pool_.run(verify);
+            if (whole.ok()) {
+                model.verified.insert(file);
+            } else if (index_.find(snapshot) != nullptr) {
+                log::warn("snapshot.discarded",
+                          {{"model", model.name}, {"cause", whole.error().message}});
+                std::vector<Snapshot> damaged;
+                damaged.push_back(index_.take(snapshot));
+                co_await discard(std::move(damaged));
+            }
+        }
+    }
+    model.preparing = false;
+    changed_.notify_all();
+}
+
+Task<> SnapshotKeeper::restore(std::shared_ptr<Instance> instance) {
+    if (model_of(instance->model) == nullptr) {
+        co_return;
+    }
+    const TimePoint deadline = now() + options_.time_limit;
+    Model& model = models_.at(instance->model);
+    while (model.preparing && now() < deadline) {
+        co_await changed_.wait_until(deadline);
+    }
+    if (model.preparing || !model.identity.has_value()) {
+        co_return;
+    }
+    const TimePoint begun = now();
+    Seat& seat = seats_.emplace(instance->id, Seat{.model = instance->model}).first->second;
+    std::uint32_t slot = 0;
+    for (const SnapshotId id : index_.latest(*model.identity, model.traits.slots)) {
+        const bool done = co_await put(instance, id, slot, false, deadline);
+        slot += done ? 1 : 0;
+        if (now() >= deadline) {
+            break;
+        }
+    }
+    if (slot > 0) {
+        log::info("snapshots.restored",
+                  {{"model", model.name},
+                   {"conversations", slot},
+                   {"tokens", seat.tokens},
+                   {"ms", milliseconds_of(now() - begun)}});
+    }
+}
+
+/// Puts one snapshot into one slot. False when it could not be: then it is no more, or there was no
+/// time.
+Task<bool> SnapshotKeeper::put(std::shared_ptr<Instance> instance,
+                               SnapshotId id,
+                               std::uint32_t slot,
+                               bool over_another,
+                               TimePoint deadline) {
+    const Snapshot* snapshot = index_.find(id);
+    if (snapshot == nullptr) {
+        co_return false;
+    }
+    Model& model = models_.at(instance->model);
+    const std::string file = snapshot->file;
+    const auto tokens = static_cast<std::uint64_t>(snapshot->chain.tokens());
+    Status usable;
+    if (model.verified.erase(file) == 0) {  // since it was checked, it may have been replaced
+        const auto verify = [folder = options_.folder, file] {
+            return verify_snapshot(folder, file);
+        };
+        usable = co_await pool_.run(verify);
+    }
+    if (usable.ok()) {
+        EngineClient client(loop_, instance->supervisor.plan().socket);
+        const Result<std::uint32_t> restored = co_await client.restore(slot, file, deadline);
+        if (!restored.ok()) {
+            usable = restored.error();
+        }
+    }
+    if (usable.ok()) {
+        if (const auto seat = seats_.find(instance->id); seat != seats_.end()) {
+            seat->second.restored.insert_or_assign(
+                slot, Restored{.id = id, .tokens = tokens, .over_another = over_another});
+            seat->second.tokens += tokens;
+        }
+        index_.touch(id);
+        ++totals_.restored;
+        co_return true;
+    }
+    // An engine that fell over it must not meet it again; one that is being stopped says nothing.
+    const bool stopped = instance->supervisor.state() == engines::ProcessState::stopping;
+    if (!stopped && usable.error().code != ErrorCode::timeout && index_.find(id) != nullptr) {
+        log::warn("snapshot.discarded", {{"model", model.name}, {"cause", usable.error().message}});
+        std::vector<Snapshot> gone;
+        gone.push_back(index_.take(id));
+        co_await discard(std::move(gone));
+    }
+    co_return false;
+}
+
+bool SnapshotKeeper::keeps(const Instance& instance) const {
+    const auto model = models_.find(instance.model);
+    return model != models_.end() && !model->second.off &&
+           instance.supervisor.state() == engines::ProcessState::ready;
+}
+
+Task<> SnapshotKeeper::save(std::shared_ptr<Instance> instance) {
+    const TimePoint begun = now();
+    const TimePoint deadline = begun + options_.time_limit;
+    co_await review(instance);
+    EngineClient client(loop_, instance->supervisor.plan().socket);
+    const auto counters = co_await client.prompt_counters(deadline);
+    if (counters.ok()) {
+        learn_speed(models_.at(instance->model), *counters);
+    }
+    auto slots = co_await client.slots(deadline);
+    if (!slots.ok()) {
+        log::warn("snapshots.not_saved",
+                  {{"model", models_.at(instance->model).name}, {"cause", slots.error().message}});
+        co_return;
+    }
+    const std::size_t saved = co_await save_slots(instance, std::move(*slots), deadline);
+    if (saved > 0) {
+        log::info("snapshots.saved",
+                  {{"model", models_.at(instance->model).name},
+                   {"conversations", saved},
+                   {"ms", milliseconds_of(now() - begun)}});
+    }
+}
+
+/// The long ones first: they are worth most if time runs out.
+Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
+                                             std::vector<Slot> slots,
+                                             TimePoint deadline) {
+    std::size_t saved = 0;
+    std::sort(slots.begin(), slots.end(), [](const Slot& a, const Slot& b) {
+        return a.tokens > b.tokens;
+    });
+    EngineClient client(loop_, instance->supervisor.plan().socket);
+    for (const Slot& slot : slots) {
+        Model* model = model_of(instance->model);
+        if (model == nullptr || !slot.used || slot.tokens < kTokensWorthKeeping ||
+            !model->identity.has_value()) {
+            continue;
+        }
+        // Editing a state writes it a second time before the first one goes.
+        const int copies = model->traits.sliding_window ? 2 : 1;
+        Saving saving{.file = "saving-" + std::to_string(++files_) + std::string(kUnfinished),
+                      .terms = {.model = *model->identity,
+                                .binding = model->binding,
+                                .prefill_per_token = model->prefill_per_token,
+                                .sliding_window = model->traits.sliding_window},
+                      .reserved = (model->traits.bytes_per_token * slot.tokens +
+                                   model->traits.bytes_fixed + kStateOverhead) *
+                                  copies};
+        const bool fits = co_await make_room(saving.reserved);
+        if (!fits) {
+            continue;
+        }
+        reserved_ += saving.reserved;
+        const Status written = co_await client.save(slot.id, saving.file, deadline);
+        if (!written.ok()) {
+            log::warn("snapshot.not_saved",
+                      {{"model", models_.at(instance->model).name},
+                       {"tokens", slot.tokens},
+                       {"cause", written.error().message}});
+            reserved_ -= saving.reserved;
+            const auto remove = [folder = options_.folder, file = saving.file] {
+                remove_snapshots(folder, {file});
+                return true;
+            };
+            co_await pool_.run(remove);
+            continue;
+        }
+        ++saved;
+        ++totals_.saved;
+        ++models_.at(instance->model).sealing;
+        tasks_.spawn("snapshots.seal",
+                     [this, id = instance->model, saving] { return seal(id, saving); });
+    }
+    co_return saved;
+}
+
+/// Frees budget, and says whether the disk has as much besides what it must keep.
+Task<bool> SnapshotKeeper::make_room(Bytes needed) {
+    auto gone = index_.make_room(needed + reserved_);
+    if (!gone.has_value()) {
+        co_return false;
+    }
+    co_await discard(std::move(*gone));
+    const auto ask = [folder = options_.folder] {
+        return platform::free_space(folder);
+    };
+    const Result<Bytes> free = co_await pool_.run(ask);
+    const bool fits = free.ok() && *free >= needed + kDiskReserve;
+    if (!fits && !std::exchange(disk_full_told_, true)) {
+        log::warn("snapshots.disk_full",
+                  {{"folder", options_.folder.string()},
+                   {"free", free.ok() ? drover::to_string(*free) : "unknown"},
+                   {"kept_free", drover::to_string(kDiskReserve)}});
+    }
+    disk_full_told_ = !fits;
+    co_return fits;
+}
+
+Task<> SnapshotKeeper::seal(ModelId id, Saving saving) {
+    const auto work = [folder = options_.folder, saving] {
+        return seal_snapshot(folder, saving.file, saving.terms);
+    };
+    Result<Snapshot> sealed = co_await pool_.run(work);
+    reserved_ -= saving.reserved;
+    if (sealed.ok()) {
+        std::vector<Snapshot> gone = index_.add(std::move(*sealed));
+        co_await discard(std::move(gone));
+    } else {
+        log::info("snapshot.not_kept",
+                  {{"model", models_.at(id).name}, {"cause", sealed.error().message}});
+    }
+    --models_.at(id).sealing;
+    changed_.notify_all();
+}
+
+Task<> SnapshotKeeper::discard(std::vector<Snapshot> gone) {
+    if (gone.empty()) {
+        co_return;
+    }
+    const auto work = [folder = options_.folder, names = names_of(gone)] {
+        remove_snapshots(folder, names);
+        return true;
+    };
+    co_await pool_.run(work);
+}
+
+bool SnapshotKeeper::may_recall(InstanceId instance) const {
+    const auto seat = seats_.find(instance);
+    if (seat == seats_.end()) {
+        return false;
+    }
+    const Model& model = models_.at(seat->second.model);
+    return !model.off && index_.count(*model.identity) > seat->second.restored.size();
+}
+
+Task<> SnapshotKeeper::recall(std::shared_ptr<Instance> instance,
+                              std::string_view path,
+                              std::string_view body) {
+    if (body.size() < kBodyWorthRecalling) {
+        co_return;
+    }
+    // One at a time, or two would take the same slot.
+    while (recalling_.contains(instance->id)) {
+        co_await changed_.wait();
+    }
+    const Recalling turn(*this, instance->id);
+    std::string own_path(path);
+    std::string own_body(body);
+    co_await recall_from_index(instance, std::move(own_path), std::move(own_body));
+}
+
+Task<> SnapshotKeeper::recall_from_index(std::shared_ptr<Instance> instance,
+                                         std::string path,
+                                         std::string body) {
+    const TimePoint begun = now();
+    const TimePoint deadline = begun + kRecallLimit;
+    EngineClient client(loop_, instance->supervisor.plan().socket);
+    const auto tokens = co_await client.prompt_tokens(std::move(path), std::move(body), deadline);
+    if (!tokens.ok() || !may_recall(instance->id)) {
+        co_return;
+    }
+    const snapshots::TokenChain conversation(*tokens);
+    const auto best =
+        index_.best_match(*models_.at(instance->model).identity, conversation, kTokensWorthKeeping);
+    const auto& restored = seats_.at(instance->id).restored;
+    if (!best.has_value() || std::any_of(restored.begin(), restored.end(), [&](const auto& one) {
+            return one.second.id == *best;
+        })) {
+        co_return;
+    }
+    auto slots = co_await client.slots(deadline);
+    if (!slots.ok()) {
+        co_return;
+    }
+    // An idle one, with as little in it as possible. What only was restored there is on disk; what
+    // was used since is saved first.
+    std::erase_if(*slots, [](const Slot& slot) { return slot.busy; });
+    const auto least =
+        std::min_element(slots->begin(), slots->end(), [](const Slot& a, const Slot& b) {
+            return std::pair(a.used, a.tokens) < std::pair(b.used, b.tokens);
+        });
+    if (least == slots->end()) {
+        co_return;
+    }
+    const Slot slot = *least;
+    std::vector<Slot> leaving{slot};
+    co_await save_slots(instance, std::move(leaving), deadline);
+    const bool done = co_await put(instance, *best, slot.id, slot.used, deadline);
+    if (done) {
+        log::info("snapshot.recalled",
+                  {{"model", models_.at(instance->model).name},
+                   {"tokens", conversation.tokens()},
+                   {"ms", milliseconds_of(now() - begun)}});
+    }
+}
+
+Task<> SnapshotKeeper::review(std::shared_ptr<Instance> instance) {
+    const auto pending = [this, &instance] {
+        const auto seat = seats_.find(instance->id);
+        return seat != seats_.end() &&
+               std::any_of(seat->second.restored.begin(),
+                           seat->second.restored.end(),
+                           [](const auto& one) { return !one.second.reviewed; });
+    };
+    if (!pending()) {
+        co_return;
+    }
+    const TimePoint deadline = now() + kReviewLimit;
+    EngineClient client(loop_, instance->supervisor.plan().socket);
+    const auto slots = co_await client.slots(deadline);
+    const auto counters = co_await client.prompt_counters(deadline);
+    if (!slots.ok() || !counters.ok() || !pending()) {
+        co_return;
+    }
+    Model& model = models_.at(instance->model);
+    learn_speed(model, *counters);
+    review_slots(model, seats_.at(instance->id), *slots, counters->cached);
+}
+
+void SnapshotKeeper::review_slots(Model& model,
+                                  Seat& seat,
+                                  const std::vector<Slot>& slots,
+                                  double cached_total) {
+    // The engine counts for all slots together, so what they did is told apart only when they rest.
+    const auto restored = [&seat](const Slot& slot) {
+        const auto found = seat.restored.find(slot.id);
+        return found == seat.restored.end() || found->second.reviewed || !slot.used
+                   ? nullptr
+                   : &found->second;
+    };
+    if (std::any_of(slots.begin(), slots.end(), [&](const Slot& slot) {
+            return slot.busy && restored(slot) != nullptr;
+        })) {
+        return;
+    }
+    double cached = cached_total - std::exchange(seat.cached_seen, cached_total);
+    for (const Slot& slot : slots) {
+        Restored* const one = restored(slot);
+        if (one == nullptr) {
+            continue;
+        }
+        const double mine = std::min(cached, static_cast<double>(one->tokens));
+        if (one->over_another && mine < 1) {
+            continue;  // what used the slot may have been there before
+        }
+        one->reviewed = true;
+        cached -= mine;
+        note_use(model, *one, mine);
+    }
+}
+
+void SnapshotKeeper::learn_speed(Model& model, const PromptCounters& counters) {
+    if (counters.computed >= kTokensForSpeed) {
+        model.prefill_per_token = std::chrono::duration_cast<Duration>(
+            std::chrono::duration<double>(counters.seconds / counters.computed));
+    }
+}
+
+void SnapshotKeeper::note_use(Model& model, const Restored& restored, double cached) {
+    // A shared beginning of a few tokens is no conversation that went on.
+    if (cached >= kTokensWorthKeeping / 2.0) {
+        const auto tokens = static_cast<std::int64_t>(cached);
+        const std::int64_t saved_ms = milliseconds_of(model.prefill_per_token * tokens);
+        ++totals_.hits;
+        totals_.tokens_saved += static_cast<std::uint64_t>(tokens);
+        totals_.saved_ms += saved_ms;
+        model.misses = 0;
+        model.proven = true;
+        log::info("snapshot.hit",
+                  {{"model", model.name},
+                   {"tokens", tokens},
+                   {"of", restored.tokens},
+                   {"saved_ms", saved_ms}});
+        return;
+    }
+    ++totals_.misses;
+    if (!model.proven && ++model.misses >= kMissesMax) {
+        model.off = true;
+        log::warn("snapshots.useless",
+                  {{"model", model.name},
+                   {"cause", "the engine computed every restored conversation again"}});
+    }
+}
+
+void SnapshotKeeper::forget(InstanceId instance) {
+    seats_.erase(instance);
+    changed_.notify_all();
+}
+
+SnapshotView SnapshotKeeper::view() const {
+    SnapshotView view = totals_;
+    view.count = index_.size();
+    view.bytes = index_.bytes();
+    view.budget = options_.folder.empty() ? Bytes() : options_.budget;
+    return view;
+}
+
+std::uint64_t SnapshotKeeper::restored_tokens(InstanceId instance) const {
+    const auto seat = seats_.find(instance);
+    return seat == seats_.end() ? 0 : seat->second.tokens;
+}
+
+}  // namespace drover::control

@@ -1,0 +1,178 @@
+// Keeps conversations alive while their model is not: saves an instance's slots before it stops,
+// and gives them back to the next instance of the model. On the loop only.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/units.hpp"
+#include "control/fleet.hpp"
+#include "control/instance.hpp"
+#include "control/managed_model.hpp"
+#include "control/snapshot_folder.hpp"
+#include "engines/engine_client.hpp"
+#include "platform/async.hpp"
+#include "platform/blocking_pool.hpp"
+#include "platform/notifier.hpp"
+#include "platform/task_scope.hpp"
+#include "snapshots/index.hpp"
+
+namespace drover::control {
+
+struct SnapshotOptions {
+    std::filesystem::path folder;  ///< empty: nothing is kept
+    Bytes budget{};
+    /// Longest that saving delays the end of an instance, and restoring its readiness.
+    std::chrono::milliseconds time_limit{2'000};
+};
+
+/// Everything here is best effort: what goes wrong is logged once, and the prompt is computed
+/// again.
+class SnapshotKeeper {
+  public:
+    SnapshotKeeper(platform::Loop& loop, platform::BlockingPool& pool, SnapshotOptions options);
+    /// REQUIRES: stop() has returned.
+    ~SnapshotKeeper() = default;
+
+    /// `name` is for the log. A model without traits has nothing to keep.
+    void declare(ModelId model, std::string name, std::optional<SnapshotTraits> traits);
+
+    /// Looks for what earlier servers left in the folder.
+    void start();
+    /// Returns when everything that was saved lies sealed in the folder.
+    platform::Task<> stop();
+
+    /// Checks the snapshots of the instance's model while its process starts. Returns at once.
+    void prepare(const Instance& instance);
+    /// Fills the slots of an instance that has served nobody yet, the conversations used last
+    /// first.
+    platform::Task<> restore(std::shared_ptr<Instance> instance);
+
+    /// Whether there is anything to save in this instance.
+    bool keeps(const Instance& instance) const;
+    /// Saves the slots of an instance that serves nobody any more.
+    platform::Task<> save(std::shared_ptr<Instance> instance);
+
+    /// Whether there are snapshots of the instance's model that are in none of its slots.
+    bool may_recall(InstanceId instance) const;
+    /// Brings the conversation that this request goes on with into a slot, if a snapshot has it and
+    /// no slot does.
+    platform::Task<> recall(std::shared_ptr<Instance> instance,
+                            std::string_view path,
+                            std::string_view body);
+
+    /// Finds out whether what was restored was of use.
+    platform::Task<> review(std::shared_ptr<Instance> instance);
+
+    /// Forgets an instance that is gone.
+    void forget(InstanceId instance);
+
+    SnapshotView view() const;
+    /// What the instance got back: tokens in its slots.
+    std::uint64_t restored_tokens(InstanceId instance) const;
+
+  private:
+    struct Model {
+        std::string name;
+        SnapshotTraits traits;
+        std::optional<std::uint64_t> identity{};
+        std::uint64_t binding = 0;
+        Duration prefill_per_token{};
+        std::unordered_set<std::string> verified{};  ///< files, by the check of prepare()
+        std::size_t sealing = 0;                     ///< saved, but not sealed yet
+        bool preparing = false;
+        std::uint32_t misses = 0;  ///< restored, used, and yet everything was computed: in a row
+        bool proven = false;       ///< it was of use at least once
+        bool off = false;          ///< it is of no use for this model
+    };
+
+    /// A snapshot that was put into a slot.
+    struct Restored {
+        snapshots::SnapshotId id;
+        std::uint64_t tokens = 0;
+        bool over_another = false;  ///< the slot had served somebody before
+        bool reviewed = false;
+    };
+
+    struct Seat {
+        ModelId model;
+        std::map<std::uint32_t, Restored> restored{};  ///< by slot
+        std::uint64_t tokens = 0;
+        double cached_seen = 0;  ///< tokens that the engine had needed no computing for, so far
+    };
+
+    /// Marks an instance as the one for which a recall is under way.
+    class Recalling {
+      public:
+        Recalling(SnapshotKeeper& keeper, InstanceId instance)
+            : keeper_(keeper), instance_(instance) {
+            keeper_.recalling_.insert(instance);
+        }
+        Recalling(const Recalling&) = delete;
+        Recalling& operator=(const Recalling&) = delete;
+        ~Recalling() {
+            keeper_.recalling_.erase(instance_);
+            keeper_.changed_.notify_all();
+        }
+
+      private:
+        SnapshotKeeper& keeper_;
+        InstanceId instance_;
+    };
+
+    struct Saving {
+        std::string file;
+        SealTerms terms;
+        Bytes reserved;
+    };
+
+    Model* model_of(ModelId id);
+    platform::Task<> scan();
+    platform::Task<> identify_and_verify(ModelId id);
+    platform::Task<> wait_for_files(ModelId id);
+    platform::Task<bool> put(std::shared_ptr<Instance> instance,
+                             snapshots::SnapshotId id,
+                             std::uint32_t slot,
+                             bool over_another,
+                             TimePoint deadline);
+    platform::Task<std::size_t> save_slots(std::shared_ptr<Instance> instance,
+                                           std::vector<engines::Slot> slots,
+                                           TimePoint deadline);
+    platform::Task<bool> make_room(Bytes needed);
+    platform::Task<> seal(ModelId id, Saving saving);
+    platform::Task<> discard(std::vector<snapshots::Snapshot> gone);
+    platform::Task<> recall_from_index(std::shared_ptr<Instance> instance,
+                                       std::string path,
+                                       std::string body);
+    void learn_speed(Model& model, const engines::PromptCounters& counters);
+    void review_slots(Model& model,
+                      Seat& seat,
+                      const std::vector<engines::Slot>& slots,
+                      double cached_total);
+    void note_use(Model& model, const Restored& restored, double cached);
+
+    platform::Loop& loop_;
+    platform::BlockingPool& pool_;
+    SnapshotOptions options_;
+    snapshots::Index index_;
+    Bytes reserved_;  ///< for states that are being written
+    std::unordered_map<ModelId, Model> models_;
+    std::unordered_map<InstanceId, Seat> seats_;
+    std::unordered_set<InstanceId> recalling_;
+    std::uint64_t files_ = 0;  ///< counts states that engines wrote, for names
+    SnapshotView totals_;
+    bool scanned_ = false;
+    bool disk_full_told_ = false;
+    platform::Notifier changed_;  ///< files became ready, or a recall ended
+    platform::TaskScope tasks_;
+};
+
+}  // namespace drover::control

@@ -1,0 +1,245 @@
+#include "engines/engine_client.hpp"
+
+#include <array>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+namespace drover::engines {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using platform::as_result;
+using platform::Task;
+
+namespace {
+
+/// Far above an answer about 256 slots, or the tokens of the longest prompt.
+constexpr std::size_t kAnswerMax = 16UL * 1024 * 1024;
+
+constexpr std::size_t kReadSize = 16UL * 1024;
+
+/// "HTTP/1.1 200": where the status stands.
+constexpr std::size_t kStatusAt = 9;
+
+Error failed(std::string message) {
+    return {ErrorCode::engine_failed, std::move(message)};
+}
+
+const json::value* member(const json::value& object, std::string_view key) {
+    return object.is_object() ? object.get_object().if_contains(key) : nullptr;
+}
+
+std::uint32_t count_of(const json::value& object, std::string_view key) {
+    const json::value* value = member(object, key);
+    boost::system::error_code error;
+    return value == nullptr ? 0 : value->to_number<std::uint32_t>(error);
+}
+
+Result<json::value> parsed(const Result<std::string>& answer) {
+    if (!answer.ok()) {
+        return answer.error();
+    }
+    boost::system::error_code error;
+    json::value value = json::parse(*answer, error);
+    if (error) {
+        return failed("the engine's answer is no JSON");
+    }
+    return value;
+}
+
+/// The body of a whole HTTP response, or what the engine says is wrong.
+Result<std::string> body_of(std::string_view response) {
+    const std::size_t end = response.find("\r\n\r\n");
+    unsigned status = 0;
+    if (response.size() > kStatusAt && end != std::string_view::npos) {
+        std::from_chars(response.data() + kStatusAt, response.data() + kStatusAt + 3, status);
+    }
+    if (status == 0) {
+        return failed("the engine broke off");
+    }
+    std::string body(response.substr(end + 4));
+    if (status == 200) {
+        return body;
+    }
+    std::string message = "the engine answered " + std::to_string(status);
+    boost::system::error_code error;
+    const json::value answer = json::parse(body, error);
+    const json::value* details = error ? nullptr : member(answer, "error");
+    const json::value* text = details == nullptr ? nullptr : member(*details, "message");
+    if (text != nullptr && text->is_string()) {
+        message += ": " + std::string(text->get_string());
+    }
+    return failed(std::move(message));
+}
+
+std::string file_body(const std::string& file) {
+    return json::serialize(json::object{{"filename", file}});
+}
+
+std::string slot_target(std::uint32_t slot, std::string_view action) {
+    return "/slots/" + std::to_string(slot) + "?action=" + std::string(action);
+}
+
+/// The value of a line "llamacpp:NAME VALUE".
+double metric(std::string_view text, std::string_view name) {
+    const std::string start = "\nllamacpp:" + std::string(name) + " ";
+    const std::size_t at = text.find(start);
+    double value = 0;
+    if (at != std::string_view::npos) {
+        std::from_chars(text.data() + at + start.size(), text.data() + text.size(), value);
+    }
+    return value;
+}
+
+/// The request whose tokens the engine is to tell: `prompt` as text.
+std::optional<std::string> text_request(const json::value& answer, std::string_view key) {
+    const json::value* prompt = member(answer, key);
+    if (prompt == nullptr || !prompt->is_string()) {
+        return std::nullopt;
+    }
+    return json::serialize(json::object{
+        {"content", prompt->get_string()}, {"add_special", true}, {"parse_special", true}});
+}
+
+}  // namespace
+
+Task<Result<std::string>> EngineClient::call(std::string method,
+                                             std::string target,
+                                             std::string body,
+                                             TimePoint deadline) {
+    // Shared: the timer's handler may be queued already when this coroutine ends.
+    const auto shared = std::make_shared<platform::UnixSocket>(loop_);
+    platform::UnixSocket& connection = *shared;
+    const auto late = std::make_shared<bool>(false);
+    platform::Timer timer(loop_, deadline);
+    timer.async_wait([shared, late](const boost::system::error_code& error) {
+        if (!error) {
+            *late = true;
+            boost::system::error_code ignored;
+            shared->close(ignored);
+        }
+    });
+    const Error timeout{ErrorCode::timeout, "the engine took too long"};
+    const auto [refused] = co_await connection.async_connect(socket_.string(), as_result);
+    if (refused) {
+        co_return *late ? timeout : failed("the engine takes no connection");
+    }
+    const std::string request = method + " " + target +
+                                " HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n"
+                                "Content-Type: application/json\r\nContent-Length: " +
+                                std::to_string(body.size()) + "\r\n\r\n" + body;
+    const auto [unsent, sent] =
+        co_await asio::async_write(connection, asio::buffer(request), as_result);
+    if (unsent) {
+        co_return *late ? timeout : failed("the engine broke off");
+    }
+    std::string response;
+    std::array<char, kReadSize> piece{};
+    while (response.size() <= kAnswerMax) {
+        const auto [error, count] =
+            co_await connection.async_read_some(asio::buffer(piece), as_result);
+        response.append(piece.data(), count);
+        if (error) {
+            break;
+        }
+    }
+    if (*late) {
+        co_return timeout;
+    }
+    co_return body_of(response);
+}
+
+Task<Result<std::vector<Slot>>> EngineClient::slots(TimePoint deadline) {
+    const Result<std::string> text = co_await call("GET", "/slots", "", deadline);
+    const Result<json::value> answer = parsed(text);
+    if (!answer.ok()) {
+        co_return answer.error();
+    }
+    if (!answer->is_array()) {
+        co_return failed("the engine does not tell its slots");
+    }
+    std::vector<Slot> slots;
+    for (const json::value& one : answer->get_array()) {
+        const json::value* busy = member(one, "is_processing");
+        slots.push_back({.id = count_of(one, "id"),
+                         .tokens = count_of(one, "n_prompt_tokens"),
+                         .used = member(one, "id_task") != nullptr,
+                         .busy = busy != nullptr && busy->is_bool() && busy->get_bool()});
+    }
+    co_return slots;
+}
+
+Task<Status> EngineClient::save(std::uint32_t slot, std::string file, TimePoint deadline) {
+    const Result<std::string> text =
+        co_await call("POST", slot_target(slot, "save"), file_body(file), deadline);
+    co_return text.ok() ? Status() : Status(text.error());
+}
+
+Task<Result<std::uint32_t>> EngineClient::restore(std::uint32_t slot,
+                                                  std::string file,
+                                                  TimePoint deadline) {
+    const Result<std::string> text =
+        co_await call("POST", slot_target(slot, "restore"), file_body(file), deadline);
+    const Result<json::value> answer = parsed(text);
+    if (!answer.ok()) {
+        co_return answer.error();
+    }
+    co_return count_of(*answer, "n_restored");
+}
+
+Task<Result<PromptCounters>> EngineClient::prompt_counters(TimePoint deadline) {
+    const Result<std::string> text = co_await call("GET", "/metrics", "", deadline);
+    if (!text.ok()) {
+        co_return text.error();
+    }
+    co_return PromptCounters{.computed = metric(*text, "prompt_tokens_total"),
+                             .cached = metric(*text, "prompt_tokens_cached_total"),
+                             .seconds = metric(*text, "prompt_seconds_total")};
+}
+
+Task<Result<std::vector<std::int32_t>>> EngineClient::prompt_tokens(std::string path,
+                                                                    std::string body,
+                                                                    TimePoint deadline) {
+    std::optional<std::string> request;
+    if (path.find("chat/completions") != std::string::npos) {
+        const Result<std::string> text =
+            co_await call("POST", "/apply-template", std::move(body), deadline);
+        const Result<json::value> answer = parsed(text);
+        if (!answer.ok()) {
+            co_return answer.error();
+        }
+        request = text_request(*answer, "prompt");
+    } else if (path.find("completion") != std::string::npos) {
+        const Result<json::value> asked = parsed(std::move(body));
+        request = asked.ok() ? text_request(*asked, "prompt") : std::nullopt;
+    }
+    if (!request.has_value()) {
+        co_return Error{ErrorCode::invalid_argument, "the tokens of this request cannot be told"};
+    }
+    const Result<std::string> text =
+        co_await call("POST", "/tokenize", std::move(*request), deadline);
+    const Result<json::value> answer = parsed(text);
+    const json::value* listed = answer.ok() ? member(*answer, "tokens") : nullptr;
+    if (listed == nullptr || !listed->is_array()) {
+        co_return answer.ok() ? failed("the engine does not tell tokens") : answer.error();
+    }
+    std::vector<std::int32_t> tokens;
+    tokens.reserve(listed->get_array().size());
+    for (const json::value& token : listed->get_array()) {
+        boost::system::error_code error;
+        tokens.push_back(token.to_number<std::int32_t>(error));
+    }
+    co_return tokens;
+}
+
+}  // namespace drover::engines
