@@ -96,14 +96,35 @@ Finding check_runtime(const config::Config& config) {
     return {Grade::ok, "sockets", config.runtime_dir.string(), ""};
 }
 
+Finding check_snapshots(const config::Config& config) {
+    if (config.snapshots.budget <= Bytes(0)) {
+        return {Grade::ok, "snapshots", "off: a model that leaves memory forgets", ""};
+    }
+    const std::filesystem::path folder = snapshot_directory(config);
+    const auto free = platform::free_space(folder);
+    const std::string what = "up to " + to_string(config.snapshots.budget) + " in " +
+                             folder.string() + ", " +
+                             (free.ok() ? to_string(*free) + " free" : free.error().message);
+    if (!free.ok() || *free < config.snapshots.budget) {
+        return {Grade::warning,
+                "snapshots",
+                what,
+                "fewer conversations than that survive; free some disk space, or set "
+                "snapshots.directory or snapshots.budget"};
+    }
+    return {Grade::ok, "snapshots", what, ""};
+}
+
 }  // namespace
 
 std::vector<Finding> diagnose(const config::Config& config) {
     const auto engine = locate_engine(config);
     const auto budget = memory_budget(config.memory);
     const models::Registry registry = find_models(config);
-    std::vector<Finding> findings{
-        check_engine(engine), check_memory(config, budget), check_runtime(config)};
+    std::vector<Finding> findings{check_engine(engine),
+                                  check_memory(config, budget),
+                                  check_runtime(config),
+                                  check_snapshots(config)};
     for (const std::string& problem : registry.problems()) {
         findings.push_back({Grade::warning, "models", problem, ""});
     }

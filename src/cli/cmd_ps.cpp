@@ -24,6 +24,21 @@ std::string stay(const boost::json::value& instance) {
            to_string(std::chrono::milliseconds(std::max<std::int64_t>(left, 0) / 1000 * 1000));
 }
 
+/// What is kept on disk, and what it was good for.
+void print_snapshots(const boost::json::value& answer) {
+    const boost::json::value* snapshots = member(answer, "snapshots");
+    if (snapshots == nullptr || number(*snapshots, "budget") == 0) {
+        return;
+    }
+    std::printf(
+        "snapshots: %lld conversations, %s of %s; %lld came back and saved %s of computing\n",
+        static_cast<long long>(number(*snapshots, "count")),
+        to_string(Bytes(number(*snapshots, "bytes"))).c_str(),
+        to_string(Bytes(number(*snapshots, "budget"))).c_str(),
+        static_cast<long long>(number(*snapshots, "hits")),
+        to_string(std::chrono::milliseconds(number(*snapshots, "saved_ms"))).c_str());
+}
+
 void print_fleet(const boost::json::value& answer) {
     for (const boost::json::value& device : elements(answer, "budget")) {
         std::printf("%s: %s of %s in use, %lld requests waiting\n",
@@ -32,6 +47,7 @@ void print_fleet(const boost::json::value& answer) {
                     to_string(Bytes(number(device, "bytes"))).c_str(),
                     static_cast<long long>(number(answer, "queued")));
     }
+    print_snapshots(answer);
     std::vector<std::vector<std::string>> rows;
     for (const boost::json::value& instance : elements(answer, "instances")) {
         rows.push_back({text(instance, "model"),

@@ -1,7 +1,10 @@
 #include "answers.hpp"
 
 #include <charconv>
+#include <cstdint>
+#include <fstream>
 #include <utility>
+#include <vector>
 
 #include "http.hpp"
 
@@ -231,6 +234,41 @@ std::string Answers::tokenize(std::string_view body) const {
         in_word = c != ' ';
     }
     return R"({"tokens":[)" + tokens + "]}";
+}
+
+std::string Answers::slots(const Behaviour& behaviour) const {
+    std::string list;
+    for (int slot = 0; slot < model_.parallel; ++slot) {
+        list += (slot == 0 ? "" : ",") + (R"({"id":)" + std::to_string(slot)) +
+                R"(,"is_processing":false)";
+        if (behaviour.slot_tokens > 0) {
+            list += R"(,"id_task":1,"n_prompt_tokens":)" + std::to_string(behaviour.slot_tokens);
+        }
+        list += "}";
+    }
+    return "[" + list + "]";
+}
+
+std::string Answers::slot_action(std::string_view path,
+                                 std::string_view query,
+                                 std::string_view body,
+                                 const Behaviour& behaviour) const {
+    const std::string file = model_.slot_path + std::string(json_field(body, "\"filename\""));
+    if (query.find("action=save") == std::string_view::npos) {
+        return R"({"n_restored":)" + std::to_string(std::ifstream(file).good() ? 1 : 0) + "}";
+    }
+    constexpr std::uint32_t kMagic = 0x67677371;  // "ggsq"
+    std::vector<std::uint32_t> words{kMagic, 3, static_cast<std::uint32_t>(behaviour.slot_tokens)};
+    const auto slot = static_cast<std::uint32_t>(path.back() - '0');
+    for (int i = 0; i < behaviour.slot_tokens; ++i) {
+        words.push_back(slot * 1'000'000 + static_cast<std::uint32_t>(i));
+    }
+    std::ofstream out(file, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(words.data()),
+              static_cast<std::streamsize>(words.size() * sizeof(std::uint32_t)));
+    constexpr std::size_t kTokenBytes = 16UL * 1024;  // less than the real model's
+    out << std::string(kTokenBytes * static_cast<std::size_t>(behaviour.slot_tokens), '\0');
+    return R"({"n_saved":)" + std::to_string(behaviour.slot_tokens) + "}";
 }
 
 std::string error_body(int status, std::string_view message, std::string_view type) {

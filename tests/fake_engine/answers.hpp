@@ -15,6 +15,7 @@ struct ModelInfo {
     std::string path;
     int context = 4096;
     int parallel = 1;
+    std::string slot_path;  ///< where slots are saved
 };
 
 enum class Kind {
@@ -54,6 +55,12 @@ class Answers {
     std::string models() const;
     std::string props() const;
     std::string tokenize(std::string_view body) const;
+    std::string slots(const Behaviour& behaviour) const;
+    /// Saves or restores: writes a file of the real one's form, or looks whether it is there.
+    std::string slot_action(std::string_view path,
+                            std::string_view query,
+                            std::string_view body,
+                            const Behaviour& behaviour) const;
 
   private:
     std::string frame(Kind kind, std::string_view choice, bool chunk) const;

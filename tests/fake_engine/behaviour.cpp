@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 35> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 38> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -136,6 +136,18 @@ constexpr std::array<std::pair<std::string_view, Setter>, 35> kDirectives{{
     {"dimensions",
      [](Behaviour& b, std::string_view v) {
          b.dimensions = number(v, 384);
+     }},
+    {"slots",
+     [](Behaviour& b, std::string_view v) {
+         b.slot_tokens = number(v, 200);
+     }},
+    {"save",
+     [](Behaviour& b, std::string_view v) {
+         b.save_ms = number(v, 50);
+     }},
+    {"save-crash",
+     [](Behaviour& b, std::string_view) {
+         b.save_crash = true;
      }},
     {"grow",
      [](Behaviour& b, std::string_view v) {

@@ -58,6 +58,9 @@ struct Behaviour {
     std::string say;   ///< the text of every token
     std::size_t grow_mib = 0;  ///< allocated and kept, each time
     int dimensions = 384;      ///< of embeddings
+    int slot_tokens = 0;       ///< in each slot, as if it had served somebody
+    int save_ms = 0;           ///< before a slot is saved
+    bool save_crash = false;   ///< the process dies by SIGSEGV when a slot is to be saved
 };
 
 /// Applies `directives`, separated by commas. Nullopt, or the one that is not understood.

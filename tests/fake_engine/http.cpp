@@ -95,7 +95,9 @@ bool read_request_line(std::string_view line, Request& request) {
     }
     request.method = line.substr(0, first);
     request.path = line.substr(first + 1, second - first - 1);
-    request.path = request.path.substr(0, request.path.find('?'));
+    const std::size_t question = std::min(request.path.find('?'), request.path.size());
+    request.query = request.path.substr(question);
+    request.path = request.path.substr(0, question);
     request.keep_alive = line.substr(second + 1) == "HTTP/1.1";
     return line.substr(second + 1, 5) == "HTTP/";
 }

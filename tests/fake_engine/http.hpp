@@ -11,6 +11,7 @@ namespace drover::fake {
 struct Request {
     std::string_view method;
     std::string_view path;  ///< without query
+    std::string_view query;
     std::string_view fake;  ///< the header x-fake
     std::string_view body;
     bool keep_alive = true;

@@ -79,6 +79,8 @@ Options read_options(const std::vector<std::string_view>& arguments) {
             options.model.alias = value;
         } else if (flag == "--parallel" || flag == "-np") {
             options.model.parallel = number(value);
+        } else if (flag == "--slot-save-path") {
+            options.model.slot_path = value;
         } else if (flag == "--ctx-size" || flag == "-c") {
             options.model.context = number(value);
         } else if (flag == "--fake") {

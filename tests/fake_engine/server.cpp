@@ -197,6 +197,14 @@ void Server::serve(Connection& connection, const Request& request) {
             }
         }
     }
+    if (request.query.find("action=save") != std::string_view::npos) {
+        own = *behaviour;
+        own.think_ms = own.save_ms;
+        if (own.save_crash) {
+            std::raise(SIGSEGV);
+        }
+        behaviour = &own;
+    }
     if (behaviour->grow_mib > 0) {
         grow(behaviour->grow_mib);
     }
@@ -249,6 +257,12 @@ std::string Server::answer_to(const Request& request, const Behaviour& behaviour
     }
     if (path == "/apply-template") {
         return R"({"prompt":"a fake prompt"})";
+    }
+    if (path == "/slots") {
+        return answers_.slots(behaviour);
+    }
+    if (path.substr(0, 7) == "/slots/") {
+        return answers_.slot_action(path, request.query, request.body, behaviour);
     }
     return R"({"fake":true,"method":)" + json_string(request.method) + R"(,"path":)" +
            json_string(path) + R"(,"body":)" + json_string(request.body) + "}";

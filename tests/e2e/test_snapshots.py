@@ -1,0 +1,210 @@
+"""Conversations that outlive their engine, with the real one: `cache_n` says what it did not compute again."""
+
+import contextlib
+import random
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import random_model
+from support import wait_until
+
+WORDS = ["river", "stone", "cloud", "seven", "green", "walks", "over", "the", "a", "house", "never", "falls"]
+SHORT = 250  # tokens, about: enough to be worth keeping, and quick to compute
+WINDOW = 512  # of Gemma 3: only longer conversations slide
+
+
+class Conversation:
+    """One user's chat with one model."""
+
+    def __init__(self, server, model: str, seed: int, tokens: int = SHORT):
+        words = " ".join(random.Random(seed).choice(WORDS) for _ in range(tokens))
+        self.server, self.model = server, model
+        self.messages = [{"role": "user", "content": f"Conversation {seed}: {words}."}]
+        self.timings = self.answer()
+
+    def answer(self) -> dict:
+        body = {"model": self.model, "messages": self.messages, "max_tokens": 6, "temperature": 0}
+        answer = self.server.post("/v1/chat/completions", body)
+        assert answer.status_code == 200, answer.text
+        self.messages.append(answer.json()["choices"][0]["message"])
+        self.timings = answer.json()["timings"]
+        return self.timings
+
+    def goes_on(self) -> dict:
+        self.messages.append({"role": "user", "content": "And then?"})
+        return self.answer()
+
+    def check_it_was_kept(self):
+        """All but the last answer and the new question came from the snapshot."""
+        before = self.timings["cache_n"] + self.timings["prompt_n"]
+        after = self.goes_on()
+        assert after["cache_n"] >= before - 2, (before, after)
+
+
+def leave(server, model: str):
+    assert server.run("stop", model).returncode == 0
+
+
+def totals(server) -> dict:
+    return server.get("/admin/ps").json()["snapshots"]
+
+
+def config(files: dict, settings: dict | None = None, **others) -> dict:
+    models = {name: {"file": str(file), **(settings or {})} for name, file in files.items()}
+    return {"models": models, "defaults": {"context": 1024}, **others}
+
+
+@pytest.fixture
+def smol(real_models):
+    return {"smol": real_models["smol"]}
+
+
+def test_a_conversation_goes_on_after_its_model_was_evicted(start, real_models):
+    files = {name: real_models[name] for name in ("smol", "minilm")}
+    probe = start(config(files))
+    sizes = [one["estimated_bytes"] for one in probe.get("/admin/models").json()["models"] if one["name"] in files]
+    probe.stop()
+    server = start(config(files, memory={"budget": str(max(sizes) + (48 << 20)), "min_residency": "1ms"}))
+    talk = Conversation(server, "smol", 1)
+    assert server.post("/v1/embeddings", {"model": "minilm", "input": "out of the way"}).status_code == 200
+    assert "smol" not in server.instances()
+    talk.check_it_was_kept()
+    wait_until(lambda: totals(server)["hits"] == 1, 10, "the hit")
+    seen = totals(server)
+    assert seen["saved"] == 1 and seen["misses"] == 0 and seen["tokens_saved"] >= SHORT and seen["saved_ms"] > 0
+    assert 0 < seen["bytes"] < 64 << 20
+    assert "snapshot" in server.run("ps").stdout
+
+
+@pytest.mark.parametrize("settings", [{"cache_type_k": "q8_0", "cache_type_v": "q8_0"}, {"flash_attention": False}])
+def test_other_forms_of_cache(start, smol, settings):
+    server = start(config(smol, settings))
+    talk = Conversation(server, "smol", 2)
+    leave(server, "smol")
+    talk.check_it_was_kept()
+
+
+def test_a_sliding_window(start, real_models):
+    server = start(config({"gemma": real_models["gemma"]}))
+    talk = Conversation(server, "gemma", 3, WINDOW + 40)
+    leave(server, "gemma")
+    talk.check_it_was_kept()
+
+
+def test_more_conversations_than_slots(start, smol):
+    """The latest is restored at the load; the older one is recalled for the request that needs it."""
+    server = start(config(smol, {"parallel": 1, "prompt_cache": 0}))
+    older = Conversation(server, "smol", 4)
+    leave(server, "smol")
+    newer = Conversation(server, "smol", 5)
+    leave(server, "smol")
+    older.check_it_was_kept()
+    assert "snapshot.recalled" in server.log_file.read_text()
+    leave(server, "smol")
+    newer.check_it_was_kept()
+    older.check_it_was_kept()
+
+
+def test_several_slots_at_once(start, smol):
+    server = start(config(smol, {"parallel": 2}))
+    with ThreadPoolExecutor(2) as pool:  # at once: one after the other, both might use the same slot
+        talks = list(pool.map(lambda seed: Conversation(server, "smol", seed), (6, 7)))
+    leave(server, "smol")
+    for talk in reversed(talks):
+        talk.check_it_was_kept()
+    wait_until(lambda: totals(server)["hits"] == 2, 10, "both hits")
+
+
+def test_embeddings_leave_nothing(start, real_models):
+    server = start(config({"minilm": real_models["minilm"]}))
+    assert server.post("/v1/embeddings", {"model": "minilm", "input": "word " * 300}).status_code == 200
+    leave(server, "minilm")
+    assert totals(server)["saved"] == 0
+
+
+def test_a_restart_of_the_server_and_a_damaged_file(start, smol, tmp_path):
+    folder = tmp_path / "kept"
+    kept = {"snapshots": {"directory": str(folder)}}
+    server = start(config(smol, **kept))
+    talk = Conversation(server, "smol", 8)
+    assert server.stop() == 0
+    talk.server = start(config(smol, **kept))
+    talk.check_it_was_kept()
+    assert talk.server.stop() == 0
+    [file] = folder.glob("*.kv")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    talk.server = start(config(smol, **kept))
+    assert talk.goes_on()["cache_n"] == 0
+    assert talk.server.log_file.read_text().count("snapshot.discarded") == 1
+
+
+def test_other_settings_discard_what_was_kept(start, smol, tmp_path):
+    kept = {"snapshots": {"directory": str(tmp_path / "kept")}}
+    server = start(config(smol, **kept))
+    talk = Conversation(server, "smol", 9)
+    assert server.stop() == 0
+    talk.server = start(config(smol, {"cache_type_k": "q8_0"}, **kept))
+    assert talk.goes_on()["cache_n"] == 0
+    assert talk.server.log_file.read_text().count("snapshots.discarded") == 1
+
+
+def test_a_full_disk_fails_no_request(start, smol):
+    server = start(config(smol, snapshots={"budget": "1MiB"}))
+    talk = Conversation(server, "smol", 10)
+    leave(server, "smol")
+    assert talk.goes_on()["cache_n"] == 0
+    assert totals(server)["bytes"] == 0
+
+
+def test_a_server_killed_while_it_saves_leaves_nothing_broken(start, smol, tmp_path):
+    folder = tmp_path / "kept"
+    kept = {"snapshots": {"directory": str(folder)}}
+    for seed in (11, 12):
+        server = start(config(smol, **kept))
+        Conversation(server, "smol", seed)
+
+        def stop_it(url=server.url):
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.post(f"{url}/admin/unload", json={"model": "smol"}, trust_env=False)
+
+        stopping = threading.Thread(target=stop_it)
+        stopping.start()
+        wait_until(lambda: list(folder.glob("*.tmp")) or list(folder.glob("*.kv")), 10, "a file")
+        server.stop(signal.SIGKILL)
+        stopping.join()
+    server = start(config(smol, **kept))
+    assert Conversation(server, "smol", 13).timings["prompt_n"] > 0
+    assert not list(folder.glob("*.tmp"))
+    assert totals(server)["count"] <= 2
+    assert server.stop() == 0
+
+
+def test_the_models_own_switch(start, smol):
+    server = start(config(smol, {"snapshots": False}))
+    talk = Conversation(server, "smol", 14)
+    leave(server, "smol")
+    assert talk.goes_on()["cache_n"] == 0
+
+
+@pytest.mark.parametrize("architecture", ["mamba", "jamba"])
+def test_recurrent_layers(start, tmp_path, architecture):
+    """They cannot go back by a single token, so the prompt must go on exactly where it was."""
+    file = tmp_path / f"{architecture}.gguf"
+    random_model.write(architecture, file)
+    server = start(config({"tiny": file}))
+    prompt = "hello world " * 30
+    for _ in range(3):
+        body = {"model": "tiny", "prompt": prompt, "max_tokens": 1, "temperature": 0}
+        answer = server.post("/v1/completions", body)
+        assert answer.status_code == 200, answer.text
+        timings = answer.json()["timings"]
+        if prompt.endswith("more "):
+            assert timings["cache_n"] >= len(prompt) - len("and more "), timings
+        prompt += "and more "
+        leave(server, "tiny")
+    wait_until(lambda: totals(server)["hits"] == 2, 10, "two hits")
