@@ -131,8 +131,14 @@ control::SnapshotTraits snapshot_traits(const models::Model& model,
             (layer.key_elements + layer.value_elements + layer.index_elements) * element_bytes;
         fixed += layer.recurrent_state_bytes;
     }
+    // An adapter or a projector changes what a state means as much as the model itself.
+    std::vector<std::filesystem::path> files = model.files;
+    files.insert(files.end(), model.recipe.adapters.begin(), model.recipe.adapters.end());
+    if (model.projector.has_value()) {
+        files.push_back(*model.projector);
+    }
     const double seconds = 2.0 * static_cast<double>(model.facts.parameters) / kFlopsGuess;
-    return {.files = model.files,
+    return {.files = std::move(files),
             .binding = snapshot_binding(settings, version),
             .slots = settings.parallel,
             .sliding_window = model.facts.sliding_window > 0,

@@ -19,7 +19,7 @@ namespace drover::control {
 
 /// What the snapshots of a model depend on.
 struct SnapshotTraits {
-    std::vector<std::filesystem::path> files;  ///< of the model
+    std::vector<std::filesystem::path> files;  ///< of the model, its adapters and projector
     /// Everything but the files that changes what a slot's state looks like or means.
     std::string binding;
     std::uint32_t slots = 1;

@@ -511,7 +511,9 @@ void SnapshotKeeper::review_slots(Model& model,
         }
         one->reviewed = true;
         cached -= mine;
-        note_use(model, *one, mine);
+        if (!note_use(model, *one, mine)) {
+            seat.restored.erase(slot.id);  // another conversation has the slot now
+        }
     }
 }
 
@@ -522,7 +524,7 @@ void SnapshotKeeper::learn_speed(Model& model, const PromptCounters& counters) {
     }
 }
 
-void SnapshotKeeper::note_use(Model& model, const Restored& restored, double cached) {
+bool SnapshotKeeper::note_use(Model& model, const Restored& restored, double cached) {
     // A shared beginning of a few tokens is no conversation that went on.
     if (cached >= kTokensWorthKeeping / 2.0) {
         const auto tokens = static_cast<std::int64_t>(cached);
@@ -537,7 +539,7 @@ void SnapshotKeeper::note_use(Model& model, const Restored& restored, double cac
                    {"tokens", tokens},
                    {"of", restored.tokens},
                    {"saved_ms", saved_ms}});
-        return;
+        return true;
     }
     ++totals_.misses;
     if (!model.proven && ++model.misses >= kMissesMax) {
@@ -546,6 +548,7 @@ void SnapshotKeeper::note_use(Model& model, const Restored& restored, double cac
                   {{"model", model.name},
                    {"cause", "the engine computed every restored conversation again"}});
     }
+    return false;
 }
 
 void SnapshotKeeper::forget(InstanceId instance) {

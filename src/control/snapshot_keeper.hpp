@@ -157,7 +157,8 @@ class SnapshotKeeper {
                       Seat& seat,
                       const std::vector<engines::Slot>& slots,
                       double cached_total);
-    void note_use(Model& model, const Restored& restored, double cached);
+    /// Whether it was of use.
+    bool note_use(Model& model, const Restored& restored, double cached);
 
     platform::Loop& loop_;
     platform::BlockingPool& pool_;

@@ -27,7 +27,7 @@ class Conversation:
 
     def answer(self) -> dict:
         body = {"model": self.model, "messages": self.messages, "max_tokens": 6, "temperature": 0}
-        answer = self.server.post("/v1/chat/completions", body)
+        answer = self.server.post("/v1/chat/completions", body, timeout=300)
         assert answer.status_code == 200, answer.text
         self.messages.append(answer.json()["choices"][0]["message"])
         self.timings = answer.json()["timings"]
@@ -53,8 +53,10 @@ def totals(server) -> dict:
 
 
 def config(files: dict, settings: dict | None = None, **others) -> dict:
+    """Time is no matter here, and a machine may be busy: what a limit does is tested with the fake engine."""
     models = {name: {"file": str(file), **(settings or {})} for name, file in files.items()}
-    return {"models": models, "defaults": {"context": 1024}, **others}
+    snapshots = {"time_limit": "30s", **others.pop("snapshots", {})}
+    return {"models": models, "defaults": {"context": 1024}, "snapshots": snapshots, **others}
 
 
 @pytest.fixture
