@@ -10,9 +10,6 @@ if(DROVER_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
 endif()
-if(DROVER_BENCH)
-  find_package(benchmark REQUIRED)
-endif()
 
 # What every user of Asio gets: header-only, with narrow includes, and no deprecated interfaces.
 add_library(drover_asio INTERFACE)

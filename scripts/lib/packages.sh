@@ -3,6 +3,7 @@
 BUILD_PACKAGES="ca-certificates ccache cmake curl g++ git libcli11-dev libcurl4-openssl-dev libedit-dev
     libspdlog-dev libssl-dev libyaml-cpp-dev mold ninja-build python3 python3-venv"
 TEST_PACKAGES="clang-format-14 libgmock-dev libgtest-dev"
+BENCH_PACKAGES="nginx wrk"
 # What the engine and the models need when they are installed on their own.
 ENGINE_PACKAGES="ca-certificates cmake curl g++ git ninja-build python3 python3-venv"
 MODEL_PACKAGES="ca-certificates python3 python3-venv"

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks of docs/benchmarks.md. scripts/bench sets up what they need and calls this.
+
+A peer that is not there is left out and named. llama-swap and Ollama are given as programs: build or
+install them yourself (for the same engine in both, Ollama takes the llama-server beside its binary, in
+build/lib/ollama).
+"""
+
+import argparse
+import json
+import os
+import time
+
+import bed as beds
+import gateway
+import machine
+import mixed
+import switch
+
+BENCHES = ("gateway", "switch", "mixed")
+
+
+def write_between(path, name, text):
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    with open(path) as file:
+        before, rest = file.read().split(begin)
+    with open(path, "w") as file:
+        file.write(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+
+
+def measure(name, bed, arguments):
+    if name == "gateway":
+        return gateway.measure(bed, arguments.rounds or 7, arguments.seconds)
+    if name == "switch":
+        return switch.measure(bed, arguments.rounds or 7)
+    return mixed.measure(bed, arguments.rounds or 3, arguments.seed, arguments.only)
+
+
+def conditions(result):
+    facts, load = result["machine"], result["load"]
+    return (f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}, Linux "
+            f"{facts['kernel']}; {result['date']}, load average {load[0]:.1f} before and {load[1]:.1f} after.")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"of {', '.join(BENCHES)}; default: all")
+    parser.add_argument("--rounds", type=int, help="instead of each benchmark's own number")
+    parser.add_argument("--seconds", type=int, default=3, help="gateway: of each run of wrk")
+    parser.add_argument("--seed", type=int, default=1, help="mixed: of the first round")
+    parser.add_argument("--only", nargs="*", help="mixed: these systems only")
+    parser.add_argument("--build", default=os.path.join(beds.ROOT, "build/release"))
+    parser.add_argument("--engine", help="llama-server; default: the engine cache's")
+    parser.add_argument("--llama-swap", default=os.environ.get("BENCH_LLAMA_SWAP"), help="or BENCH_LLAMA_SWAP")
+    parser.add_argument("--ollama", default=os.environ.get("BENCH_OLLAMA"), help="or BENCH_OLLAMA")
+    parser.add_argument("--json", help="a folder for the raw results")
+    parser.add_argument("--output", help="a document with marks; its tables are replaced")
+    arguments = parser.parse_args()
+    for name in arguments.benches:
+        if name not in BENCHES:
+            parser.error(f"there is no benchmark '{name}'; there are {', '.join(BENCHES)}")
+    bed = beds.Bed(arguments)
+    try:
+        for name in arguments.benches or BENCHES:
+            print(f"== {name}", flush=True)
+            before = machine.load()
+            result = measure(name, bed, arguments)
+            result.update(machine=machine.facts(), date=time.strftime("%Y-%m-%d"), load=[before, machine.load()])
+            text = globals()[name].report(result) + "\n\n" + conditions(result)
+            print(text, flush=True)
+            if arguments.json:
+                with open(os.path.join(arguments.json, f"{name}.json"), "w") as file:
+                    json.dump(result, file, indent=1)
+            if arguments.output:
+                write_between(arguments.output, name, text)
+    finally:
+        bed.close()
+
+
+if __name__ == "__main__":
+    main()
