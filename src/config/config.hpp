@@ -58,7 +58,9 @@ struct EngineConfig {
     milliseconds load_timeout{600'000};   ///< from spawn to ready
     milliseconds stall_timeout{600'000};  ///< longest silence of an engine that owes an answer
     milliseconds health_timeout{30'000};  ///< a busy engine must answer its health check in this
-    milliseconds stop_timeout{5'000};     ///< between SIGTERM and SIGKILL
+    /// Between SIGTERM and SIGKILL; 0: SIGKILL at once. llama-server has nothing to save, and
+    /// tidying up takes it three times as long as the kernel needs to take its memory back.
+    milliseconds stop_timeout{0};
 };
 
 struct MemoryConfig {

@@ -42,6 +42,15 @@ Result<milliseconds> parse_positive_duration(std::string_view text) {
     return duration;
 }
 
+Result<milliseconds> parse_grace(std::string_view text) {
+    auto duration = parse_duration(text);
+    if (duration.ok() && duration->count() < 0) {
+        return Error{ErrorCode::invalid_argument,
+                     "'" + std::string(text) + "' is negative; write for instance 5s, or 0"};
+    }
+    return duration;
+}
+
 /// Stores what `parse` makes of the text in the member that `place` gives.
 template <typename Owner, typename Place, typename Parse>
 std::function<Status(Owner&, std::string_view)> setter(Place place, Parse parse) {
@@ -257,10 +266,12 @@ std::vector<Field> make_fields() {
             "30s",
             "A running engine that does not answer its health check for this long is killed.",
             engine(&EngineConfig::health_timeout)),
-        duration_field("engine.stop_timeout",
-                       "5s",
-                       "Time that an engine has to end when asked to, before it is killed.",
-                       engine(&EngineConfig::stop_timeout)),
+        {"engine.stop_timeout",
+         "",
+         "0",
+         "Time that an engine has to end after SIGTERM, before it is killed; 0: killed at once, "
+         "which frees its memory soonest.",
+         setter<Config>(engine(&EngineConfig::stop_timeout), parse_grace)},
         {"memory.budget",
          "DROVER_BUDGET",
          "auto",

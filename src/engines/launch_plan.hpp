@@ -16,7 +16,7 @@ struct LaunchPlan {
     std::string health_path = "/health";   ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};
     std::chrono::milliseconds health_timeout{30'000};
-    std::chrono::milliseconds stop_timeout{5'000};
+    std::chrono::milliseconds stop_timeout{5'000};  ///< 0: killed without being asked
 };
 
 }  // namespace drover::engines

@@ -125,6 +125,10 @@ void Supervisor::stop() {
     }
     stop_asked_ = true;
     enter(ProcessState::stopping);
+    if (plan_.stop_timeout.count() == 0) {
+        child_->signal_group(SIGKILL);
+        return;
+    }
     child_->signal_group(SIGTERM);
     tasks_.spawn("supervisor.stop", [this] { return kill_when_stop_takes_too_long(); });
 }

@@ -53,8 +53,8 @@ class Supervisor {
     /// A cancelled caller leaves a process that goes on starting. Called once.
     platform::Task<Status> start();
 
-    /// Asks the process to end: SIGTERM to its group, SIGKILL after `stop_timeout`. Returns at
-    /// once; a second call does nothing. Before start(): start() will fail.
+    /// Ends the process: SIGTERM to its group, SIGKILL after `stop_timeout`, or at once when that
+    /// is 0. Returns at once; a second call does nothing. Before start(): start() will fail.
     void stop();
 
     /// Kills the process group at once because it does not work any more; `cause` goes to the

@@ -271,6 +271,14 @@ TEST_F(SupervisorTest, AnEngineThatIgnoresTheRequestToStopIsKilled) {
     EXPECT_TRUE(report.expected);
 }
 
+TEST_F(SupervisorTest, AnEngineWithoutTimeToStopIsKilledAtOnce) {
+    LaunchPlan disposable = plan("ignore-term");
+    disposable.stop_timeout = milliseconds(0);
+    const ExitReport report = end_of(disposable, ask_to_stop);
+    EXPECT_EQ(report.cause, "was killed by signal 9 (Killed)");
+    EXPECT_TRUE(report.expected);
+}
+
 TEST_F(SupervisorTest, KillGivesItsCauseToTheReport) {
     const ExitReport report =
         end_of(plan(""), [](Loop& /*loop*/, Supervisor& supervisor) -> Task<> {
