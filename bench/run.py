@@ -9,6 +9,8 @@ build/lib/ollama).
 import argparse
 import json
 import os
+import signal
+import sys
 import time
 
 import bed as beds
@@ -59,6 +61,7 @@ def main():
     for name in arguments.benches:
         if name not in BENCHES:
             parser.error(f"there is no benchmark '{name}'; there are {', '.join(BENCHES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that all servers are stopped
     bed = beds.Bed(arguments)
     try:
         for name in arguments.benches or BENCHES:

@@ -60,14 +60,22 @@ class Server:
             connection.close()
 
     def wait_ready(self, path="/health", timeout=60, pause=0.002):
-        """Returns when `path` is answered with 200."""
+        """Returns when `path` is answered with 200; a server that never does is stopped."""
+        try:
+            self._wait_ready(path, timeout, pause)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _wait_ready(self, path, timeout, pause):
         deadline = time.perf_counter() + timeout
         while time.perf_counter() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended at its start: {self.last_words()}")
             try:
                 if self.request("GET", path, timeout=5)[0] == 200:
-                    return self
+                    return
             except OSError:
                 pass
             time.sleep(pause)
@@ -238,10 +246,14 @@ def ollama(bed, name, models, most):
         "OLLAMA_NUM_PARALLEL": "2",
     }
     server = Server(bed.folder, name, [bed.ollama, "serve"], port, environment=environment).wait_ready("/")
-    known = server.request("GET", "/api/tags")[1].decode()
-    for model in models:
-        if f'"{model.name}:latest"' not in known:
-            give_to_ollama(server, model)
+    try:
+        known = server.request("GET", "/api/tags")[1].decode()
+        for model in models:
+            if f'"{model.name}:latest"' not in known:
+                give_to_ollama(server, model)
+    except BaseException:
+        server.stop()
+        raise
     return server
 
 
