@@ -121,8 +121,16 @@ int main(int argc, char** argv) {
     for (char** entry = ::environ; *entry != nullptr; ++entry) {
         environment.emplace_back(*entry);
     }
-    const auto plan = engines::plan_llama_cpp(
-        {argv[2], argv[3], files->front(), "model", environment}, *settings, *facts, {});
+    const auto plan = engines::plan_llama_cpp({.llama_server = argv[2],
+                                               .socket = argv[3],
+                                               .model_file = files->front(),
+                                               .projector = {},
+                                               .adapters = {},
+                                               .name = "model",
+                                               .parent_environment = environment},
+                                              *settings,
+                                              *facts,
+                                              {});
     if (!plan.ok()) {
         return fail(plan.error());
     }

@@ -79,11 +79,12 @@ def rss(pid):
 class Engine:
     """One engine process, with a thread that remembers the most memory it had."""
 
-    def __init__(self, plan, folder):
+    def __init__(self, plan, folder, threads):
         self.socket = os.path.join(folder, "m.sock")
         self.log_path = os.path.join(folder, "log")
         argv = list(plan["argv"])
         argv[argv.index("--log-verbosity") + 1] = "4"  # buffer sizes are printed as information
+        argv += ["--threads", str(threads)] if threads else []
         self.log = open(self.log_path, "w")
         self.started = time.time()
         self.process = subprocess.Popen(
@@ -196,7 +197,7 @@ def load_embed(engine, plan):
 def measure(args, model, settings, folder):
     command = [args.estimate, model, args.engine, os.path.join(folder, "m.sock")]
     plan = json.loads(subprocess.check_output(command + settings))
-    engine = Engine(plan, folder)
+    engine = Engine(plan, folder, args.threads)
     try:
         if plan["embeds"]:
             load_embed(engine, plan)
@@ -294,6 +295,7 @@ def main():
     parser.add_argument("--engine", default=None, help="llama-server; default: the engine cache's")
     parser.add_argument("--models", nargs="*", default=sorted(glob.glob(f"{CACHE}/models/*.gguf")))
     parser.add_argument("--quick", action="store_true", help="two combinations a model, one round")
+    parser.add_argument("--threads", type=int, help="of an engine; one wastes least on a machine that is busy")
     parser.add_argument("--output", help="a document with the marks; its table is replaced")
     parser.add_argument("--json", help="keep the raw results here")
     args = parser.parse_args()
