@@ -54,10 +54,12 @@ def ask(bed, server, connections, seconds):
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "request.lua")
     command = [bed.wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script,
                server.url + "/v1/chat/completions"]
+    before = server.computed(server.name.startswith("nginx"))
     output = subprocess.check_output(command, text=True, env={**os.environ, "BENCH_BODY": body()})
     result = json.loads(output.splitlines()[-1])
     if result["errors"]:
         raise RuntimeError(f"{server.name}: {result['errors']} of {result['requests']} requests failed")
+    result["cpu"] = (server.computed(server.name.startswith("nginx")) - before) / result["requests"] * 1e6
     result["rate"] = result["requests"] / result["seconds"]
     return result
 
@@ -96,12 +98,14 @@ def ratios(result):
     many = CONNECTIONS[1]
     rate = [d["rate"] / max(n["rate"] for n in ns)
             for d, *ns in zip(of(result, DROVER, many), *(of(result, name, many) for name in NGINX))]
-    return {"added": machine.spread(added), "rate": machine.spread(rate)}
+    cpu = [d["cpu"] / min(n["cpu"] for n in ns)
+           for d, *ns in zip(of(result, DROVER, many), *(of(result, name, many) for name in NGINX))]
+    return {"added": machine.spread(added), "rate": machine.spread(rate), "cpu": machine.spread(cpu)}
 
 
 def report(result):
-    lines = ["| | p50, 1 connection | added | requests/s, 1 connection | requests/s, 32 connections | p50, 32 | p99, 32 |",
-             "|---|---|---|---|---|---|---|"]
+    lines = ["| | p50, 1 connection | added | requests/s, 1 connection | requests/s, 32 connections | p50, 32 | p99, 32 | processor time a request, 32 |",
+             "|---|---|---|---|---|---|---|---|"]
     base = machine.spread(run["p50"] for run in of(result, DIRECT, 1))["median"]
     for name in (DIRECT, *NGINX, DROVER, SWAP):
         one, many = of(result, name, 1), of(result, name, CONNECTIONS[1])
@@ -112,12 +116,14 @@ def report(result):
         lines.append(
             f"| {name} | {median(one, 'p50'):.0f} us | {median(one, 'p50') - base:+.0f} us | {median(one, 'rate'):,.0f} "
             f"| {rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f}) "
-            f"| {median(many, 'p50'):.0f} us | {median(many, 'p99'):.0f} us |")
+            f"| {median(many, 'p50'):.0f} us | {median(many, 'p99'):.0f} us "
+            f"| {median(many, 'cpu'):.1f} us |")
     found = ratios(result)
     if found:
-        added, rate = found["added"], found["rate"]
+        added, rate, cpu = found["added"], found["rate"], found["cpu"]
         lines += ["", f"Against the better of the two nginx, round by round: Drover adds {added['median']:.2f} x "
                   f"({added['min']:.2f} to {added['max']:.2f}) of what nginx adds at 1 connection, and carries "
-                  f"{rate['median']:.2f} x ({rate['min']:.2f} to {rate['max']:.2f}) of its rate at 32. "
+                  f"{rate['median']:.2f} x ({rate['min']:.2f} to {rate['max']:.2f}) of its rate at 32, "
+                  f"with {cpu['median']:.2f} x ({cpu['min']:.2f} to {cpu['max']:.2f}) its processor time a request. "
                   f"{result['rounds']} rounds of {result['seconds']} s."]
     return "\n".join(lines)

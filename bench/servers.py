@@ -1,5 +1,6 @@
 """The servers that are compared: Drover, the engine alone, and its peers, each as a child process."""
 
+import glob
 import hashlib
 import http.client
 import json
@@ -29,14 +30,15 @@ class UnixConnection(http.client.HTTPConnection):
 class Server:
     """A process in a group of its own that answers HTTP on a port or a UNIX socket."""
 
-    def __init__(self, folder, name, argv, port=None, path=None, environment=None):
+    def __init__(self, folder, name, argv, port=None, path=None, environment=None, inherits=True):
+        """`environment` is added to ours, or is the whole one when nothing is inherited."""
         self.name, self.port, self.path = name, port, path
         self.log_path = os.path.join(folder, name.replace("/", "-") + ".log")
         self.log = open(self.log_path, "w")
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
             argv, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, **(environment or {})},
+            env={**(os.environ if inherits else {}), **(environment or {})},
         )
 
     @property
@@ -58,6 +60,14 @@ class Server:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+    def computed(self, workers=False):
+        """Seconds of processor time that it has used so far, or that its worker processes have."""
+        pids = [self.process.pid]
+        if workers:
+            pids = machine.read(f"/proc/{pids[0]}/task/{pids[0]}/children").split()
+        threads = [path for pid in pids for path in glob.glob(f"/proc/{pid}/task/*/schedstat")]
+        return sum(int(machine.read(path, "0").split()[0]) for path in threads) / 1e9
 
     def wait_ready(self, path="/health", timeout=60, pause=0.002):
         """Returns when `path` is answered with 200; a server that never does is stopped."""

@@ -53,8 +53,9 @@ def engine_alone(bed, model):
     path = argv[argv.index("--host") + 1]
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # the engine does not start over what an earlier one left
+    environment = dict(entry.split("=", 1) for entry in model.plan["environment"])
     begun = time.perf_counter()
-    with servers.Server(bed.folder, f"alone-{model.name}", argv, path=path) as engine:
+    with servers.Server(bed.folder, f"alone-{model.name}", argv, None, path, environment, inherits=False) as engine:
         engine.wait_ready()
         ready = time.perf_counter()
         return {"ready": ready - begun, "first": first_token(engine, model) - begun}
