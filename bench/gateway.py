@@ -104,7 +104,8 @@ def ratios(result):
 
 
 def report(result):
-    lines = ["| | p50, 1 connection | added | requests/s, 1 connection | requests/s, 32 connections | p50, 32 | p99, 32 | processor time a request, 32 |",
+    lines = ["| | p50, 1 connection | added | requests/s, 1 connection | requests/s, 32 connections | p50, 32 | p99, 32 "
+             "| processor time a request, 32 |",
              "|---|---|---|---|---|---|---|---|"]
     base = machine.spread(run["p50"] for run in of(result, DIRECT, 1))["median"]
     for name in (DIRECT, *NGINX, DROVER, SWAP):
