@@ -25,9 +25,11 @@ struct UpstreamConnection {
 class UpstreamPool {
   public:
     /// The engine's HTTP library closes a connection that idles for 5 s, and each idle connection
-    /// keeps one of the engine's threads busy, so few are kept and not for long.
+    /// keeps one of the engine's threads busy, so they are not kept for long. There are never more
+    /// than were served at once, for which the engine has threads, and that is `parallel`: a lower
+    /// limit would make busy instances connect anew for every third request.
     struct Limits {
-        std::size_t idle_max = 16;
+        std::size_t idle_max = 256;
         Duration idle_age_max = std::chrono::seconds(4);
         std::chrono::milliseconds connect_timeout{5'000};
     };
