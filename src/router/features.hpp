@@ -54,6 +54,12 @@ class Featurizer {
     /// up to kTextHead + kTextTail bytes; no memory is allocated once `out` has grown.
     void read(std::string_view text, FeatureVector& out);
 
+    /// The same into memory of its own; valid until the next call.
+    const FeatureVector& read(std::string_view text) {
+        read(text, own_);
+        return own_;
+    }
+
     const FeatureOptions& options() const { return options_; }
 
   private:
@@ -65,7 +71,8 @@ class Featurizer {
     FeatureOptions options_;
     std::uint32_t mask_;
     std::vector<std::uint32_t> places_;  ///< bucket -> 1 + its place in `out`; all 0 between calls
-    std::uint64_t before_ = 0;           ///< hash of the word before
+    FeatureVector own_;
+    std::uint64_t before_ = 0;  ///< hash of the word before
     std::uint64_t before_that_ = 0;
     std::array<std::uint32_t, kMarks> marks_{};
     std::uint32_t amounts_asked_ = 0;  ///< "how many", "how old", ...

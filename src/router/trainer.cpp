@@ -169,7 +169,8 @@ TrainOptions default_options(Purpose purpose) {
         options.surface = 0.5;
     } else {
         options.features = {.bits = 18, .words = 3, .pieces = 0};
-        options.surface = 0.05;
+        options.surface = 0.02;
+        options.rarity = 0.5;
     }
     return options;
 }

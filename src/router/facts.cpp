@@ -1,0 +1,238 @@
+#include "router/facts.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <boost/json/basic_parser_impl.hpp>
+
+#include "router/dataset.hpp"
+#include "router/features.hpp"
+
+namespace drover::router {
+
+namespace json = boost::json;
+
+namespace {
+
+/// As deep as the gateway lets a body be.
+constexpr std::size_t kDepthMax = 256;
+constexpr std::size_t kKeyMax = 16;
+
+/// A text that grows beyond this loses its middle, which features do not read either.
+constexpr std::size_t kTextMax = 2 * (kTextHead + kTextTail);
+
+/// How much of a message identifies the conversation that begins with it.
+constexpr std::size_t kOpeningMax = 4096;
+
+void add_bounded(std::string& text, std::string_view part) {
+    while (!part.empty()) {
+        const std::string_view some = part.substr(0, kTextMax);
+        part.remove_prefix(some.size());
+        text += some;
+        if (text.size() > kTextMax) {
+            text.erase(kTextHead, text.size() - kTextHead - kTextTail);
+        }
+    }
+}
+
+/// Follows the nesting. What a string means is decided by the top-level member that it stands in,
+/// the member that it is the value of, and nothing else: that covers all the APIs' shapes.
+class FactsHandler {
+  public:
+    static constexpr std::size_t max_object_size = SIZE_MAX;
+    static constexpr std::size_t max_array_size = SIZE_MAX;
+    static constexpr std::size_t max_key_size = SIZE_MAX;
+    static constexpr std::size_t max_string_size = SIZE_MAX;
+    using Code = json::error_code;
+    using View = json::string_view;
+
+    RequestFacts take() {
+        RequestFacts facts = std::move(facts_);
+        if (!user_.empty()) {
+            facts.text = std::move(user_);
+        } else if (!prompt_.empty()) {
+            facts.text = std::move(prompt_);
+        }
+        return facts;
+    }
+
+    bool on_document_begin(Code&) { return true; }
+    bool on_document_end(Code&) { return true; }
+    bool on_object_begin(Code&) {
+        if (depth_ == 2 && in_messages()) {
+            message_.clear();
+            role_.clear();
+        }
+        if (top_ == Top::tools && depth_ == 2) {
+            facts_.tools = true;
+        }
+        ++depth_;
+        return true;
+    }
+    bool on_object_end(std::size_t, Code&) {
+        --depth_;
+        if (depth_ == 2 && in_messages()) {
+            end_message();
+        }
+        return true;
+    }
+    bool on_array_begin(Code&) {
+        ++depth_;
+        return true;
+    }
+    bool on_array_end(std::size_t size, Code&) {
+        --depth_;
+        if (key_ == Key::images && size > 0) {
+            facts_.images = true;
+        }
+        key_ = Key::other;  // what follows in an outer array is not this member's
+        return true;
+    }
+    bool on_key_part(View part, std::size_t, Code&) {
+        name_.append(part.data(),
+                     std::min(part.size(), kKeyMax + 1 - std::min(name_.size(), kKeyMax + 1)));
+        return true;
+    }
+    bool on_key(View part, std::size_t size, Code& code) {
+        on_key_part(part, size, code);
+        if (depth_ == 1) {
+            top_ = top_of(name_);
+        }
+        key_ = key_of(name_);
+        if (key_ == Key::image) {
+            facts_.images = true;
+        }
+        name_.clear();
+        string_.clear();
+        return true;
+    }
+    bool on_string_part(View part, std::size_t, Code&) {
+        take_string(part);
+        return true;
+    }
+    bool on_string(View part, std::size_t, Code&) {
+        take_string(part);
+        if (key_ == Key::type && string_.find("image") != std::string::npos) {
+            facts_.images = true;
+        }
+        string_.clear();
+        return true;
+    }
+    bool on_number_part(View, Code&) { return true; }
+    bool on_int64(std::int64_t, View, Code&) { return true; }
+    bool on_uint64(std::uint64_t, View, Code&) { return true; }
+    bool on_double(double, View, Code&) { return true; }
+    bool on_bool(bool, Code&) { return true; }
+    bool on_null(Code&) { return true; }
+    bool on_comment_part(View, Code&) { return true; }
+    bool on_comment(View, Code&) { return true; }
+
+  private:
+    /// The member of the whole object that is being read.
+    enum class Top {
+        other,
+        messages,
+        input,  ///< messages, or a prompt
+        prompt,
+        tools
+    };
+    /// The innermost member that is being read.
+    enum class Key {
+        other,
+        text,
+        role,
+        type,
+        image,
+        images
+    };
+
+    static Top top_of(std::string_view name) {
+        return name == "messages"                                         ? Top::messages
+               : name == "input"                                          ? Top::input
+               : name == "prompt" || name == "query" || name == "content" ? Top::prompt
+               : name == "tools" || name == "functions"                   ? Top::tools
+                                                                          : Top::other;
+    }
+    static Key key_of(std::string_view name) {
+        return name == "content" || name == "text" || name == "input" || name == "prompt" ||
+                       name == "query"
+                   ? Key::text
+               : name == "role"                         ? Key::role
+               : name == "type"                         ? Key::type
+               : name == "image_url" || name == "image" ? Key::image
+               : name == "images"                       ? Key::images
+                                                        : Key::other;
+    }
+
+    bool in_messages() const { return top_ == Top::messages || top_ == Top::input; }
+
+    void take_string(View part) {
+        const std::string_view some(part.data(), part.size());
+        if (key_ == Key::type || key_ == Key::role) {
+            std::string& text = key_ == Key::type ? string_ : role_;
+            if (key_ == Key::type || depth_ == 3) {
+                text.append(some.substr(0, kKeyMax + 1 - std::min(text.size(), kKeyMax + 1)));
+            }
+        } else if (key_ == Key::text && in_messages() && depth_ >= 3) {
+            facts_.bytes += some.size();
+            add_bounded(message_, some);
+        } else if (key_ == Key::text && (top_ == Top::prompt || top_ == Top::input)) {
+            facts_.bytes += some.size();
+            add_bounded(prompt_, some);
+        }
+    }
+
+    void end_message() {
+        ++facts_.messages;
+        // The beginning: instructions, if any, and the first thing that the user said.
+        if (!opened_) {
+            facts_.conversation ^=
+                fnv64(std::string_view(message_).substr(0, kOpeningMax)) + facts_.messages;
+        }
+        if (role_ == "user") {
+            opened_ = true;
+            user_.swap(message_);
+        }
+    }
+
+    RequestFacts facts_;
+    std::size_t depth_ = 0;
+    Top top_ = Top::other;
+    Key key_ = Key::other;
+    std::string name_;
+    std::string string_;   ///< of a "type"
+    std::string role_;     ///< of the message that is being read
+    std::string message_;  ///< its text
+    std::string user_;     ///< text of the user's last message
+    std::string prompt_;
+    bool opened_ = false;  ///< the user has said something
+};
+
+json::parse_options parse_options() {
+    json::parse_options options;
+    options.max_depth = kDepthMax;
+    return options;
+}
+
+}  // namespace
+
+struct FactsReader::Parser {
+    json::basic_parser<FactsHandler> json{parse_options()};
+    json::error_code failure;
+};
+
+FactsReader::FactsReader() : parser_(std::make_unique<Parser>()) {}
+FactsReader::~FactsReader() = default;
+
+void FactsReader::put(std::string_view piece) {
+    if (!parser_->failure) {
+        parser_->json.write_some(true, piece.data(), piece.size(), parser_->failure);
+    }
+}
+
+RequestFacts FactsReader::finish() {
+    return parser_->json.handler().take();
+}
+
+}  // namespace drover::router

@@ -1,0 +1,221 @@
+#include "router/policy.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <limits>
+
+#include "base/assert.hpp"
+#include "base/text.hpp"
+
+namespace drover::router {
+
+namespace {
+
+/// How much sooner the large model must be able to begin to be taken where the small one would do.
+constexpr std::uint32_t kSoonerMs = 500;
+
+Prediction predict(const Predictor& predictor,
+                   std::string_view text,
+                   std::vector<Featurizer>& featurizers) {
+    const FeatureOptions& options = predictor.facts().features;
+    auto found = std::find_if(featurizers.begin(), featurizers.end(), [&](const Featurizer& one) {
+        return one.options() == options;
+    });
+    if (found == featurizers.end()) {
+        found = featurizers.insert(featurizers.end(), Featurizer(options));
+    }
+    return predictor.predict(found->read(text));
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view lower) {
+    return std::search(text.begin(), text.end(), lower.begin(), lower.end(), [](char a, char b) {
+               return to_lower(a) == b;
+           }) != text.end();
+}
+
+bool meets(const RequestFacts& facts, const PolicyRule& rule) {
+    return (!rule.tools.has_value() || *rule.tools == facts.tools) &&
+           (!rule.images.has_value() || *rule.images == facts.images) &&
+           (!rule.longer_than.has_value() || facts.bytes > *rule.longer_than) &&
+           (rule.contains.empty() || contains_ignoring_case(facts.text, rule.contains));
+}
+
+std::string number(double value) {
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), "%.2f", value);
+    return text.data();
+}
+
+/// Builds one decision.
+class Decider {
+  public:
+    Decider(const Policy& policy, std::span<const TargetState> states)
+        : policy_(policy), states_(states) {}
+
+    bool usable(Target target) const { return states_[target].usable; }
+    bool any_usable(std::span<const Target> targets) const {
+        return std::any_of(
+            targets.begin(), targets.end(), [this](Target one) { return usable(one); });
+    }
+
+    /// Appends what is usable and not there yet. Of equally good ones the soonest comes first.
+    void prefer(std::span<const Target> targets, bool equal) {
+        std::vector<Target> sorted(targets.begin(), targets.end());
+        if (equal) {
+            std::stable_sort(sorted.begin(), sorted.end(), [this](Target a, Target b) {
+                return states_[a].expected_ms < states_[b].expected_ms;
+            });
+        }
+        for (const Target target : sorted) {
+            const bool there = std::find(decision.order.begin(), decision.order.end(), target) !=
+                               decision.order.end();
+            if (usable(target) && !there) {
+                decision.order.push_back(target);
+            }
+        }
+    }
+
+    void decided(Stage stage, std::string reason) {
+        decision.stage = stage;
+        decision.reason = std::move(reason);
+    }
+
+    void by_complexity(const PolicyComplexity& stage, const Prediction& prediction) {
+        const std::string score = number(prediction.score);
+        const std::string threshold = number(stage.threshold);
+        const bool hard = prediction.score >= stage.threshold;
+        const TargetState& small = states_[stage.small];
+        const TargetState& large = states_[stage.large];
+        const bool sooner = small.usable && large.usable && large.hot && !stage.by_budget &&
+                            large.expected_ms + kSoonerMs < small.expected_ms;
+        const std::array<Target, 2> order = hard || sooner ? std::array{stage.large, stage.small}
+                                                           : std::array{stage.small, stage.large};
+        prefer(order, false);
+        decided(Stage::complexity,
+                hard     ? "complexity " + score + " is at or above " + threshold
+                : sooner ? "complexity " + score + " is below " + threshold +
+                               ", but the larger model is in memory"
+                         : "complexity " + score + " is below " + threshold);
+    }
+
+    Decision decision;
+
+  private:
+    const Policy& policy_;
+    std::span<const TargetState> states_;
+};
+
+const std::vector<Target>* models_of(const PolicyTask& task, std::uint32_t label) {
+    for (const auto& [number, models] : task.models) {
+        if (number == label) {
+            return &models;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+std::string_view to_string(Stage stage) {
+    switch (stage) {
+        case Stage::rule:
+            return "rule";
+        case Stage::affinity:
+            return "affinity";
+        case Stage::task:
+            return "task";
+        case Stage::complexity:
+            return "complexity";
+        case Stage::fallback:
+            return "fallback";
+    }
+    DROVER_UNREACHABLE();
+}
+
+std::uint32_t recognised(const Policy& policy, const Decision& decision) {
+    return decision.task.has_value() && decision.task->confidence >= policy.task->confidence
+               ? decision.task->label
+               : kNoLabel;
+}
+
+Decision decide(const Policy& policy,
+                const RequestFacts& facts,
+                std::span<const TargetState> states,
+                std::optional<Earlier> earlier,
+                std::vector<Featurizer>& featurizers) {
+    DROVER_ASSERT(states.size() == policy.targets.size());
+    Decider decider(policy, states);
+    Decision& decision = decider.decision;
+    const auto finish = [&] {
+        decider.prefer(policy.fallback, false);
+        return std::move(decision);
+    };
+    // 1. Rules.
+    for (std::size_t i = 0; i < policy.rules.size(); ++i) {
+        if (meets(facts, policy.rules[i]) && decider.any_usable(policy.rules[i].use)) {
+            decider.prefer(policy.rules[i].use, true);
+            decider.decided(Stage::rule, "rule " + std::to_string(i + 1));
+            return finish();
+        }
+    }
+    // 2. The conversation's model, unless the task has changed.
+    if (policy.task.has_value()) {
+        decision.task = predict(*policy.task->predictor, facts.text, featurizers);
+    }
+    const std::uint32_t label = recognised(policy, decision);
+    if (earlier.has_value() && decider.usable(earlier->target) &&
+        (label == kNoLabel || label == earlier->label)) {
+        decider.prefer(std::array{earlier->target}, false);
+        decider.decided(Stage::affinity, "the conversation stays with its model");
+        return finish();
+    }
+    // 3. The task.
+    const std::vector<Target>* models =
+        label == kNoLabel ? nullptr : models_of(*policy.task, label);
+    if (models != nullptr && decider.any_usable(*models)) {
+        decider.prefer(*models, true);
+        decider.decided(Stage::task,
+                        "task " + policy.task->predictor->facts().labels[label] + ", confidence " +
+                            number(decision.task->confidence));
+        return finish();
+    }
+    // 4. The complexity.
+    if (policy.complexity.has_value() &&
+        decider.any_usable(std::array{policy.complexity->small, policy.complexity->large})) {
+        decision.complexity = predict(*policy.complexity->predictor, facts.text, featurizers);
+        decider.by_complexity(*policy.complexity, *decision.complexity);
+        return finish();
+    }
+    // 5. What is left.
+    decider.decided(Stage::fallback, "no stage decided");
+    return finish();
+}
+
+float threshold_for_quality(const Predictor& predictor, double share) {
+    const std::vector<FrontierPoint>& points = predictor.facts().frontier;
+    if (points.empty()) {
+        return -std::numeric_limits<float>::infinity();
+    }
+    const double wanted = share * points.back().quality;
+    for (const FrontierPoint& point : points) {
+        if (point.quality >= wanted) {
+            return point.threshold;
+        }
+    }
+    return points.back().threshold;
+}
+
+float threshold_for_budget(const Predictor& predictor, double share) {
+    const std::vector<FrontierPoint>& points = predictor.facts().frontier;
+    float threshold = std::numeric_limits<float>::infinity();
+    for (const FrontierPoint& point : points) {
+        if (point.share > share + 1e-6) {
+            break;
+        }
+        threshold = point.threshold;
+    }
+    return threshold;
+}
+
+}  // namespace drover::router

@@ -1,0 +1,104 @@
+// How a route chooses models for a request. Pure; one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "router/facts.hpp"
+#include "router/features.hpp"
+#include "router/predictor.hpp"
+
+namespace drover::router {
+
+/// A model's place in Policy::targets.
+using Target = std::uint32_t;
+
+struct PolicyRule {
+    std::optional<bool> tools{};
+    std::optional<bool> images{};
+    std::optional<std::uint32_t> longer_than{};
+    std::string contains{};  ///< in lower case
+    std::vector<Target> use{};
+};
+
+struct PolicyTask {
+    const Predictor* predictor = nullptr;  ///< outlives the policy
+    double confidence = 0.5;
+    std::vector<std::pair<std::uint32_t, std::vector<Target>>> models{};  ///< by number of label
+};
+
+struct PolicyComplexity {
+    const Predictor* predictor = nullptr;
+    Target small = 0;
+    Target large = 0;
+    double threshold = 0;    ///< of the score: from here on the large model
+    bool by_budget = false;  ///< the large model costs something: never take it for speed
+};
+
+/// A route's policy. Stages decide in this order: rules, affinity, task, complexity.
+struct Policy {
+    std::vector<std::string> targets{};  ///< names of models, each once
+    std::vector<PolicyRule> rules{};
+    std::optional<PolicyTask> task{};
+    std::optional<PolicyComplexity> complexity{};
+    std::vector<Target> fallback{};
+};
+
+/// What a target is and how it stands, at the moment of a decision.
+struct TargetState {
+    bool usable = false;            ///< there is such a model, and it can do what the request needs
+    bool hot = false;               ///< it is in memory
+    std::uint32_t expected_ms = 0;  ///< until the first token can come: waiting and loading
+};
+
+/// Which stage decided.
+enum class Stage {
+    rule,
+    affinity,
+    task,
+    complexity,
+    fallback
+};
+std::string_view to_string(Stage stage);
+
+/// What a policy chose and why.
+struct Decision {
+    std::vector<Target> order{};  ///< to be tried one after the other; empty: no target is usable
+    Stage stage = Stage::fallback;
+    std::optional<Prediction> task{};
+    std::optional<Prediction> complexity{};
+    std::string reason{};  ///< in words, ASCII, one line
+};
+
+/// What was chosen for the conversation before, if anything.
+struct Earlier {
+    Target target;
+    std::uint32_t label;  ///< kNoLabel: no task was recognised
+};
+inline constexpr std::uint32_t kNoLabel = UINT32_MAX;
+
+/// The decision for a request with `facts`. `states` has one entry for each target. A conversation
+/// stays where it was unless its task has changed. Time is that of reading the text's features once
+/// for each predictor; see docs/routing.md for what that takes.
+Decision decide(const Policy& policy,
+                const RequestFacts& facts,
+                std::span<const TargetState> states,
+                std::optional<Earlier> earlier,
+                std::vector<Featurizer>& featurizers);
+
+/// The label that a decision recognised with enough confidence, or kNoLabel.
+std::uint32_t recognised(const Policy& policy, const Decision& decision);
+
+/// The least score from which the large model must answer so that, on the prompts that the
+/// predictor was measured with, `share` of the large model's quality is kept.
+float threshold_for_quality(const Predictor& predictor, double share);
+
+/// The score from which the large model answers when it may have `share` of the requests.
+float threshold_for_budget(const Predictor& predictor, double share);
+
+}  // namespace drover::router
