@@ -29,7 +29,7 @@ DROVER, FORGETFUL, RESTARTED, ROUTER, SWAP, OLLAMA = (
 
 def opening(seed):
     words = " ".join(random.Random(seed).choice(WORDS) for _ in range(TOKENS))
-    return [{"role": "user", "content": f"Story {seed}: {words}. What is it about?"}]
+    return [{"role": "user", "content": f"Story {seed}: {words}. Tell me more about it."}]
 
 
 def ask(server, model, messages, tokens=8):
@@ -49,7 +49,7 @@ def ask(server, model, messages, tokens=8):
         timings = event.get("timings") or timings
         for choice in event["choices"]:
             piece = choice["delta"].get("content") or ""
-            if piece and first is None:
+            if (piece or choice.get("finish_reason")) and first is None:  # an answer may be empty
                 first = time.perf_counter() - begun
             text += piece
     connection.close()
@@ -70,11 +70,12 @@ def restarted(bed, talk, seed):
     """The engine by hand: stopped after the first answer, started again for the second."""
     argv = talk.plan["argv"]
     path = argv[argv.index("--host") + 1]
+    environment = dict(entry.split("=", 1) for entry in talk.plan["environment"])
 
     def engine():
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        return servers.Server(bed.folder, "restarted", argv, path=path)
+            os.unlink(path)  # the engine does not start over what an earlier one left
+        return servers.Server(bed.folder, "restarted", argv, None, path, environment, inherits=False)
 
     messages = opening(seed)
     with engine() as first:
@@ -109,7 +110,7 @@ def measure(bed, rounds):
                    FORGETFUL: stack.enter_context(drover(bed, "drover-forgetful", models, budget="0"))}
         systems[ROUTER] = stack.enter_context(servers.llama_router(bed, "router", models, 1))
         if bed.llama_swap:
-            systems[SWAP] = stack.enter_context(servers.llama_swap(bed, "swap", models))
+            systems[SWAP] = stack.enter_context(servers.llama_swap(bed, "swap", models, together=False))
         if bed.ollama:
             systems[OLLAMA] = stack.enter_context(servers.ollama(bed, "ollama", models, 1))
         for turn in range(rounds):

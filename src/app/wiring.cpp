@@ -142,6 +142,7 @@ control::SnapshotTraits snapshot_traits(const models::Model& model,
             .binding = snapshot_binding(settings, version),
             .slots = settings.parallel,
             .sliding_window = model.facts.sliding_window > 0,
+            .forgets = settings.checkpoints > 0,
             .bytes_per_token = Bytes(static_cast<std::int64_t>(per_token)),
             .bytes_fixed = Bytes(static_cast<std::int64_t>(fixed)),
             .prefill_per_token =

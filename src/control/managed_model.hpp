@@ -24,6 +24,7 @@ struct SnapshotTraits {
     std::string binding;
     std::uint32_t slots = 1;
     bool sliding_window = false;   ///< some layers see only the last positions
+    bool forgets = false;          ///< it cannot go back in a conversation: such, or recurrent
     Bytes bytes_per_token{};       ///< of a saved state, at most
     Bytes bytes_fixed{};           ///< of it, however short
     Duration prefill_per_token{};  ///< a guess, until it is measured

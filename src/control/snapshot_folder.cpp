@@ -213,6 +213,22 @@ Result<Snapshot> seal_snapshot(const fs::path& folder,
     return snapshot;
 }
 
+Result<std::vector<std::int32_t>> tokens_of_state(const fs::path& folder,
+                                                  const std::string& unfinished) {
+    const auto file = platform::MappedFile::open(folder / unfinished);
+    if (!file.ok()) {
+        return file.error();
+    }
+    auto head = snapshots::read_head(file->bytes());
+    if (!head.ok()) {
+        return head.error();
+    }
+    if (head->media) {
+        return Error{ErrorCode::not_found, "images or sound stand between the tokens"};
+    }
+    return std::move(head->tokens);
+}
+
 std::vector<Snapshot> scan_snapshots(const fs::path& folder, std::vector<std::string>& damaged) {
     std::vector<Snapshot> found;
     for (const fs::path& path : files_with(folder, kFinished)) {

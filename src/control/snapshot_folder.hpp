@@ -52,6 +52,10 @@ Result<snapshots::Snapshot> seal_snapshot(const std::filesystem::path& folder,
                                           const std::string& unfinished,
                                           const SealTerms& terms);
 
+/// The tokens of a state that an engine has written; `not_found` with media between them.
+Result<std::vector<std::int32_t>> tokens_of_state(const std::filesystem::path& folder,
+                                                  const std::string& unfinished);
+
 /// What `folder` holds, the one written last at the end. Files that are not whole are removed and
 /// named in `damaged`.
 std::vector<snapshots::Snapshot> scan_snapshots(const std::filesystem::path& folder,

@@ -7,6 +7,7 @@
 #include "platform/files.hpp"
 #include "platform/log.hpp"
 #include "snapshots/checksum.hpp"
+#include "snapshots/last_answer.hpp"
 
 namespace drover::control {
 
@@ -21,27 +22,11 @@ using snapshots::SnapshotId;
 
 namespace {
 
-/// A shorter conversation is computed again about as fast as it is brought back.
-constexpr std::uint32_t kTokensWorthKeeping = 128;
-
-/// A request with fewer bytes has not that many tokens.
-constexpr std::size_t kBodyWorthRecalling = 256;
-
 /// The disk is left this much free, whatever the budget says: it is not ours alone.
 constexpr Bytes kDiskReserve = 256_MiB;
 
 /// Beside the cache: tokens, positions, seal.
 constexpr Bytes kStateOverhead = 1_MiB;
-
-/// Computed tokens after which the measured speed replaces the guess.
-constexpr double kTokensForSpeed = 64;
-
-/// After so many conversations in a row that were restored and yet computed again, a model that
-/// never had any use of snapshots gets none any more.
-constexpr std::uint32_t kMissesMax = 4;
-
-constexpr std::chrono::milliseconds kReviewLimit(500);
-constexpr std::chrono::milliseconds kRecallLimit(2'000);
 
 std::int64_t milliseconds_of(Duration duration) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
@@ -317,7 +302,10 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
             continue;
         }
         reserved_ += saving.reserved;
-        const Status written = co_await client.save(slot.id, saving.file, deadline);
+        Status written = co_await client.save(slot.id, saving.file, deadline);
+        if (written.ok() && models_.at(instance->model).before_answer) {
+            written = co_await save_before_answer(instance, slot.id, saving.file, deadline);
+        }
         if (!written.ok()) {
             log::warn("snapshot.not_saved",
                       {{"model", models_.at(instance->model).name},
@@ -338,6 +326,37 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
                      [this, id = instance->model, saving] { return seal(id, saving); });
     }
     co_return saved;
+}
+
+/// Takes the last answer out of the slot and saves it once more, to the same file. When that cannot
+/// be done, the file stays as it is.
+Task<Status> SnapshotKeeper::save_before_answer(std::shared_ptr<Instance> instance,
+                                                std::uint32_t slot,
+                                                std::string file,
+                                                TimePoint deadline) {
+    EngineClient client(loop_, instance->supervisor.plan().socket);
+    Model& model = models_.at(instance->model);
+    if (!model.answer_opening.has_value()) {
+        auto opening = co_await client.answer_opening(deadline);
+        model.answer_opening = opening.ok() ? std::move(*opening) : std::vector<std::int32_t>();
+    }
+    const auto read = [folder = options_.folder, file] {
+        return tokens_of_state(folder, file);
+    };
+    auto tokens = co_await pool_.run(read);
+    if (!tokens.ok()) {
+        co_return Status();
+    }
+    const auto kept = snapshots::before_last_answer(*tokens, *model.answer_opening);
+    if (!kept.has_value() || *kept < kTokensWorthKeeping) {
+        co_return Status();
+    }
+    tokens->resize(*kept);
+    const Status reduced = co_await client.reduce(slot, std::move(*tokens), deadline);
+    if (!reduced.ok()) {
+        co_return Status();
+    }
+    co_return co_await client.save(slot, std::move(file), deadline);
 }
 
 /// Frees budget, and says whether the disk has as much besides what it must keep.
@@ -388,167 +407,6 @@ Task<> SnapshotKeeper::discard(std::vector<Snapshot> gone) {
         return true;
     };
     co_await pool_.run(work);
-}
-
-bool SnapshotKeeper::may_recall(InstanceId instance) const {
-    const auto seat = seats_.find(instance);
-    if (seat == seats_.end()) {
-        return false;
-    }
-    const Model& model = models_.at(seat->second.model);
-    return !model.off && index_.count(*model.identity) > seat->second.restored.size();
-}
-
-Task<> SnapshotKeeper::recall(std::shared_ptr<Instance> instance,
-                              std::string_view path,
-                              std::string_view body) {
-    if (body.size() < kBodyWorthRecalling) {
-        co_return;
-    }
-    // One at a time, or two would take the same slot.
-    while (recalling_.contains(instance->id)) {
-        co_await changed_.wait();
-    }
-    const Recalling turn(*this, instance->id);
-    std::string own_path(path);
-    std::string own_body(body);
-    co_await recall_from_index(instance, std::move(own_path), std::move(own_body));
-}
-
-Task<> SnapshotKeeper::recall_from_index(std::shared_ptr<Instance> instance,
-                                         std::string path,
-                                         std::string body) {
-    const TimePoint begun = now();
-    const TimePoint deadline = begun + kRecallLimit;
-    EngineClient client(loop_, instance->supervisor.plan().socket);
-    const auto tokens = co_await client.prompt_tokens(std::move(path), std::move(body), deadline);
-    if (!tokens.ok() || !may_recall(instance->id)) {
-        co_return;
-    }
-    const snapshots::TokenChain conversation(*tokens);
-    const auto best =
-        index_.best_match(*models_.at(instance->model).identity, conversation, kTokensWorthKeeping);
-    const auto& restored = seats_.at(instance->id).restored;
-    if (!best.has_value() || std::any_of(restored.begin(), restored.end(), [&](const auto& one) {
-            return one.second.id == *best;
-        })) {
-        co_return;
-    }
-    auto slots = co_await client.slots(deadline);
-    if (!slots.ok()) {
-        co_return;
-    }
-    // An idle one, with as little in it as possible. What only was restored there is on disk; what
-    // was used since is saved first.
-    std::erase_if(*slots, [](const Slot& slot) { return slot.busy; });
-    const auto least =
-        std::min_element(slots->begin(), slots->end(), [](const Slot& a, const Slot& b) {
-            return std::pair(a.used, a.tokens) < std::pair(b.used, b.tokens);
-        });
-    if (least == slots->end()) {
-        co_return;
-    }
-    const Slot slot = *least;
-    std::vector<Slot> leaving{slot};
-    co_await save_slots(instance, std::move(leaving), deadline);
-    const bool done = co_await put(instance, *best, slot.id, slot.used, deadline);
-    if (done) {
-        log::info("snapshot.recalled",
-                  {{"model", models_.at(instance->model).name},
-                   {"tokens", conversation.tokens()},
-                   {"ms", milliseconds_of(now() - begun)}});
-    }
-}
-
-Task<> SnapshotKeeper::review(std::shared_ptr<Instance> instance) {
-    const auto pending = [this, &instance] {
-        const auto seat = seats_.find(instance->id);
-        return seat != seats_.end() &&
-               std::any_of(seat->second.restored.begin(),
-                           seat->second.restored.end(),
-                           [](const auto& one) { return !one.second.reviewed; });
-    };
-    if (!pending()) {
-        co_return;
-    }
-    const TimePoint deadline = now() + kReviewLimit;
-    EngineClient client(loop_, instance->supervisor.plan().socket);
-    const auto slots = co_await client.slots(deadline);
-    const auto counters = co_await client.prompt_counters(deadline);
-    if (!slots.ok() || !counters.ok() || !pending()) {
-        co_return;
-    }
-    Model& model = models_.at(instance->model);
-    learn_speed(model, *counters);
-    review_slots(model, seats_.at(instance->id), *slots, counters->cached);
-}
-
-void SnapshotKeeper::review_slots(Model& model,
-                                  Seat& seat,
-                                  const std::vector<Slot>& slots,
-                                  double cached_total) {
-    // The engine counts for all slots together, so what they did is told apart only when they rest.
-    const auto restored = [&seat](const Slot& slot) {
-        const auto found = seat.restored.find(slot.id);
-        return found == seat.restored.end() || found->second.reviewed || !slot.used
-                   ? nullptr
-                   : &found->second;
-    };
-    if (std::any_of(slots.begin(), slots.end(), [&](const Slot& slot) {
-            return slot.busy && restored(slot) != nullptr;
-        })) {
-        return;
-    }
-    double cached = cached_total - std::exchange(seat.cached_seen, cached_total);
-    for (const Slot& slot : slots) {
-        Restored* const one = restored(slot);
-        if (one == nullptr) {
-            continue;
-        }
-        const double mine = std::min(cached, static_cast<double>(one->tokens));
-        if (one->over_another && mine < 1) {
-            continue;  // what used the slot may have been there before
-        }
-        one->reviewed = true;
-        cached -= mine;
-        if (!note_use(model, *one, mine)) {
-            seat.restored.erase(slot.id);  // another conversation has the slot now
-        }
-    }
-}
-
-void SnapshotKeeper::learn_speed(Model& model, const PromptCounters& counters) {
-    if (counters.computed >= kTokensForSpeed) {
-        model.prefill_per_token = std::chrono::duration_cast<Duration>(
-            std::chrono::duration<double>(counters.seconds / counters.computed));
-    }
-}
-
-bool SnapshotKeeper::note_use(Model& model, const Restored& restored, double cached) {
-    // A shared beginning of a few tokens is no conversation that went on.
-    if (cached >= kTokensWorthKeeping / 2.0) {
-        const auto tokens = static_cast<std::int64_t>(cached);
-        const std::int64_t saved_ms = milliseconds_of(model.prefill_per_token * tokens);
-        ++totals_.hits;
-        totals_.tokens_saved += static_cast<std::uint64_t>(tokens);
-        totals_.saved_ms += saved_ms;
-        model.misses = 0;
-        model.proven = true;
-        log::info("snapshot.hit",
-                  {{"model", model.name},
-                   {"tokens", tokens},
-                   {"of", restored.tokens},
-                   {"saved_ms", saved_ms}});
-        return true;
-    }
-    ++totals_.misses;
-    if (!model.proven && ++model.misses >= kMissesMax) {
-        model.off = true;
-        log::warn("snapshots.useless",
-                  {{"model", model.name},
-                   {"cause", "the engine computed every restored conversation again"}});
-    }
-    return false;
 }
 
 void SnapshotKeeper::forget(InstanceId instance) {

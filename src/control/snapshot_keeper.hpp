@@ -27,6 +27,9 @@
 
 namespace drover::control {
 
+/// A shorter conversation is computed again about as fast as it is brought back.
+constexpr std::uint32_t kTokensWorthKeeping = 128;
+
 struct SnapshotOptions {
     std::filesystem::path folder;  ///< empty: nothing is kept
     Bytes budget{};
@@ -92,6 +95,10 @@ class SnapshotKeeper {
         std::uint32_t misses = 0;  ///< restored, used, and yet everything was computed: in a row
         bool proven = false;       ///< it was of use at least once
         bool off = false;          ///< it is of no use for this model
+        /// Conversations are saved as they were before their last answer.
+        bool before_answer = false;
+        /// What its chat template puts before an answer; empty: nobody can tell.
+        std::optional<std::vector<std::int32_t>> answer_opening{};
     };
 
     /// A snapshot that was put into a slot.
@@ -146,6 +153,10 @@ class SnapshotKeeper {
     platform::Task<std::size_t> save_slots(std::shared_ptr<Instance> instance,
                                            std::vector<engines::Slot> slots,
                                            TimePoint deadline);
+    platform::Task<Status> save_before_answer(std::shared_ptr<Instance> instance,
+                                              std::uint32_t slot,
+                                              std::string file,
+                                              TimePoint deadline);
     platform::Task<bool> make_room(Bytes needed);
     platform::Task<> seal(ModelId id, Saving saving);
     platform::Task<> discard(std::vector<snapshots::Snapshot> gone);

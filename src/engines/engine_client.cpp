@@ -226,8 +226,53 @@ Task<Result<std::vector<std::int32_t>>> EngineClient::prompt_tokens(std::string 
     if (!request.has_value()) {
         co_return Error{ErrorCode::invalid_argument, "the tokens of this request cannot be told"};
     }
+    co_return co_await tokenize(std::move(*request), deadline);
+}
+
+Task<Result<std::vector<std::int32_t>>> EngineClient::answer_opening(TimePoint deadline) {
+    json::object question{{"role", "user"}, {"content", "?"}};
+    json::array messages;
+    messages.emplace_back(std::move(question));
+    std::array<std::string, 2> prompts;
+    for (const bool open : {false, true}) {
+        std::string asked =
+            json::serialize(json::object{{"messages", messages}, {"add_generation_prompt", open}});
+        const Result<std::string> text =
+            co_await call("POST", "/apply-template", std::move(asked), deadline);
+        const Result<json::value> answer = parsed(text);
+        const json::value* prompt = answer.ok() ? member(*answer, "prompt") : nullptr;
+        if (prompt == nullptr || !prompt->is_string()) {
+            co_return answer.ok() ? failed("the engine does not tell prompts") : answer.error();
+        }
+        prompts[open ? 1 : 0] = std::string(prompt->get_string());
+    }
+    if (!prompts[1].starts_with(prompts[0])) {
+        co_return failed("the model's template does not put an answer behind its question");
+    }
+    std::string request =
+        json::serialize(json::object{{"content", prompts[1].substr(prompts[0].size())},
+                                     {"add_special", false},
+                                     {"parse_special", true}});
+    co_return co_await tokenize(std::move(request), deadline);
+}
+
+Task<Status> EngineClient::reduce(std::uint32_t slot,
+                                  std::vector<std::int32_t> tokens,
+                                  TimePoint deadline) {
+    std::string request =
+        json::serialize(json::object{{"prompt", json::array(tokens.begin(), tokens.end())},
+                                     {"id_slot", slot},
+                                     {"n_predict", 0},
+                                     {"cache_prompt", true}});
     const Result<std::string> text =
-        co_await call("POST", "/tokenize", std::move(*request), deadline);
+        co_await call("POST", "/completion", std::move(request), deadline);
+    co_return text.ok() ? Status() : Status(text.error());
+}
+
+Task<Result<std::vector<std::int32_t>>> EngineClient::tokenize(std::string request,
+                                                               TimePoint deadline) {
+    const Result<std::string> text =
+        co_await call("POST", "/tokenize", std::move(request), deadline);
     const Result<json::value> answer = parsed(text);
     const json::value* listed = answer.ok() ? member(*answer, "tokens") : nullptr;
     if (listed == nullptr || !listed->is_array()) {

@@ -54,7 +54,17 @@ class EngineClient {
                                                                     std::string body,
                                                                     TimePoint deadline);
 
+    /// What the model's chat template puts before every answer, in tokens.
+    platform::Task<Result<std::vector<std::int32_t>>> answer_opening(TimePoint deadline);
+
+    /// Leaves exactly `tokens` in the slot, computing what is not there.
+    platform::Task<Status> reduce(std::uint32_t slot,
+                                  std::vector<std::int32_t> tokens,
+                                  TimePoint deadline);
+
   private:
+    platform::Task<Result<std::vector<std::int32_t>>> tokenize(std::string request,
+                                                               TimePoint deadline);
     platform::Task<Result<std::string>> call(std::string method,
                                              std::string target,
                                              std::string body,

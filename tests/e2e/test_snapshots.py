@@ -97,6 +97,20 @@ def test_a_sliding_window(start, real_models):
     talk.check_it_was_kept()
 
 
+def test_answers_that_come_back_as_another_text(start, real_models):
+    """A model that cannot go back computes everything again, once; from then on it is saved as it was before the answer."""
+    server = start(config({"gemma": real_models["gemma"]}))
+    talk = Conversation(server, "gemma", 15, WINDOW + 40)
+    leave(server, "gemma")
+    talk.messages[-1]["content"] = "Nobody ever said this."
+    assert talk.goes_on()["cache_n"] == 0
+    leave(server, "gemma")
+    assert totals(server)["misses"] == 1
+    prompt = talk.timings["prompt_n"]
+    talk.messages[-1]["content"] = "Nor this."
+    assert talk.goes_on()["cache_n"] >= prompt - 4
+
+
 def test_more_conversations_than_slots(start, smol):
     """The latest is restored at the load; the older one is recalled for the request that needs it."""
     server = start(config(smol, {"parallel": 1, "prompt_cache": 0}))
