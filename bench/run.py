@@ -14,12 +14,13 @@ import sys
 import time
 
 import bed as beds
+import conversation
 import gateway
 import machine
 import mixed
 import switch
 
-BENCHES = ("gateway", "switch", "mixed")
+BENCHES = ("gateway", "switch", "mixed", "conversation")
 
 
 def write_between(path, name, text):
@@ -35,6 +36,8 @@ def measure(name, bed, arguments):
         return gateway.measure(bed, arguments.rounds or 7, arguments.seconds)
     if name == "switch":
         return switch.measure(bed, arguments.rounds or 7)
+    if name == "conversation":
+        return conversation.measure(bed, arguments.rounds or 3)
     return mixed.measure(bed, arguments.rounds or 3, arguments.seed, arguments.only)
 
 

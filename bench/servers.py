@@ -125,6 +125,7 @@ def drover(bed, name, models, engine=None, **settings):
         "models_dir": runtime,
         "engine": {"llama_server": engine or bed.engine},
         "models": models,
+        "snapshots": {"directory": os.path.join(runtime, "snapshots")},
         **settings,
     }
     file = os.path.join(runtime, "drover.yaml")
@@ -204,15 +205,15 @@ def tuned_flags(model):
     return flags
 
 
-def llama_swap(bed, name, models, flags=plain_flags):
-    """All pairs of models may be there together. `models` may be one that the fake engine plays."""
+def llama_swap(bed, name, models, flags=plain_flags, together=True):
+    """All pairs of models may be there together, or only one at a time. `models` may be one that the fake engine plays."""
     port = machine.free_port()
     lines = ["healthCheckTimeout: 120", f"startPort: {machine.free_port()}", "models:"]
     for model in models:
         command = [model.engine, "--host", "127.0.0.1", "--port", "${PORT}", "--model", model.file, *flags(model)]
         lines += [f"  {model.name}:", f"    cmd: {json.dumps(shlex.join(command).replace(chr(39), ''))}",
                   "    concurrencyLimit: 1000"]
-    if len(models) > 1:
+    if len(models) > 1 and together:
         pairs = [f"({one.name} & {other.name})" for i, one in enumerate(models) for other in models[i + 1:]]
         lines += ["routing:", "  router:", "    use: matrix", "    settings:", "      matrix:",
                   "        sets:", f"          pairs: \"{' | '.join(pairs)}\""]
