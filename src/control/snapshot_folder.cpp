@@ -53,38 +53,77 @@ std::string name_of(std::uint64_t model, const std::vector<std::int32_t>& tokens
     return std::string(name.data()) + std::string(kFinished);
 }
 
-/// Writes `state` with `edits` to `path`. False when the disk is full, or otherwise unwilling.
-bool write_edited(const fs::path& path,
-                  std::string_view state,
+/// Calls `use` with the first `size` bytes of the file, piece by piece. Files are read and not
+/// mapped: pages that a process has mapped count as its memory, and all of ours is charged to the
+/// budget. False when there are fewer.
+template <typename Use>
+bool read_pieces(std::ifstream& in, std::size_t size, Use use) {
+    std::string piece(std::min(size, snapshots::kPieceBytes), '\0');
+    while (size > 0) {
+        piece.resize(std::min(size, piece.size()));
+        if (!in.read(piece.data(), static_cast<std::streamsize>(piece.size()))) {
+            return false;
+        }
+        use(std::string_view(piece));
+        size -= piece.size();
+    }
+    return true;
+}
+
+Result<std::uint64_t> checksum_of(const fs::path& path, std::size_t size) {
+    std::ifstream in(path, std::ios::binary);
+    std::uint64_t sum = 0;
+    const auto add = [&sum](std::string_view piece) {
+        sum = snapshots::checksum(piece, sum);
+    };
+    if (!read_pieces(in, size, add)) {
+        return file_error(path, "cannot be read");
+    }
+    return sum;
+}
+
+/// Copies the file with `edits`. False when the disk is full, or otherwise unwilling.
+bool write_edited(const fs::path& from,
+                  std::size_t size,
+                  const fs::path& to,
                   const std::vector<snapshots::Edit>& edits) {
-    std::ofstream out(path, std::ios::binary | std::ios::trunc);
+    std::ifstream in(from, std::ios::binary);
+    std::ofstream out(to, std::ios::binary | std::ios::trunc);
     const auto put = [&out](std::string_view bytes) {
         out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     };
     std::size_t at = 0;
+    bool whole = true;
     for (const snapshots::Edit& edit : edits) {
-        put(state.substr(at, edit.at - at));
+        whole = whole && read_pieces(in, edit.at - at, put);
         put(edit.with);
+        in.seekg(static_cast<std::streamoff>(edit.replaces), std::ios::cur);
         at = edit.at + edit.replaces;
     }
-    put(state.substr(at));
+    whole = whole && read_pieces(in, size - at, put);
     out.close();
-    return out.good();
+    return whole && out.good();
 }
 
 /// Lets the engine take a state with a sliding window: the file is written anew beside itself.
 Status edit_window(const fs::path& path) {
     const fs::path edited = path.string() + "2" + std::string(kUnfinished);
-    auto file = platform::MappedFile::open(path);
-    if (!file.ok()) {
-        return file.error();
+    std::vector<snapshots::Edit> edits;
+    std::size_t size = 0;
+    {
+        const auto file = platform::MappedFile::open(path);  // few of its pages are touched
+        if (!file.ok()) {
+            return file.error();
+        }
+        auto found = snapshots::admit_window(file->bytes());
+        if (!found.ok()) {
+            return found.error();
+        }
+        edits = std::move(*found);
+        size = file->bytes().size();
     }
-    const auto edits = snapshots::admit_window(file->bytes());
-    if (!edits.ok()) {
-        return edits.error();
-    }
-    const bool written = write_edited(edited, file->bytes(), *edits);
-    if (!written || std::rename(edited.c_str(), path.c_str()) != 0) {
+    if (!write_edited(path, size, edited, edits) ||
+        std::rename(edited.c_str(), path.c_str()) != 0) {
         remove_file(edited);
         return file_error(path, "cannot be written");
     }
@@ -97,6 +136,7 @@ Result<Snapshot> seal_file(const fs::path& folder, const fs::path& path, const S
     }
     Snapshot snapshot{.file = {}, .model = terms.model, .binding = terms.binding};
     Seal seal{.model = terms.model, .binding = terms.binding};
+    std::size_t size = 0;
     {
         const auto file = platform::MappedFile::open(path);
         if (!file.ok()) {
@@ -110,10 +150,14 @@ Result<Snapshot> seal_file(const fs::path& folder, const fs::path& path, const S
         snapshot.chain = snapshots::TokenChain(head->tokens);
         snapshot.prefill = terms.prefill_per_token * static_cast<std::int64_t>(head->tokens.size());
         seal.prefill = snapshot.prefill;
-        seal.state_checksum = snapshots::checksum(file->bytes());
-        snapshot.bytes =
-            Bytes(static_cast<std::int64_t>(file->bytes().size() + snapshots::kSealSize));
+        size = file->bytes().size();
     }
+    const auto sum = checksum_of(path, size);
+    if (!sum.ok()) {
+        return sum.error();
+    }
+    seal.state_checksum = *sum;
+    snapshot.bytes = Bytes(static_cast<std::int64_t>(size + snapshots::kSealSize));
     std::ofstream out(path, std::ios::binary | std::ios::app);
     out << snapshots::to_bytes(seal);
     out.close();
@@ -244,8 +288,23 @@ std::vector<Snapshot> scan_snapshots(const fs::path& folder, std::vector<std::st
 }
 
 Status verify_snapshot(const fs::path& folder, const std::string& file) {
-    const auto mapped = platform::MappedFile::open(folder / file);
-    return mapped.ok() ? snapshots::verify(mapped->bytes()) : Status(mapped.error());
+    const fs::path path = folder / file;
+    std::error_code error;
+    const std::uintmax_t size = fs::file_size(path, error);
+    if (error || size < snapshots::kSealSize) {
+        return file_error(path, "cannot be read");
+    }
+    const std::size_t state = static_cast<std::size_t>(size) - snapshots::kSealSize;
+    std::string end(snapshots::kSealSize, '\0');
+    std::ifstream in(path, std::ios::binary);
+    in.seekg(static_cast<std::streamoff>(state));
+    in.read(end.data(), static_cast<std::streamsize>(end.size()));
+    const auto seal = snapshots::read_seal(end);
+    const auto sum = checksum_of(path, state);
+    if (!seal.ok() || !sum.ok()) {
+        return seal.ok() ? sum.error() : seal.error();
+    }
+    return *sum == seal->state_checksum ? Status() : Status(file_error(path, "is damaged"));
 }
 
 void remove_snapshots(const fs::path& folder, const std::vector<std::string>& files) {

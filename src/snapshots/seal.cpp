@@ -52,15 +52,4 @@ Result<Seal> read_seal(std::string_view file) {
                 .state_checksum = image.state_checksum};
 }
 
-Status verify(std::string_view file) {
-    const auto seal = read_seal(file);
-    if (!seal.ok()) {
-        return seal.error();
-    }
-    if (checksum(file.substr(0, file.size() - kSealSize)) != seal->state_checksum) {
-        return Error{ErrorCode::invalid_argument, "it is damaged"};
-    }
-    return {};
-}
-
 }  // namespace drover::snapshots
