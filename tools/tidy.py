@@ -24,9 +24,9 @@ LAYERS = {
     "snapshots": ["base"],
     "engines": ["base", "config", "models", "platform"],
     "control": ["base", "config", "engines", "memory", "models", "platform", "snapshots"],
-    "gateway": ["base", "config", "control", "memory", "platform"],
+    "gateway": ["base", "config", "control", "memory", "platform", "router"],
     "cli": ["base", "config", "platform", "router", "store"],
-    "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "platform", "store"],
+    "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "platform", "router", "store"],
 }
 
 # Headers of other components that a pure component may see, although it sees nothing else of them.

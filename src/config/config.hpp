@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/units.hpp"
+#include "config/routes.hpp"
 
 namespace drover::config {
 
@@ -124,6 +125,7 @@ struct Config {
     std::vector<std::filesystem::path> model_dirs;  ///< searched for *.gguf; unset: the cache's
     ModelSettings defaults;
     std::vector<ModelEntry> models;
+    std::vector<RouteEntry> routes;
     std::filesystem::path cache_dir;    ///< engines, models
     std::filesystem::path runtime_dir;  ///< 0700; engine sockets
     std::filesystem::path source;       ///< the file it came from; empty: none

@@ -12,6 +12,7 @@
 #include "base/nearest.hpp"
 #include "base/text.hpp"
 #include "config/fields.hpp"
+#include "config/load_routes.hpp"
 
 namespace drover::config {
 
@@ -105,6 +106,13 @@ class Loader {
             const std::string& key = entry.first;
             if (key == "models") {
                 read_models(entry.second);
+            } else if (key == "routes") {
+                config().routes =
+                    read_routes(entry.second,
+                                config_file_,
+                                [this](const YAML::Node& node,
+                                       const std::string& path,
+                                       const std::string& what) { problem(at(node), path, what); });
             } else if (key == "defaults") {
                 read_settings(entry.second, "defaults", config().defaults, {});
             } else if (key == "models_dir") {
@@ -166,7 +174,7 @@ class Loader {
     }
 
     static std::vector<std::string> known_paths() {
-        std::vector<std::string> known{"models", "defaults", "models_dir"};
+        std::vector<std::string> known{"models", "defaults", "models_dir", "routes"};
         for (const Field& field : fields()) {
             known.push_back(field.path);
         }
@@ -414,6 +422,14 @@ class Loader {
                 }
             }
         }
+        for (const RouteEntry& route : config().routes) {
+            const auto [owner, fresh] = owners.emplace(to_lower(route.name), route.name);
+            if (!fresh) {
+                problem(route.where,
+                        "routes." + route.name,
+                        "the name also belongs to '" + owner->second + "'; rename one");
+            }
+        }
     }
 
     void warn() {
@@ -473,6 +489,17 @@ std::string reference() {
            "header says. |\n"
            "| `pin` | `false` | Never evicted to make room, and never expires. |\n"
            "| `preload` | `false` | Loaded when the server starts. |\n";
+    out << "\n## Routes\n\n`routes.NAME:` makes a name that stands for a choice of model; "
+           "[routing.md](routing.md) explains it.\n\n| setting | example | meaning "
+           "|\n|---|---|---|\n"
+           "| `rules` | `[{images: true, use: vision}]` | What is certain: `tools`, `images`, "
+           "`longer_than`, `contains`, and the models to `use`. |\n"
+           "| `task` | `{code: coder, math: tutor}` | A model, or several, for each label; "
+           "`confidence` and `predictor` if wanted. |\n"
+           "| `complexity` | `{small: a, large: b, quality: 98%}` | The small model where it will "
+           "do; or `budget: 30%`, or `threshold`; `predictor` if wanted. |\n"
+           "| `fallback` | `[a, b]` | When no stage decides, and when a model fails. |\n"
+           "| `affinity` | `true` | A conversation stays with its model. |\n";
     return out.str();
 }
 

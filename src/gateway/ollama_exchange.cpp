@@ -145,6 +145,7 @@ Task<Status> OllamaExchange::send(std::string_view path,
                             .dialect = Dialect::ollama,
                             .path = path,
                             .relay = &relay,
+                            .headers = asked_.headers,
                             .keeps_lease = true};
     Status status = co_await turn_.run(asked);
     if (status.ok() && client_.gone()) {

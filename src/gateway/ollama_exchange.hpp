@@ -33,6 +33,7 @@ class OllamaExchange {
         std::string name;  ///< of the model, as the client wrote it
         control::AcquireOptions acquire;
         dialect::Instant since;  ///< when the request came
+        std::string headers{};   ///< further lines of the response's head
     };
 
     /// What came of it.

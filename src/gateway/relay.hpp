@@ -20,7 +20,8 @@ class Relay {
         bool head_request = false;
         bool http11 = true;
         bool keep_alive = true;
-        std::string_view model;  ///< for x-drover-model; outlives the response
+        std::string_view model;      ///< for x-drover-model; outlives the response
+        std::string_view headers{};  ///< further lines, each with its CRLF; likewise
     };
 
     virtual ~Relay() = default;

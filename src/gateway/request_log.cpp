@@ -31,6 +31,8 @@ void log_request(const RequestRecord& record) {
                {{"method", record.method},
                 {"path", record.path},
                 {"model", record.model},
+                {"route", record.route},
+                {"reason", record.reason},
                 {"status", record.status},
                 {"wait_ms", elapsed_ms(record.began, record.leased)},
                 {"first_byte_ms", elapsed_ms(record.began, record.first_byte)},

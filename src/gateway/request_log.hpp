@@ -11,11 +11,13 @@ namespace drover::gateway {
 struct RequestRecord {
     std::string_view method;
     std::string_view path;
-    std::string_view model;  ///< empty: none was involved
-    unsigned status = 0;     ///< 0: the client left before there was one
-    TimePoint began{};       ///< its head was read
-    TimePoint leased{};      ///< zero: never
-    TimePoint first_byte{};  ///< zero: never
+    std::string_view model;     ///< empty: none was involved
+    std::string_view route{};   ///< empty: the request named a model
+    std::string_view reason{};  ///< of the route's decision
+    unsigned status = 0;        ///< 0: the client left before there was one
+    TimePoint began{};          ///< its head was read
+    TimePoint leased{};         ///< zero: never
+    TimePoint first_byte{};     ///< zero: never
     TimePoint ended{};
 };
 

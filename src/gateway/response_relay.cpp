@@ -126,7 +126,7 @@ void ResponseRelay::build_head() {
     }
     client_head_ += "x-drover-model: ";
     append_header_value(client_head_, terms_.model);
-    client_head_ += "\r\n";
+    client_head_.append("\r\n").append(terms_.headers);
     if (!keep_alive_) {
         client_head_ += "Connection: close\r\n";
     } else if (!terms_.http11) {

@@ -75,6 +75,7 @@ constexpr Route kRoutes[] = {
     {"/v1/reranking", post, forward, ModelFrom::json, openai},
     {"/v1/responses", post, forward, ModelFrom::json, openai},
     {"/v1/responses/input_tokens", post, forward, ModelFrom::json, openai},
+    {"/v1/route", post, explain_route, ModelFrom::json, openai},
 };
 static_assert(std::is_sorted(std::begin(kRoutes),
                              std::end(kRoutes),

@@ -20,6 +20,7 @@ enum class Action {
     admin_ps,
     admin_load,
     admin_unload,
+    explain_route,  ///< which model would answer, and why
     ollama_version,
     ollama_tags,
     ollama_ps,

@@ -55,13 +55,16 @@ ServerOptions server_options(const config::Config& config) {
     return {.host = config.listen_host,
             .port = config.listen_port,
             .limits = config.limits,
+            .routes = config.routes,
             .stall_timeout = config.engine.stall_timeout};
 }
 
 Server::Server(platform::Loop& loop, control::Fleet& fleet, ServerOptions options)
     : loop_(loop),
       options_(std::move(options)),
+      routes_(options_.routes),
       context_{.fleet = fleet,
+               .routes = routes_,
                .limits = options_.limits,
                .stall_timeout = options_.stall_timeout,
                .loopback_only = true},
@@ -74,6 +77,7 @@ Server::Server(platform::Loop& loop, control::Fleet& fleet, ServerOptions option
 Server::~Server() = default;
 
 Status Server::start() {
+    DROVER_TRY(routes_.open());
     DROVER_TRY(listen());
     tasks_.spawn("gateway.accept", [this] { return accept(); });
     tasks_.spawn("gateway.tick", [this] { return tick(); });

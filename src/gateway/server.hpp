@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 
@@ -24,6 +25,7 @@ struct ServerOptions {
     std::string host = "127.0.0.1";  ///< an address, or a name that this machine resolves
     std::uint16_t port = 11435;      ///< 0: any free one
     config::LimitsConfig limits{};
+    std::vector<config::RouteEntry> routes{};
     std::chrono::milliseconds stall_timeout{600'000};
 };
 
@@ -61,6 +63,7 @@ class Server {
 
     platform::Loop& loop_;
     ServerOptions options_;
+    RouteTable routes_;
     SessionContext context_;
     Acceptor acceptor_;
     platform::Timer ticker_;

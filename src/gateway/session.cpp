@@ -71,6 +71,8 @@ void Session::begin_request() {
     document_.start();
     route_ = nullptr;
     model_ = {};
+    route_name_.clear();
+    reason_.clear();
     status_ = 0;
     parser_.emplace(RequestParser::Limits{static_cast<std::size_t>(context_.limits.header.count()),
                                           static_cast<std::uint64_t>(context_.limits.body.count())},
@@ -82,6 +84,8 @@ void Session::end_request() {
     log_request({.method = head_.method_name,
                  .path = head_.path,
                  .model = model_,
+                 .route = route_name_,
+                 .reason = reason_,
                  .status = status_,
                  .began = began_,
                  .leased = model_.empty() ? TimePoint() : turn_.times().leased,
@@ -156,6 +160,9 @@ Task<> Session::answer() {
     }
     if (route_->action == Action::forward || route_->action == Action::inspect) {
         co_return co_await forward(*route_);
+    }
+    if (route_->action == Action::explain_route) {
+        co_return co_await explain_route(*route_);
     }
     if (needs_document(route_->action)) {
         co_return co_await answer_ollama(*route_);
@@ -288,17 +295,17 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
         case Action::health:
             return Reply{.body = R"({"status":"ok"})"};
         case Action::list_models:
-            return Reply{.body = openai_models(fleet.models())};
+            return Reply{.body = openai_models(listed_models())};
         case Action::show_model:
             return show_model(route);
         case Action::admin_models:
-            return Reply{.body = admin_models(fleet.models())};
+            return Reply{.body = admin_models(listed_models())};
         case Action::admin_ps:
             return Reply{.body = admin_fleet(fleet.view())};
         case Action::ollama_version:
             return Reply{.body = R"({"version":")" + std::string(dialect::kOllamaVersion) + "\"}"};
         case Action::ollama_tags:
-            return Reply{.body = dialect::ollama_tags(fleet.models())};
+            return Reply{.body = dialect::ollama_tags(listed_models())};
         case Action::ollama_ps:
             return Reply{.body = dialect::ollama_ps(
                              fleet.models(), fleet.view(), platform::wall_clock_ms())};
@@ -306,6 +313,7 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
         case Action::inspect:
         case Action::admin_load:
         case Action::admin_unload:
+        case Action::explain_route:
         case Action::ollama_show:
         case Action::ollama_chat:
         case Action::ollama_generate:
@@ -318,12 +326,14 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
 
 Reply Session::show_model(const Route& route) const {
     const std::string_view prefix = head_.path.starts_with("/v1/") ? "/v1/models/" : "/models/";
-    const auto id = context_.fleet.find(percent_decoded(head_.path.substr(prefix.size())));
-    if (!id.ok()) {
+    const std::string asked = percent_decoded(head_.path.substr(prefix.size()));
+    const NamedRoute* named = context_.routes.find(asked);
+    const auto id = context_.fleet.find(asked);
+    if (named == nullptr && !id.ok()) {
         return error_reply(route.dialect, id.error());
     }
-    const std::string_view name = context_.fleet.name(*id);
-    const auto models = context_.fleet.models();
+    const std::string_view name = named != nullptr ? named->name : context_.fleet.name(*id);
+    const auto models = listed_models();
     const auto model = std::find_if(
         models.begin(), models.end(), [&](const auto& one) { return one.name == name; });
     DROVER_ASSERT(model != models.end());
@@ -382,6 +392,10 @@ Error Session::no_model_named(const Route& route) const {
 }
 
 Task<> Session::forward(const Route& route) {
+    const NamedRoute* named = route.action == Action::forward ? asked_route(route) : nullptr;
+    if (named != nullptr) {
+        co_return co_await forward_routed(route, *named);
+    }
     const auto model = asked_model(route);
     if (!model.ok()) {
         co_return co_await reply(error_reply(route.dialect, model.error()));

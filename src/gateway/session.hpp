@@ -14,11 +14,14 @@
 #include "control/fleet.hpp"
 #include "gateway/client_connection.hpp"
 #include "gateway/deadline.hpp"
+#include "gateway/dialect/clock.hpp"
+#include "gateway/dialect/ollama_request.hpp"
 #include "gateway/json_body.hpp"
 #include "gateway/reply.hpp"
 #include "gateway/request.hpp"
 #include "gateway/request_fields.hpp"
 #include "gateway/request_parser.hpp"
+#include "gateway/route_table.hpp"
 #include "gateway/routes.hpp"
 #include "gateway/turn.hpp"
 #include "platform/async.hpp"
@@ -28,6 +31,7 @@ namespace drover::gateway {
 /// What all sessions share; outlives them.
 struct SessionContext {
     control::Fleet& fleet;
+    RouteTable& routes;
     config::LimitsConfig limits;
     std::chrono::milliseconds stall_timeout;
     bool loopback_only;  ///< nobody but this machine is meant to reach us
@@ -57,6 +61,16 @@ class Session final : private BodySink {
     platform::Task<> forward(const Route& route);
     platform::Task<> answer_admin(const Route& route);
     platform::Task<> answer_ollama(const Route& route);
+    platform::Task<> forward_routed(const Route& route, const NamedRoute& named);
+    platform::Task<> answer_ollama_routed(const Route& route,
+                                          const NamedRoute& named,
+                                          dialect::OllamaCall call,
+                                          const boost::json::object& request,
+                                          dialect::Instant since);
+    platform::Task<> explain_route(const Route& route);
+    platform::Task<router::RequestFacts> read_facts(std::string_view body);
+    const NamedRoute* asked_route(const Route& route);
+    std::vector<control::ModelView> listed_models() const;
     platform::Task<> show_ollama(ModelId model, bool verbose);
     /// Nullopt: the client has left.
     platform::Task<std::optional<Status>> load(ModelId model);
@@ -86,6 +100,8 @@ class Session final : private BodySink {
     std::optional<RequestParser> parser_;
     const Route* route_ = nullptr;
     std::string_view model_;  ///< whose engine answers, for the log
+    std::string route_name_;  ///< empty: the request named a model
+    std::string reason_;      ///< of the route's decision
     unsigned status_ = 0;
     TimePoint began_{};
     std::string reply_head_;

@@ -61,6 +61,11 @@ Task<> Session::answer_ollama(const Route& route) {
         Error error{ErrorCode::invalid_argument, "model is required"};
         co_return co_await reply(error_reply(route.dialect, error));
     }
+    const NamedRoute* named = context_.routes.find(name);
+    if (named != nullptr && route.action != Action::ollama_show) {
+        co_return co_await answer_ollama_routed(
+            route, *named, call_of(route.action), request, since);
+    }
     const auto model = context_.fleet.find(name);
     if (!model.ok()) {
         const Error error = no_such_model(route.action, name);

@@ -79,7 +79,8 @@ void TranslatedRelay::emit(std::string_view lines, bool last) {
         written_ += terms_.http11 ? "Transfer-Encoding: chunked\r\n" : "";
         written_ += "x-drover-model: ";
         append_header_value(written_, terms_.model);
-        written_ += client_keeps_alive() ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n";
+        written_.append("\r\n").append(terms_.headers);
+        written_ += client_keeps_alive() ? "\r\n" : "Connection: close\r\n\r\n";
         begun_ = true;
     }
     if (!terms_.http11) {

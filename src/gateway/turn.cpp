@@ -121,7 +121,8 @@ Task<Status> Turn::exchange(const Asked& asked) {
                                      .head_request = asked.head.method == Method::head,
                                      .http11 = asked.head.http11,
                                      .keep_alive = asked.head.keep_alive,
-                                     .model = fleet_.name(asked.model)};
+                                     .model = fleet_.name(asked.model),
+                                     .headers = asked.headers};
     body_ = asked.body;
     write_head(asked);
     // The second attempt is for one case only: a kept-alive connection that the engine had closed

@@ -40,8 +40,9 @@ class Turn {
         Dialect dialect = Dialect::openai;
         /// Not empty: `body` is JSON for this endpoint, whatever the client's own path is.
         std::string_view path{};
-        Relay* relay = nullptr;    ///< what becomes of the response; null: it is passed on as it is
-        bool keeps_lease = false;  ///< the next run() is at the same instance; see release()
+        Relay* relay = nullptr;  ///< what becomes of the response; null: it is passed on as it is
+        std::string_view headers{};  ///< further lines of the response's head
+        bool keeps_lease = false;    ///< the next run() is at the same instance; see release()
     };
 
     /// When things happened, for the log.

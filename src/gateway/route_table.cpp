@@ -1,0 +1,297 @@
+#include "gateway/route_table.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/nearest.hpp"
+#include "base/text.hpp"
+#include "platform/files.hpp"
+#include "router/default_predictors.hpp"
+
+namespace drover::gateway {
+
+using router::Policy;
+using router::Predictor;
+using router::Target;
+
+namespace {
+
+/// Conversations whose model is remembered.
+constexpr std::size_t kConversationsMax = 4096;
+
+constexpr Bytes kPredictorMax = 256_MiB;
+
+/// A cautious guess: a model that is asked for more text than this cannot take it.
+constexpr std::uint64_t kBytesPerTokenMax = 6;
+
+/// What bringing a model into memory takes: the start of its process, and reading its file.
+constexpr std::uint32_t kStartMs = 300;
+constexpr std::int64_t kReadPerMs = (1 << 30) / 1000;
+/// What each request that waits for a model adds.
+constexpr std::uint32_t kQueuedMs = 1000;
+
+constexpr double kDefaultQuality = 0.98;
+
+Target target_of(Policy& policy, const std::string& name) {
+    const auto found = std::find(policy.targets.begin(), policy.targets.end(), name);
+    if (found != policy.targets.end()) {
+        return static_cast<Target>(found - policy.targets.begin());
+    }
+    policy.targets.push_back(name);
+    return static_cast<Target>(policy.targets.size() - 1);
+}
+
+std::vector<Target> targets_of(Policy& policy, const std::vector<std::string>& names) {
+    std::vector<Target> targets;
+    for (const std::string& name : names) {
+        targets.push_back(target_of(policy, name));
+    }
+    return targets;
+}
+
+bool has(const control::ModelView& model, std::string_view capability) {
+    return std::find(model.capabilities.begin(), model.capabilities.end(), capability) !=
+           model.capabilities.end();
+}
+
+bool does(const control::ModelView& model, Need need) {
+    switch (need) {
+        case Need::generation:
+            return model.task == "generate";
+        case Need::embedding:
+            return model.task == "embedding";
+        case Need::rerank:
+            return model.task == "rerank";
+    }
+    return false;
+}
+
+std::uint32_t load_ms(const control::ModelView& model) {
+    return kStartMs + static_cast<std::uint32_t>(
+                          std::min<std::int64_t>(model.size.count() / kReadPerMs, 3'600'000));
+}
+
+/// A conversation in one route is another one in the next.
+std::uint64_t key_of(const NamedRoute& route, const router::RequestFacts& facts) {
+    return facts.conversation ^ router::fnv64(route.name);
+}
+
+}  // namespace
+
+/// A predictor of the user's, with its bytes.
+struct RouteTable::PredictorFile {
+    std::filesystem::path path;
+    std::string image;
+    Predictor predictor;
+};
+
+Need need_of(std::string_view path) {
+    return path.find("embed") != std::string_view::npos    ? Need::embedding
+           : path.find("rerank") != std::string_view::npos ? Need::rerank
+                                                           : Need::generation;
+}
+
+RouteTable::RouteTable(std::vector<config::RouteEntry> entries)
+    : entries_(std::move(entries)), conversations_(kConversationsMax) {}
+
+RouteTable::~RouteTable() = default;
+
+Status RouteTable::open() {
+    for (const config::RouteEntry& entry : entries_) {
+        auto policy = policy_of(entry);
+        if (!policy.ok()) {
+            return policy.error().with(entry.where + ": routes." + entry.name);
+        }
+        routes_.push_back({entry.name, entry.affinity, std::move(*policy)});
+    }
+    return {};
+}
+
+Result<const Predictor*> RouteTable::predictor_of(const std::filesystem::path& file,
+                                                  router::Purpose purpose) {
+    if (file.empty()) {
+        return purpose == router::Purpose::task ? &router::default_task_predictor()
+                                                : &router::default_complexity_predictor();
+    }
+    const auto known = std::find_if(
+        files_.begin(), files_.end(), [&](const auto& one) { return one->path == file; });
+    if (known == files_.end()) {
+        auto image = platform::read_file(file, kPredictorMax);
+        if (!image.ok()) {
+            return image.error().with(file.string());
+        }
+        auto holder = std::make_unique<PredictorFile>(PredictorFile{file, std::move(*image), {}});
+        auto predictor = Predictor::open(holder->image);
+        if (!predictor.ok()) {
+            return predictor.error().with(file.string());
+        }
+        holder->predictor = *std::move(predictor);
+        files_.push_back(std::move(holder));
+    }
+    const Predictor& predictor =
+        known == files_.end() ? files_.back()->predictor : (*known)->predictor;
+    if (predictor.facts().purpose != purpose) {
+        return Error{ErrorCode::invalid_argument,
+                     file.string() + " predicts " +
+                         std::string(to_string(predictor.facts().purpose)) + ", not " +
+                         std::string(to_string(purpose))};
+    }
+    return &predictor;
+}
+
+Result<Policy> RouteTable::policy_of(const config::RouteEntry& entry) {
+    Policy policy;
+    for (const config::RouteRule& rule : entry.rules) {
+        policy.rules.push_back({.tools = rule.tools,
+                                .images = rule.images,
+                                .longer_than = rule.longer_than,
+                                .contains = to_lower(rule.contains),
+                                .use = targets_of(policy, rule.use)});
+    }
+    if (entry.task.has_value()) {
+        DROVER_TRY(add_task(*entry.task, policy));
+    }
+    if (entry.complexity.has_value()) {
+        DROVER_TRY(add_complexity(*entry.complexity, policy));
+    }
+    policy.fallback = targets_of(policy, entry.fallback);
+    return policy;
+}
+
+Status RouteTable::add_task(const config::TaskStage& stage, Policy& policy) {
+    const auto predictor = predictor_of(stage.predictor, router::Purpose::task);
+    if (!predictor.ok()) {
+        return predictor.error();
+    }
+    router::PolicyTask task{.predictor = *predictor, .confidence = stage.confidence};
+    const std::vector<std::string>& labels = (*predictor)->facts().labels;
+    for (const auto& [label, models] : stage.models) {
+        const auto found = std::find(labels.begin(), labels.end(), label);
+        if (found == labels.end()) {
+            std::string known;
+            for (const std::string& one : labels) {
+                known += (known.empty() ? "" : ", ") + one;
+            }
+            return Error{ErrorCode::invalid_argument,
+                         "task." + label + " is not a label of the predictor; it knows " + known};
+        }
+        task.models.emplace_back(static_cast<std::uint32_t>(found - labels.begin()),
+                                 targets_of(policy, models));
+    }
+    policy.task = std::move(task);
+    return {};
+}
+
+Status RouteTable::add_complexity(const config::ComplexityStage& stage, Policy& policy) {
+    const auto predictor = predictor_of(stage.predictor, router::Purpose::complexity);
+    if (!predictor.ok()) {
+        return predictor.error();
+    }
+    const double threshold =
+        stage.threshold.has_value() ? *stage.threshold
+        : stage.budget.has_value()
+            ? router::threshold_for_budget(**predictor, *stage.budget)
+            : router::threshold_for_quality(**predictor, stage.quality.value_or(kDefaultQuality));
+    policy.complexity = router::PolicyComplexity{.predictor = *predictor,
+                                                 .small = target_of(policy, stage.small),
+                                                 .large = target_of(policy, stage.large),
+                                                 .threshold = threshold,
+                                                 .by_budget = stage.budget.has_value()};
+    return {};
+}
+
+const NamedRoute* RouteTable::find(std::string_view name) const {
+    constexpr std::string_view kLatest = ":latest";
+    if (name.ends_with(kLatest)) {
+        name.remove_suffix(kLatest.size());
+    }
+    const auto found = std::find_if(routes_.begin(), routes_.end(), [&](const NamedRoute& one) {
+        return equals_ignoring_case(one.name, name);
+    });
+    return found == routes_.end() ? nullptr : &*found;
+}
+
+Choice RouteTable::decide(const NamedRoute& route,
+                          const router::RequestFacts& facts,
+                          Need need,
+                          const control::Fleet& fleet) {
+    const std::vector<std::string>& names = route.policy.targets;
+    const control::FleetView view = fleet.view();
+    std::vector<const control::ModelView*> models(names.size());
+    std::vector<ModelId> ids(names.size());
+    Choice choice;
+    choice.states.resize(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const auto id = fleet.find(names[i]);
+        const control::ModelView* model = id.ok() ? fleet.look(*id) : nullptr;
+        if (model == nullptr || !does(*model, need) ||
+            facts.bytes / kBytesPerTokenMax > model->context) {
+            continue;
+        }
+        models[i] = model;
+        ids[i] = *id;
+        const auto instance = std::find_if(
+            view.instances.begin(), view.instances.end(), [&](const control::InstanceView& one) {
+                return one.model == model->name;
+            });
+        const bool there = instance != view.instances.end();
+        const bool hot = there && instance->state == "ready";
+        choice.states[i] = {.usable = true,
+                            .hot = hot,
+                            .expected_ms = (hot ? 0 : load_ms(*model)) +
+                                           (there ? instance->queued * kQueuedMs : 0)};
+    }
+    // What only some targets can do, the others are not asked for.
+    for (const auto& [wanted, capability] :
+         {std::pair(facts.images, "vision"), std::pair(facts.tools, "tools")}) {
+        const auto able = [&](const control::ModelView* model) {
+            return model != nullptr && has(*model, capability);
+        };
+        if (wanted && std::any_of(models.begin(), models.end(), able)) {
+            for (std::size_t i = 0; i < models.size(); ++i) {
+                choice.states[i].usable = choice.states[i].usable && able(models[i]);
+            }
+        }
+    }
+    const bool continues = route.affinity && facts.messages > 1 && need == Need::generation;
+    choice.decision =
+        router::decide(route.policy,
+                       facts,
+                       choice.states,
+                       continues ? conversations_.find(key_of(route, facts)) : std::nullopt,
+                       featurizers_);
+    choice.targets = choice.decision.order;
+    for (const Target target : choice.targets) {
+        choice.models.push_back(ids[target]);
+    }
+    return choice;
+}
+
+void RouteTable::remember(const NamedRoute& route,
+                          const router::RequestFacts& facts,
+                          Target target,
+                          const router::Decision& decision) {
+    if (!route.affinity || facts.messages == 0) {
+        return;
+    }
+    std::uint32_t label = router::recognised(route.policy, decision);
+    if (const auto earlier = conversations_.find(key_of(route, facts));
+        label == router::kNoLabel && earlier.has_value() && earlier->target == target) {
+        label = earlier->label;  // "go on" has no task of its own
+    }
+    conversations_.put(key_of(route, facts), {target, label});
+}
+
+std::vector<control::ModelView> RouteTable::views() const {
+    std::vector<control::ModelView> views;
+    for (const NamedRoute& route : routes_) {
+        views.push_back({.name = route.name,
+                         .task = "route",
+                         .state = "route",
+                         .capabilities = {"completion"}});
+    }
+    return views;
+}
+
+}  // namespace drover::gateway

@@ -1,0 +1,89 @@
+// The routes of the configuration, ready to decide: names that stand for a choice of model. On the
+// loop only.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "config/routes.hpp"
+#include "control/fleet.hpp"
+#include "router/policy.hpp"
+#include "router/recent_table.hpp"
+
+namespace drover::gateway {
+
+/// What an endpoint needs of a model.
+enum class Need {
+    generation,
+    embedding,
+    rerank
+};
+
+/// What the endpoint at `path` needs.
+Need need_of(std::string_view path);
+
+/// One route.
+struct NamedRoute {
+    std::string name;
+    bool affinity = true;
+    router::Policy policy;
+};
+
+/// A decision with the models that it means, in the order in which they are to be tried.
+struct Choice {
+    std::vector<router::Target> targets;
+    std::vector<ModelId> models;
+    router::Decision decision;
+    std::vector<router::TargetState> states;  ///< of all targets of the policy
+};
+
+class RouteTable {
+  public:
+    explicit RouteTable(std::vector<config::RouteEntry> entries);
+    ~RouteTable();
+
+    /// Reads the predictors. Errors name the route and the file. Call once, before anything else.
+    Status open();
+
+    /// The route with this name, whatever its case and with or without ":latest"; null: none.
+    const NamedRoute* find(std::string_view name) const;
+
+    /// Chooses. The order is empty when no target can do what is needed.
+    Choice decide(const NamedRoute& route,
+                  const router::RequestFacts& facts,
+                  Need need,
+                  const control::Fleet& fleet);
+
+    /// The conversation had its answer from `target`.
+    void remember(const NamedRoute& route,
+                  const router::RequestFacts& facts,
+                  router::Target target,
+                  const router::Decision& decision);
+
+    /// The routes as entries of a list of models.
+    std::vector<control::ModelView> views() const;
+
+  private:
+    struct PredictorFile;
+
+    Result<const router::Predictor*> predictor_of(const std::filesystem::path& file,
+                                                  router::Purpose purpose);
+    Result<router::Policy> policy_of(const config::RouteEntry& entry);
+    Status add_task(const config::TaskStage& stage, router::Policy& policy);
+    Status add_complexity(const config::ComplexityStage& stage, router::Policy& policy);
+
+    std::vector<config::RouteEntry> entries_;
+    std::vector<std::unique_ptr<PredictorFile>> files_;
+    std::list<NamedRoute> routes_;
+    std::vector<router::Featurizer> featurizers_;
+    router::RecentTable<router::Earlier> conversations_;
+};
+
+}  // namespace drover::gateway

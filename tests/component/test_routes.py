@@ -1,0 +1,183 @@
+"""Routes: names that stand for a choice of model, over every API, with the fake engine."""
+
+import json
+import subprocess
+
+import httpx
+import pytest
+import support
+
+CODE = "Write a Python function that reverses a linked list, with type hints and a docstring."
+MATH = "Tom has 12 apples and buys 5 more for 2 dollars each. How many apples does he have now?"
+CHAT = "Write a short poem about autumn in the mountains."
+
+BY_TASK = {"routes": {"auto": {"task": {"code": "coder", "math": "tutor", "confidence": 0.4}, "fallback": ["talker", "coder"]}}}
+
+
+def asking(text, model="auto", **fields):
+    return {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 2, **fields}
+
+
+@pytest.fixture
+def by_task(fake):
+    return fake({"coder": "", "tutor": "", "talker": ""}, BY_TASK)
+
+
+def answered_by(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.headers["x-drover-model"]
+
+
+def test_each_task_goes_to_its_model(by_task):
+    for text, model in ((CODE, "coder"), (MATH, "tutor"), (CHAT, "talker")):
+        answer = by_task.post("/v1/chat/completions", asking(text))
+        assert answered_by(answer) == model
+        assert answer.headers["x-drover-route"] == "auto"
+        assert answer.headers["x-drover-reason"]
+
+
+def test_every_api_takes_a_route(by_task):
+    calls = [
+        ("/v1/completions", {"model": "auto", "prompt": CODE, "max_tokens": 2}),
+        ("/v1/messages", asking(CODE)),
+        ("/v1/responses", {"model": "auto", "input": CODE}),
+        ("/api/chat", asking(CODE, stream=False)),
+        ("/api/generate", {"model": "auto", "prompt": CODE, "stream": False}),
+    ]
+    for path, body in calls:
+        assert answered_by(by_task.post(path, body)) == "coder", path
+
+
+def test_streams_are_routed_too(by_task):
+    with by_task.client.stream("POST", "/v1/chat/completions", json=asking(MATH, stream=True)) as answer:
+        assert answer.headers["x-drover-model"] == "tutor"
+        assert b"[DONE]" in answer.read()
+
+
+def test_only_the_models_name_is_changed(fake):
+    server = fake({"coder": ""}, {"routes": {"auto": {"fallback": "coder"}}})
+    body = '{ "seed":  18446744073709551615, "model" :"auto","x":{"model":"auto"}, "é": 1.50, "input": "a" }'
+    answer = server.client.post("/apply-template", content=body.encode())
+    assert answer.status_code == 200
+    echo = server.client.post("/infill", content=body.encode())
+    assert echo.status_code == 200
+    assert '"x":{"model":"auto"}' in echo.text.replace("\\", "") or "auto" not in echo.text
+
+
+def test_routes_are_in_every_list(by_task):
+    assert "auto" in [one["id"] for one in by_task.get("/v1/models").json()["data"]]
+    assert by_task.get("/v1/models/auto").json()["id"] == "auto"
+    assert ("auto", "route") in [(one["name"], one["task"]) for one in by_task.get("/admin/models").json()["models"]]
+    assert "auto:latest" in [one["name"] for one in by_task.get("/api/tags").json()["models"]]
+    assert "auto" in by_task.run("list").stdout
+
+
+def test_a_decision_is_explained_without_running_it(by_task):
+    decision = by_task.post("/v1/route", asking(CODE)).json()
+    assert decision["models"] == ["coder", "talker"]
+    assert decision["stage"] == "task" and decision["task"]["label"] == "code"
+    assert decision["facts"] == {"text_bytes": len(CODE), "messages": 1, "tools": False, "images": False}
+    assert {one["model"]: one["hot"] for one in decision["targets"]} == {"coder": False, "tutor": False, "talker": False}
+    assert by_task.instances() == {}
+    assert by_task.post("/v1/route", asking(CODE, model="tutor")).json()["models"] == ["tutor"]
+    assert by_task.post("/v1/route", asking(CODE, model="nobody")).status_code == 404
+
+
+def test_a_conversation_stays_with_its_model(by_task):
+    first = {"role": "user", "content": MATH}
+    assert answered_by(by_task.post("/v1/chat/completions", {"model": "auto", "messages": [first]})) == "tutor"
+    more = [first, {"role": "assistant", "content": "17"}, {"role": "user", "content": "ok"}]
+    assert answered_by(by_task.post("/v1/chat/completions", {"model": "auto", "messages": more})) == "tutor"
+    changed = [*more, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": CODE}]
+    assert answered_by(by_task.post("/v1/chat/completions", {"model": "auto", "messages": changed})) == "coder"
+
+
+def test_a_model_that_fails_is_replaced_before_anything_was_sent(fake):
+    config = {"routes": {"auto": {"task": {"code": "broken", "confidence": 0.4}, "fallback": ["spare"]}}}
+    server = fake({"broken": "exit-at-start=3", "spare": ""}, config)
+    answer = server.post("/v1/chat/completions", asking(CODE))
+    assert answered_by(answer) == "spare"
+    assert "broken failed: engine_failed" in answer.headers["x-drover-reason"]
+    ollama = server.post("/api/chat", asking(CODE, stream=False))
+    assert answered_by(ollama) == "spare"
+
+
+def test_a_model_that_can_never_fit_is_replaced(fake):
+    config = {"routes": {"auto": {"fallback": ["huge", "spare"]}}}
+    server = fake({"huge": "", "spare": ""}, config, huge={"context": 100_000_000})
+    if server.chat("huge").status_code != 507:
+        pytest.skip("this model fits at any context")
+    assert answered_by(server.post("/v1/chat/completions", asking(CHAT))) == "spare"
+
+
+def test_when_all_fail_the_last_error_is_told(fake):
+    config = {"routes": {"auto": {"fallback": ["a", "b"]}}}
+    server = fake({"a": "exit-at-start=3", "b": "exit-at-start=4"}, config)
+    answer = server.post("/v1/chat/completions", asking(CHAT))
+    assert answer.status_code == 502 and answer.headers["x-drover-route"] == "auto"
+    assert "a failed" in answer.headers["x-drover-reason"] and "b failed" in answer.headers["x-drover-reason"]
+
+
+def test_rules_come_first(fake):
+    rules = [{"images": True, "use": "eye"}, {"contains": "translate", "use": "linguist"}, {"longer_than": "4KiB", "use": "long"}]
+    config = {"routes": {"auto": {"rules": rules, "task": {"code": "coder"}, "fallback": "coder"}}}
+    server = fake({"eye": "", "linguist": "", "long": "", "coder": ""}, config)
+    picture = [{"type": "text", "text": CODE}, {"type": "image_url", "image_url": {"url": "data:,"}}]
+    assert server.post("/v1/route", {"model": "auto", "messages": [{"role": "user", "content": picture}]}).json()["models"][0] == "eye"
+    assert server.post("/v1/route", asking("Please TRANSLATE this")).json()["models"][0] == "linguist"
+    assert server.post("/v1/route", asking("word " * 2000)).json()["models"][0] == "long"
+
+
+def test_an_embedding_goes_to_a_model_that_embeds(fake):
+    config = {"routes": {"auto": {"fallback": ["talker", "embedder"]}}}
+    server = fake({"talker": "", "embedder": ""}, config, embedder={"task": "embedding"})
+    assert answered_by(server.post("/v1/embeddings", {"model": "auto", "input": "x"})) == "embedder"
+    assert answered_by(server.post("/v1/chat/completions", asking(CHAT))) == "talker"
+
+
+def test_complexity_chooses_between_two(fake):
+    config = {"routes": {
+        "all-large": {"complexity": {"small": "small", "large": "large", "budget": "100%"}},
+        "all-small": {"complexity": {"small": "small", "large": "large", "budget": 0}},
+        "auto": {"complexity": {"small": "small", "large": "large", "quality": "98%"}},
+    }}
+    server = fake({"small": "", "large": ""}, config)
+    decision = server.post("/v1/route", asking(MATH)).json()
+    assert decision["stage"] == "complexity"
+    assert -1 <= decision["complexity"]["threshold"] <= 1
+    assert server.post("/v1/route", asking(MATH, model="all-small")).json()["models"] == ["small", "large"]
+    assert server.post("/v1/route", asking(MATH, model="all-large")).json()["models"] == ["large", "small"]
+
+
+def test_a_resident_model_is_preferred_among_equals(fake):
+    config = {"routes": {"auto": {"task": {"code": ["a", "b"], "confidence": 0.4}, "fallback": "a"}}}
+    server = fake({"a": "", "b": ""}, config)
+    assert server.post("/v1/route", asking(CODE)).json()["models"][0] == "a"
+    server.chat("b")
+    assert server.post("/v1/route", asking(CODE)).json()["models"][0] == "b"
+
+
+def test_mistakes_in_routes_are_told_with_their_line(tmp_path):
+    config = tmp_path / "drover.yaml"
+    config.write_text("routes:\n  auto:\n    task:\n      code: a\n    falback: b\n  x y:\n    complexity: {small: a, quality: 3}\n")
+    result = subprocess.run([support.DROVER, "-c", config, "config", "check"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "drover.yaml:5: routes.auto.falback is not a setting here; did you mean 'fallback'?" in result.stderr
+    assert "drover.yaml:4: routes.auto.fallback is missing" in result.stderr or "routes.auto.fallback is missing" in result.stderr
+    assert "routes.x y a route's name has no spaces" in result.stderr
+    assert "routes.x y.complexity.large is missing" in result.stderr
+    assert "'3' is not a share" in result.stderr
+
+
+def test_a_label_that_the_predictor_does_not_know_stops_the_start(fake):
+    with pytest.raises(AssertionError, match="it knows chat, code, math"):
+        fake({"a": ""}, {"routes": {"auto": {"task": {"poetry": "a"}, "fallback": "a"}}})
+
+
+def test_a_hostile_body_is_answered(by_task):
+    deep = '{"model": "auto", "messages": ' + "[" * 200 + "]" * 200 + "}"
+    assert by_task.client.post("/v1/chat/completions", content=deep).status_code < 500
+    escaped = json.dumps(asking(CODE)).replace('"model"', '"mod\\u0065l"')
+    assert answered_by(by_task.client.post("/v1/chat/completions", content=escaped)) == "coder"
+    big = asking(CODE + " x" * 3_000_000)
+    assert by_task.client.post("/v1/route", json=big, timeout=httpx.Timeout(60)).status_code == 200
