@@ -16,6 +16,7 @@ REQUESTS, CLIENTS, ROOM = 60, 8, 2
 WORDS = ("river mountain paper window garden engine number planet silver history music market bridge winter "
          "letter forest science kitchen travel morning colour machine animal water village").split()
 MIB = 1 << 20
+PATIENCE_SECONDS = 300
 
 
 def plan(seed, models):
@@ -48,7 +49,7 @@ def drive(server, requests):
             model, path, body = request
             begun = time.perf_counter()
             try:
-                status, answer = server.request("POST", path, body)
+                status, answer = server.request("POST", path, body, PATIENCE_SECONDS)
                 error = None if status == 200 else f"{status} {answer[:200].decode(errors='replace')}"
             except OSError as failure:
                 error = str(failure)
