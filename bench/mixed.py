@@ -16,6 +16,8 @@ REQUESTS, CLIENTS, ROOM = 60, 8, 2
 WORDS = ("river mountain paper window garden engine number planet silver history music market bridge winter "
          "letter forest science kitchen travel morning colour machine animal water village").split()
 MIB = 1 << 20
+# Drover's own memory is charged in steps of 16 MiB.
+OWN_BYTES = 56 * MIB
 PATIENCE_SECONDS = 300
 
 
@@ -74,10 +76,9 @@ def loads(server):
 
 
 def room_for(models, count):
-    """A budget that holds any `count` of them, but not one more."""
+    """A budget that holds any `count` of them, and what Drover itself takes, but not one more."""
     sizes = sorted(model.total for model in models)
-    most = sum(sizes[-count:])
-    return most + (sizes[0] if count < len(sizes) else 64 * MIB) * 2 // 3
+    return sum(sizes[-count:]) + OWN_BYTES
 
 
 def systems(bed, models):

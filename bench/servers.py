@@ -198,7 +198,7 @@ def tuned_flags(model):
     for flag in model.plan["argv"][1:]:
         if skip:
             skip = False
-        elif flag in ("--host", "--alias", "--model"):
+        elif flag in ("--host", "--alias", "--model", "--chat-template"):
             skip = True
         else:
             flags.append(flag)
