@@ -21,7 +21,8 @@ endif()
 
 find_program(DROVER_CCACHE ccache)
 if(DROVER_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${DROVER_CCACHE})
+  # Without these words ccache would not keep what is compiled with a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${DROVER_CCACHE})
 endif()
 find_program(DROVER_MOLD mold)
 if(DROVER_MOLD)
