@@ -12,6 +12,9 @@ void add_config(CLI::App& app, Context& context) {
             std::printf("%s: fine, %zu models declared\n",
                         config->source.empty() ? "no configuration file" : config->source.c_str(),
                         config->models.size());
+            for (const std::string& note : context.load().notes) {
+                std::printf("%s\n", note.c_str());
+            }
         }
     });
     command->add_subcommand("reference", "Print every setting as Markdown")->callback([] {

@@ -32,6 +32,9 @@ void add_doctor(CLI::App& app, Context& context) {
             for (const config::Problem& warning : loaded.warnings) {
                 findings.push_back({Finding::Grade::warning, "config", warning.to_string(), ""});
             }
+            for (const std::string& note : loaded.notes) {
+                findings.push_back({Finding::Grade::ok, "environment", note, ""});
+            }
             if (loaded.problems.empty()) {
                 findings.push_back({Finding::Grade::ok,
                                     "config",

@@ -115,6 +115,7 @@ struct LogConfig {
 struct Config {
     std::string listen_host = "127.0.0.1";
     std::uint16_t listen_port = 11435;
+    std::vector<std::string> origins;  ///< of web pages that may use the server; "*" in them: any
     EngineConfig engine;
     MemoryConfig memory;
     SnapshotConfig snapshots;

@@ -150,6 +150,18 @@ Status set_listen(Config& config, std::string_view text) {
     return {};
 }
 
+Status set_origins(Config& config, std::string_view text) {
+    config.origins.clear();
+    while (!text.empty()) {
+        const std::string_view origin = text.substr(0, text.find_first_of(", "));
+        text.remove_prefix(std::min(origin.size() + 1, text.size()));
+        if (!origin.empty()) {
+            config.origins.emplace_back(origin);
+        }
+    }
+    return {};
+}
+
 Status set_budget(Config& config, std::string_view text) {
     if (text == "auto") {
         config.memory.budget.reset();
@@ -248,6 +260,12 @@ std::vector<Field> make_fields() {
          "127.0.0.1:11435",
          "Address and port of the server. There is no authentication yet, so keep it on loopback.",
          set_listen},
+        {"origins",
+         "DROVER_ORIGINS",
+         "https://chat.example.org",
+         "Web pages that may use the server, separated by commas, besides those of this machine; "
+         "`*` stands for anything.",
+         set_origins},
         {"engine.llama_server",
          "DROVER_LLAMA_SERVER",
          "/opt/llama.cpp/llama-server",

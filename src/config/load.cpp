@@ -13,6 +13,7 @@
 #include "base/text.hpp"
 #include "config/fields.hpp"
 #include "config/load_routes.hpp"
+#include "config/ollama_environment.hpp"
 
 namespace drover::config {
 
@@ -41,6 +42,7 @@ class Loader {
     }
 
     Loaded run() {
+        read_ollama_environment();
         read_file();
         read_environment();
         read_flags();
@@ -331,13 +333,32 @@ class Loader {
         }
     }
 
-    void read_flags() {
-        for (const auto& [path, text] : sources_.flags) {
-            set_flag(path, text);
+    void read_ollama_environment() {
+        for (const OllamaVariable& variable : ollama_variables()) {
+            const std::string name(variable.name);
+            const std::string given = sources_.environment(name).value_or("");
+            const auto text = variable.translate(given);
+            if (given.empty() || (text.ok() && text->empty() && !variable.paths.empty())) {
+                continue;
+            }
+            if (variable.paths.empty()) {
+                loaded_.notes.push_back(name + " is " + std::string(variable.help));
+            }
+            for (const std::string_view path : variable.paths) {
+                set("environment " + name, std::string(path), *text);
+                loaded_.notes.push_back(name + " sets " + std::string(path) + " to " + *text +
+                                        " unless something else does");
+            }
         }
     }
 
-    void set_flag(const std::string& path, const std::string& text) {
+    void read_flags() {
+        for (const auto& [path, text] : sources_.flags) {
+            set("--set " + path, path, text);
+        }
+    }
+
+    void set(const std::string& where, const std::string& path, const std::string& text) {
         constexpr std::string_view kDefaults = "defaults.";
         Status status;
         if (path == "models_dir") {
@@ -350,10 +371,10 @@ class Loader {
                    model_field != model_fields().end()) {
             status = model_field->set(config().defaults, text);
         } else {
-            unknown("--set " + path, path, known_paths());
+            unknown(where, path, known_paths());
         }
         if (!status.ok()) {
-            problem("--set " + path, path, status.error().message);
+            problem(where, path, status.error().message);
         }
     }
 

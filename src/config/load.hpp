@@ -22,7 +22,8 @@ struct Problem {
     std::string to_string() const;
 };
 
-/// Where values come from; later ones win: built in < file < environment < flags.
+/// Where values come from; later ones win: built in < Ollama's environment < file < environment <
+/// flags.
 struct Sources {
     std::filesystem::path file;  ///< --config; empty: the first of `search` that exists, or none
     std::vector<std::filesystem::path> search;
@@ -36,6 +37,7 @@ struct Loaded {
     Config config;                  ///< as far as it could be read
     std::vector<Problem> problems;  ///< none: `config` is good
     std::vector<Problem> warnings;
+    std::vector<std::string> notes;  ///< what came from Ollama's environment
 };
 
 Loaded load(const Sources& sources);

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "gateway/dialect/clock.hpp"
 #include "gateway/error_reply.hpp"
 
 namespace drover::gateway {
@@ -23,6 +24,13 @@ json::object openai_entry(const control::ModelView& model) {
             {"object", "model"},
             {"created", model.created},
             {"owned_by", "drover"}};
+}
+
+json::object anthropic_entry(const control::ModelView& model) {
+    return {{"type", "model"},
+            {"id", text(model.name)},
+            {"display_name", text(model.name)},
+            {"created_at", dialect::rfc3339(model.created * 1000)}};
 }
 
 json::object admin_entry(const control::ModelView& model) {
@@ -71,6 +79,26 @@ std::string openai_models(const std::vector<control::ModelView>& models) {
         }
     }
     return json::serialize(json::object{{"object", "list"}, {"data", std::move(data)}});
+}
+
+std::string anthropic_model(const control::ModelView& model) {
+    return json::serialize(anthropic_entry(model));
+}
+
+std::string anthropic_models(const std::vector<control::ModelView>& models) {
+    json::array data;
+    for (const control::ModelView& model : models) {
+        if (!model.broken.has_value()) {
+            data.emplace_back(anthropic_entry(model));
+        }
+    }
+    const auto id_at = [&](std::size_t index) -> json::value {
+        return data.empty() ? json::value(nullptr) : data[index].at("id");
+    };
+    json::object list{{"first_id", id_at(0)}, {"last_id", id_at(data.size() - 1)}};
+    list["has_more"] = false;
+    list["data"] = std::move(data);
+    return json::serialize(list);
 }
 
 std::string admin_models(const std::vector<control::ModelView>& models) {

@@ -15,6 +15,10 @@ std::string openai_models(const std::vector<control::ModelView>& models);
 /// One entry of that list.
 std::string openai_model(const control::ModelView& model);
 
+/// The same as Anthropic's clients know it.
+std::string anthropic_models(const std::vector<control::ModelView>& models);
+std::string anthropic_model(const control::ModelView& model);
+
 /// {"models": [...]} with everything Drover knows.
 std::string admin_models(const std::vector<control::ModelView>& models);
 

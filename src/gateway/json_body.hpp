@@ -31,6 +31,9 @@ class JsonBody {
         }
     }
 
+    /// Nothing has come yet.
+    bool empty() const { return !parser_.has_value(); }
+
     /// The document; empty when the body is no JSON object.
     boost::json::object take() {
         if (!parser_.has_value() || failure_) {

@@ -120,16 +120,21 @@ OllamaExchange::Outcome OllamaExchange::failed(const Status& status) const {
 
 Reply OllamaExchange::engine_reply(unsigned status, std::string_view body) const {
     const std::string complaint = complaint_of(body);
-    if (status == kNotImplemented) {
-        const bool infill = complaint.find("nfill") != std::string::npos;
-        return error_reply(Dialect::ollama,
-                           {ErrorCode::invalid_argument,
-                            "\"" + asked_.name + "\" does not support " +
-                                (infill ? "insert" : "this request: " + complaint)});
+    const auto mentions = [&](std::string_view word) {
+        return complaint.find(word) != std::string::npos;
+    };
+    if (status != kNotImplemented && !mentions("not supported")) {
+        Reply reply = error_reply(Dialect::ollama, {ErrorCode::engine_failed, complaint});
+        reply.status = status;
+        return reply;
     }
-    Reply reply = error_reply(Dialect::ollama, {ErrorCode::engine_failed, complaint});
-    reply.status = status;
-    return reply;
+    const std::string what = mentions("Infill")       ? "insert"
+                             : mentions("embeddings") ? "embeddings: its task is to generate"
+                             : mentions("image")      ? "images"
+                                                      : "this: " + complaint;
+    return error_reply(
+        Dialect::ollama,
+        {ErrorCode::invalid_argument, "\"" + asked_.name + "\" does not support " + what});
 }
 
 // ---- requests to the engine ----

@@ -30,6 +30,29 @@ bool is_ip_address(std::string_view name) {
     return !last.empty() && std::all_of(last.begin(), last.end(), is_digit);
 }
 
+/// "*" in the pattern stands for any text. Takes at most text x pattern steps.
+bool matches(std::string_view text, std::string_view pattern) {
+    std::size_t at = 0;
+    std::size_t in_pattern = 0;
+    std::size_t star = std::string_view::npos;
+    std::size_t retry = 0;
+    while (at < text.size()) {
+        if (in_pattern < pattern.size() && pattern[in_pattern] == '*') {
+            star = in_pattern++;
+            retry = at;
+        } else if (in_pattern < pattern.size() && pattern[in_pattern] == text[at]) {
+            ++in_pattern;
+            ++at;
+        } else if (star != std::string_view::npos) {
+            in_pattern = star + 1;
+            at = ++retry;
+        } else {
+            return false;
+        }
+    }
+    return pattern.find_first_not_of('*', in_pattern) == std::string_view::npos;
+}
+
 bool is_loopback(std::string_view name) {
     return equals_ignoring_case(name, "localhost") || ends_with_ignoring_case(name, ".localhost") ||
            (is_ip_address(name) && name.starts_with("127.")) || name == "[::1]";
@@ -46,7 +69,14 @@ bool host_is_local(std::string_view host) {
            ends_with_ignoring_case(name, ".local") || ends_with_ignoring_case(name, ".internal");
 }
 
-bool origin_is_allowed(std::string_view origin, std::string_view host) {
+bool origin_is_allowed(std::string_view origin,
+                       std::string_view host,
+                       const std::vector<std::string>& allowed) {
+    if (std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
+            return matches(origin, pattern);
+        })) {
+        return true;
+    }
     const std::size_t scheme_end = origin.find("://");
     if (scheme_end == std::string_view::npos) {
         return origin.empty();

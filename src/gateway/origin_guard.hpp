@@ -1,7 +1,9 @@
 // Keeps web pages from using a Drover that listens on this machine only. Pure; any thread.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace drover::gateway {
 
@@ -13,7 +15,10 @@ bool host_is_local(std::string_view host);
 
 /// Whether a request with this Origin header may change anything. Only browsers send one. The same
 /// host, pages served from this machine, and applications that are not web pages (app:, file:,
-/// vscode-webview: ...) pass; other pages and "null" do not.
-bool origin_is_allowed(std::string_view origin, std::string_view host);
+/// vscode-webview: ...) pass; other pages and "null" do not, unless one of `allowed` names them
+/// ("*" in it stands for anything).
+bool origin_is_allowed(std::string_view origin,
+                       std::string_view host,
+                       const std::vector<std::string>& allowed);
 
 }  // namespace drover::gateway

@@ -30,6 +30,7 @@ struct RequestHead {
     std::string expect;
     bool http11 = true;
     bool keep_alive = true;
+    bool anthropic = false;  ///< from a client of Anthropic: it says which version of its API
 
     /// Back to the beginning; keeps the memory.
     void clear() {
@@ -47,6 +48,7 @@ struct RequestHead {
         }
         http11 = true;
         keep_alive = true;
+        anthropic = false;
     }
 };
 

@@ -116,7 +116,7 @@ void RequestParser::take_target(std::string_view target, Code& code) {
     }
 }
 
-void RequestParser::on_field_impl(Field field, View, View value, Code& code) {
+void RequestParser::on_field_impl(Field field, View name, View value, Code& code) {
     if (head_done()) {
         return;  // a trailer; nothing of ours may be in it
     }
@@ -154,6 +154,8 @@ void RequestParser::on_field_impl(Field field, View, View value, Code& code) {
             head_.expect = text;
             return;
         default:  // Beast's enum, not ours
+            head_.anthropic =
+                head_.anthropic || equals_ignoring_case(view(name), "anthropic-version");
             return;
     }
 }

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/assert.hpp"
+#include "gateway/dialect/engine_error.hpp"
 
 namespace drover::gateway {
 
@@ -13,6 +14,10 @@ namespace {
 constexpr std::size_t kSmallMax = 64 * 1024;
 /// An event longer than this is sent in pieces after all.
 constexpr std::size_t kEventMax = 256 * 1024;
+
+constexpr unsigned kErrorMin = 400;
+constexpr unsigned kServerErrorMin = 500;
+constexpr unsigned kUnavailable = 503;
 
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
@@ -76,7 +81,7 @@ void ResponseRelay::forward() {
     if (!begun_ && framing_ == Framing::none) {
         decide_framing();
     }
-    if (small_ && (!done() || !gathered_.empty())) {
+    if (small_ && (!done() || !gathered_.empty() || head_.status >= kErrorMin)) {
         for (const std::string_view piece : pieces_) {
             gathered_ += piece;
         }
@@ -84,6 +89,7 @@ void ResponseRelay::forward() {
         if (!done()) {
             return;
         }
+        translate_error();
         pieces_.emplace_back(gathered_);
     }
     if (head_.event_stream && framing_ != Framing::length) {
@@ -97,8 +103,24 @@ void ResponseRelay::forward() {
     emit_body();
 }
 
+void ResponseRelay::translate_error() {
+    if (head_.status < kErrorMin) {
+        return;
+    }
+    auto translated = dialect::translate_engine_error(terms_.dialect, head_.status, gathered_);
+    head_.status = translated.status;
+    head_.reason = reason_phrase(head_.status);
+    gathered_ = std::move(translated.body);
+    length_ = gathered_.size();
+    if (head_.status >= kServerErrorMin && head_.status != kUnavailable) {
+        // Client libraries repeat every 5xx unless told that it is of no use.
+        head_.headers += "x-should-retry: false\r\n";
+    }
+}
+
 void ResponseRelay::decide_framing() {
     const auto length = parser_->content_length();
+    length_ = length;
     if (terms_.head_request || head_.status == 204 || head_.status == 304) {
         framing_ = Framing::none;
     } else if (length.has_value()) {
@@ -116,10 +138,9 @@ void ResponseRelay::build_head() {
     client_head_ = "HTTP/1.1 ";
     append_number(client_head_, head_.status);
     client_head_.append(" ").append(head_.reason).append("\r\n").append(head_.headers);
-    if (const auto length = parser_->content_length();
-        length.has_value() && head_.status != 204 && framing_ != Framing::chunked) {
+    if (length_.has_value() && head_.status != 204 && framing_ != Framing::chunked) {
         client_head_ += "Content-Length: ";
-        append_number(client_head_, *length);
+        append_number(client_head_, *length_);
         client_head_ += "\r\n";
     } else if (framing_ == Framing::chunked) {
         client_head_ += "Transfer-Encoding: chunked\r\n";

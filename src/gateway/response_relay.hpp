@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,6 +52,7 @@ class ResponseRelay final : public Relay {
     void take_events();
     void emit_body();
     void forward();
+    void translate_error();
 
     Terms terms_;
     std::optional<ResponseParser> parser_;
@@ -62,7 +64,8 @@ class ResponseRelay final : public Relay {
     bool keep_alive_ = true;
     bool small_ = false;
     std::string client_head_;
-    std::string gathered_;  ///< the beginning of a small response
+    std::string gathered_;                 ///< the beginning of a small response
+    std::optional<std::uint64_t> length_;  ///< of the body that the client gets
     std::string
         events_;  ///< what to send of an event stream, followed by the torn event's beginning
     std::size_t whole_ = 0;  ///< how much of `events_` was sent

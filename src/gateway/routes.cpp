@@ -120,6 +120,35 @@ std::string_view allowed_methods(std::string_view path) {
     return route->method == post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
 }
 
+std::string_view why_not_offered(std::string_view path) {
+    struct Reason {
+        std::string_view prefix;
+        std::string_view why;
+    };
+    constexpr std::string_view kNothingKept = "no files, jobs or conversations are kept here";
+    constexpr Reason kReasons[] = {
+        {"/v1/moderations", "no model judges here what may be said; leave this step out"},
+        {"/v1/audio/speech", "no engine here speaks; /v1/audio/transcriptions listens"},
+        {"/v1/audio/translations", "/v1/audio/transcriptions is what there is"},
+        {"/v1/images", "no engine here makes pictures"},
+        {"/v1/files", kNothingKept},
+        {"/v1/batches", kNothingKept},
+        {"/v1/messages/batches", kNothingKept},
+        {"/v1/fine_tuning", "nothing is trained here"},
+        {"/v1/assistants", kNothingKept},
+        {"/v1/threads", kNothingKept},
+        {"/v1/responses/", kNothingKept},
+        {"/v1/conversations", kNothingKept},
+        {"/v1/vector_stores", kNothingKept},
+    };
+    for (const Reason& reason : kReasons) {
+        if (path.starts_with(reason.prefix)) {
+            return reason.why;
+        }
+    }
+    return {};
+}
+
 Dialect dialect_of(std::string_view path) {
     return path.starts_with("/v1/messages") ? anthropic
            : path.starts_with("/api/")      ? ollama

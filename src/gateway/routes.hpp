@@ -61,6 +61,9 @@ const Route* find_route(std::string_view path, Method method);
 /// The methods that `path` understands, for Allow; empty when nothing has this path.
 std::string_view allowed_methods(std::string_view path);
 
+/// Why a path that clients of OpenAI know is not offered; empty when there is nothing to say.
+std::string_view why_not_offered(std::string_view path);
+
 /// Whose errors a path's clients understand, known or not.
 Dialect dialect_of(std::string_view path);
 

@@ -56,6 +56,7 @@ ServerOptions server_options(const config::Config& config) {
             .port = config.listen_port,
             .limits = config.limits,
             .routes = config.routes,
+            .origins = config.origins,
             .stall_timeout = config.engine.stall_timeout};
 }
 
@@ -67,7 +68,8 @@ Server::Server(platform::Loop& loop, control::Fleet& fleet, ServerOptions option
                .routes = routes_,
                .limits = options_.limits,
                .stall_timeout = options_.stall_timeout,
-               .loopback_only = true},
+               .loopback_only = true,
+               .origins = options_.origins},
       acceptor_(loop),
       ticker_(loop),
       accept_pause_(loop),

@@ -26,6 +26,7 @@ struct ServerOptions {
     std::uint16_t port = 11435;      ///< 0: any free one
     config::LimitsConfig limits{};
     std::vector<config::RouteEntry> routes{};
+    std::vector<std::string> origins{};  ///< of web pages that may use the server
     std::chrono::milliseconds stall_timeout{600'000};
 };
 

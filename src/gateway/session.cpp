@@ -67,6 +67,7 @@ Task<> Session::serve() {
 
 void Session::begin_request() {
     body_.clear();
+    cors_.clear();
     fields_reader_.start();
     document_.start();
     route_ = nullptr;
@@ -144,6 +145,7 @@ Task<> Session::answer() {
         co_return co_await reply(std::move(*refused));
     }
     route_ = find_route(head_.path, head_.method);
+    allow_page();
     if (parser_->expects_body()) {
         const bool complete = co_await read_body();
         if (!complete) {
@@ -151,8 +153,14 @@ Task<> Session::answer() {
         }
     }
     if (head_.method == Method::options) {
-        Reply allowed{.status = 204,
-                      .headers = "Allow: " + std::string(allowed_methods(head_.path)) + "\r\n"};
+        const std::string methods(allowed_methods(head_.path));
+        Reply allowed{.status = 204, .headers = "Allow: " + methods + "\r\n"};
+        if (!cors_.empty()) {
+            // "*" does not stand for Authorization.
+            allowed.headers += "Access-Control-Allow-Methods: " + methods +
+                               "\r\nAccess-Control-Allow-Headers: Authorization, *\r\n"
+                               "Access-Control-Max-Age: 600\r\n";
+        }
         co_return co_await reply(std::move(allowed));
     }
     if (auto local = local_reply(*route_); local.has_value()) {
@@ -170,6 +178,14 @@ Task<> Session::answer() {
     co_return co_await answer_admin(*route_);
 }
 
+void Session::allow_page() {
+    if (!head_.origin.empty() && origin_is_allowed(head_.origin, head_.host, context_.origins)) {
+        cors_ = "Access-Control-Allow-Origin: ";
+        append_header_value(cors_, head_.origin);
+        cors_ += "\r\nVary: Origin\r\n";
+    }
+}
+
 std::optional<Reply> Session::objection() const {
     const Dialect dialect = dialect_of(head_.path);
     if (context_.loopback_only && !host_is_local(head_.host)) {
@@ -180,16 +196,18 @@ std::optional<Reply> Session::objection() const {
                 "'; use 127.0.0.1 or localhost");
     }
     const bool reads_only = head_.method == Method::get || head_.method == Method::head;
-    if (!reads_only && !origin_is_allowed(head_.origin, head_.host)) {
+    if (!reads_only && !origin_is_allowed(head_.origin, head_.host, context_.origins)) {
         return refusal_reply(dialect,
                              Refusal::foreign_origin,
                              "web pages from '" + head_.origin + "' may not use this server");
     }
     const std::string_view allowed = allowed_methods(head_.path);
     if (allowed.empty()) {
+        const std::string_view why = why_not_offered(head_.path);
         return refusal_reply(dialect,
                              Refusal::unknown_path,
-                             "there is nothing at " + head_.method_name + " " + head_.path);
+                             "there is nothing at " + head_.method_name + " " + head_.path +
+                                 (why.empty() ? "" : ": " + std::string(why)));
     }
     if (head_.method != Method::options && find_route(head_.path, head_.method) == nullptr) {
         Reply reply = refusal_reply(dialect,
@@ -295,7 +313,8 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
         case Action::health:
             return Reply{.body = R"({"status":"ok"})"};
         case Action::list_models:
-            return Reply{.body = openai_models(listed_models())};
+            return Reply{.body = head_.anthropic ? anthropic_models(listed_models())
+                                                 : openai_models(listed_models())};
         case Action::show_model:
             return show_model(route);
         case Action::admin_models:
@@ -330,14 +349,14 @@ Reply Session::show_model(const Route& route) const {
     const NamedRoute* named = context_.routes.find(asked);
     const auto id = context_.fleet.find(asked);
     if (named == nullptr && !id.ok()) {
-        return error_reply(route.dialect, id.error());
+        return error_reply(head_.anthropic ? Dialect::anthropic : route.dialect, id.error());
     }
     const std::string_view name = named != nullptr ? named->name : context_.fleet.name(*id);
     const auto models = listed_models();
     const auto model = std::find_if(
         models.begin(), models.end(), [&](const auto& one) { return one.name == name; });
     DROVER_ASSERT(model != models.end());
-    return {.body = openai_model(*model)};
+    return {.body = head_.anthropic ? anthropic_model(*model) : openai_model(*model)};
 }
 
 Result<ModelId> Session::asked_model(const Route& route) {
@@ -412,7 +431,8 @@ Task<> Session::forward(const Route& route) {
                             .model = *model,
                             .acquire = options,
                             .may_load = route.action == Action::forward,
-                            .dialect = route.dialect};
+                            .dialect = route.dialect,
+                            .headers = cors_};
     const Status status = co_await turn_.run(asked);
     if (client_.gone()) {
         co_return;
@@ -434,7 +454,7 @@ Task<> Session::reply(Reply reply) {
             .append(std::to_string(reply.body.size()))
             .append("\r\n");
     }
-    reply_head_ += reply.headers;
+    reply_head_.append(reply.headers).append(cors_);
     keep_alive_ = keep_alive_ && !draining_;
     if (!keep_alive_) {
         reply_head_ += "Connection: close\r\n";

@@ -34,7 +34,8 @@ struct SessionContext {
     RouteTable& routes;
     config::LimitsConfig limits;
     std::chrono::milliseconds stall_timeout;
-    bool loopback_only;  ///< nobody but this machine is meant to reach us
+    bool loopback_only;                  ///< nobody but this machine is meant to reach us
+    std::vector<std::string> origins{};  ///< of web pages that may use the server
 };
 
 class Session final : private BodySink {
@@ -85,6 +86,7 @@ class Session final : private BodySink {
     Error no_model_named(const Route& route) const;
     void on_body(std::string_view piece) override;
     void client_left();
+    void allow_page();
     void begin_request();
     void end_request();
 
@@ -104,6 +106,7 @@ class Session final : private BodySink {
     std::string reason_;      ///< of the route's decision
     unsigned status_ = 0;
     TimePoint began_{};
+    std::string cors_;  ///< header lines that let the page that asks read the answer
     std::string reply_head_;
     std::vector<std::string_view> reply_pieces_;
     boost::asio::cancellation_signal cancel_admin_;

@@ -32,8 +32,9 @@ OllamaCall call_of(Action action) {
 Error no_such_model(Action action, const std::string& name) {
     const bool embeds = action == Action::ollama_embed || action == Action::ollama_embeddings;
     return {ErrorCode::not_found,
-            embeds ? "model \"" + name + "\" not found, try pulling it first"
-                   : "model '" + name + "' not found"};
+            action == Action::ollama_show ? "model '" + dialect::ollama_name(name) + "' not found"
+            : embeds                      ? "model \"" + name + "\" not found, try pulling it first"
+                                          : "model '" + name + "' not found"};
 }
 
 bool unloads(OllamaCall call, const json::object& request, const RequestFields& fields) {
@@ -47,6 +48,10 @@ bool unloads(OllamaCall call, const json::object& request, const RequestFields& 
 Task<> Session::answer_ollama(const Route& route) {
     const auto since = dialect::Instant{.monotonic = began_, .wall_ms = platform::wall_clock_ms()};
     const auto fields = fields_reader_.finish();
+    if (document_.empty()) {
+        Error error{ErrorCode::invalid_argument, "missing request body"};
+        co_return co_await reply(error_reply(route.dialect, error));
+    }
     if (!fields.ok()) {
         co_return co_await reply(error_reply(route.dialect, fields.error()));
     }
@@ -93,7 +98,8 @@ Task<> Session::answer_ollama(const Route& route) {
                                 .name = name,
                                 .acquire = {.keep_alive = (*fields)->keep_alive,
                                             .queue_timeout = context_.limits.queue_timeout},
-                                .since = since};
+                                .since = since,
+                                .headers = cors_};
     OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
     auto outcome = co_await exchange.run();
     if (client_.gone()) {

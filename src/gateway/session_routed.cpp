@@ -170,7 +170,7 @@ Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
         if (!body.has_value()) {
             break;
         }
-        const std::string headers = headers_of(named, reason_);
+        const std::string headers = headers_of(named, reason_) + cors_;
         const Turn::Asked asked{
             .head = head_,
             .body = *body,
@@ -228,7 +228,7 @@ Task<> Session::answer_ollama_routed(const Route& route,
             .acquire = {.keep_alive = (*fields_reader_.finish())->keep_alive,
                         .queue_timeout = context_.limits.queue_timeout},
             .since = since,
-            .headers = headers_of(named, reason_)};
+            .headers = headers_of(named, reason_) + cors_};
         OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
         auto outcome = co_await exchange.run();
         if (client_.gone()) {

@@ -163,3 +163,25 @@ def test_the_queue_is_bounded(fake):
     refused = [retry for status, retry in statuses if status == 429]
     assert len(refused) == 5 and all(int(retry) >= 1 for retry in refused), statuses
     assert sum(1 for status, _ in statuses if status == 200) == 3
+
+
+def test_pages_that_are_allowed_can_read_the_answers(fake):
+    server = fake({"a": ""}, {"origins": "https://*.example.org, app://mine"})
+    body = {"model": "a", "messages": [{"role": "user", "content": "x"}]}
+    for origin in ("https://chat.example.org", "http://localhost:3000", "app://mine"):
+        headers = {"Origin": origin}
+        asked = server.client.options("/api/chat", headers={**headers, "Access-Control-Request-Method": "POST"})
+        assert asked.status_code == 204 and "POST" in asked.headers["access-control-allow-methods"]
+        answers = [
+            server.post("/api/chat", body, headers=headers),
+            server.post("/api/chat", {**body, "stream": False}, headers=headers),
+            server.post("/v1/chat/completions", {**body, "stream": True}, headers=headers),
+            server.get("/v1/models", headers=headers),
+            server.post("/api/chat", {}, headers=headers),
+        ]
+        assert [one.headers.get("access-control-allow-origin") for one in answers] == [origin] * 5
+    for origin in ("https://example.org.evil", "https://evil.example"):
+        assert server.post("/api/chat", body, headers={"Origin": origin}).status_code == 403
+        assert server.client.options("/api/chat", headers={"Origin": origin}).status_code == 403
+        assert "access-control-allow-origin" not in server.get("/v1/models", headers={"Origin": origin}).headers
+    assert "access-control-allow-origin" not in server.post("/api/chat", body).headers

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <utility>
@@ -47,6 +48,7 @@ std::string digest_of(const control::ModelView& model) {
     return digest;
 }
 
+/// What /api/tags, /api/ps and /api/show say of a model alike.
 json::object details_of(const control::ModelView& model) {
     json::object details{{"parent_model", ""},
                          {"format", "gguf"},
@@ -54,6 +56,12 @@ json::object details_of(const control::ModelView& model) {
                          {"families", json::array{text(model.architecture)}},
                          {"parameter_size", human_count(model.parameters)},
                          {"quantization_level", text(model.quantisation)}};
+    return details;
+}
+
+/// What only /api/tags says.
+json::object details_with_lengths(const control::ModelView& model) {
+    json::object details = details_of(model);
     if (model.trained_context > 0) {
         details["context_length"] = model.trained_context;
     }
@@ -61,6 +69,18 @@ json::object details_of(const control::ModelView& model) {
         details["embedding_length"] = model.embedding_length;
     }
     return details;
+}
+
+/// 1e-05, not 9.999999747378752e-06: files hold single precision.
+double shortest(double number) {
+    const auto single = static_cast<float>(number);
+    if (static_cast<double>(single) != number) {
+        return number;
+    }
+    std::array<char, 32> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), single).ptr;
+    std::from_chars(digits.data(), end, number);
+    return number;
 }
 
 json::array capabilities_of(const control::ModelView& model) {
@@ -98,13 +118,13 @@ json::value metadata_value(const control::MetadataValue& value, bool verbose) {
                 if (number == std::floor(number) && std::abs(number) < 9e15) {
                     array.emplace_back(static_cast<std::int64_t>(number));
                 } else {
-                    array.emplace_back(number);
+                    array.emplace_back(shortest(number));
                 }
             }
             return array;
         }
         json::value operator()(double number) const {
-            return std::isfinite(number) ? json::value(number) : json::value(nullptr);
+            return std::isfinite(number) ? json::value(shortest(number)) : json::value(nullptr);
         }
         json::value operator()(std::uint64_t number) const { return number; }
         json::value operator()(std::int64_t number) const { return number; }
@@ -177,7 +197,7 @@ std::string ollama_tags(const std::vector<control::ModelView>& models) {
                                        {"modified_at", rfc3339(model.created * 1000)},
                                        {"size", model.size.count()},
                                        {"digest", digest_of(model)},
-                                       {"details", details_of(model)},
+                                       {"details", details_with_lengths(model)},
                                        {"capabilities", capabilities_of(model)}});
     }
     return json::serialize(json::object{{"models", std::move(list)}});
@@ -219,10 +239,10 @@ std::string ollama_show(const control::ModelView& model,
         answer["template"] = text(description.chat_template);
     }
     answer["details"] = details_of(model);
-    answer["model_info"] = model_info(description, verbose);
-    if (verbose) {
-        answer["tensors"] = tensors_of(description);
-    }
+    json::object info = model_info(description, verbose);
+    info["general.parameter_count"] = model.parameters;
+    answer["model_info"] = std::move(info);
+    answer["tensors"] = tensors_of(description);
     answer["capabilities"] = capabilities_of(model);
     answer["modified_at"] = rfc3339(model.created * 1000);
     return json::serialize(answer);

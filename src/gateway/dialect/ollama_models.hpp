@@ -23,7 +23,7 @@ std::string ollama_ps(const std::vector<control::ModelView>& models,
                       const control::FleetView& fleet,
                       std::int64_t wall_ms);
 
-/// The body of an answer to /api/show. `verbose`: with small arrays and the table of tensors.
+/// The body of an answer to /api/show. `verbose`: with arrays of numbers.
 std::string ollama_show(const control::ModelView& model,
                         const control::ModelDescription& description,
                         bool verbose);

@@ -1,6 +1,7 @@
 #include "gateway/dialect/ollama_options.hpp"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 #include <boost/json/array.hpp>
@@ -126,6 +127,13 @@ bool put_ollama_think(const json::object& request,
                 json::object{{"enable_thinking", true}, {"reasoning_effort", *level}};
             return true;
         }
+        if (!problem.has_value()) {
+            problem = Error{ErrorCode::invalid_argument,
+                            "invalid think value: \"" + std::string(view(*level)) +
+                                "\" (must be \"high\", \"medium\", \"low\", \"max\", true, or "
+                                "false)"};
+        }
+        return false;
     }
     fields.complain("think",
                     "must be a boolean or string (\"high\", \"medium\", \"low\", \"max\", true, or "

@@ -1,0 +1,90 @@
+#include "gateway/dialect/engine_error.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "gateway/dialect/field_reader.hpp"
+
+namespace drover::gateway::dialect {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr unsigned kBadRequest = 400;
+constexpr unsigned kNotFound = 404;
+constexpr unsigned kTooLarge = 413;
+constexpr unsigned kNotImplemented = 501;
+constexpr unsigned kUnavailable = 503;
+constexpr unsigned kServerError = 500;
+
+std::string_view anthropic_type(unsigned status) {
+    switch (status) {
+        case kNotFound:
+            return "not_found_error";
+        case kTooLarge:
+            return "request_too_large";
+        case kUnavailable:
+            return "overloaded_error";
+        default:  // any HTTP status
+            return status < kServerError ? "invalid_request_error" : "api_error";
+    }
+}
+
+/// Programs that shorten a conversation and try again look for these words.
+std::string anthropic_message(const json::value& error) {
+    const std::string message(text_of(&error, "message"));
+    const auto prompt = static_cast<long long>(number_of(&error, "n_prompt_tokens"));
+    const auto context = static_cast<long long>(number_of(&error, "n_ctx"));
+    return prompt > 0 && context > 0 ? "prompt is too long: " + std::to_string(prompt) +
+                                           " tokens > " + std::to_string(context) + " maximum"
+                                     : message;
+}
+
+json::object openai_error(const json::value& error, unsigned status) {
+    json::object translated = error.get_object();
+    const std::string_view type = text_of(&error, "type");
+    const bool too_long = type == "exceed_context_size_error";
+    // A text, as OpenAI has it; programs that shorten a conversation look for the first.
+    translated["code"] = too_long                        ? "context_length_exceeded"
+                         : type == "not_supported_error" ? "not_supported"
+                                                         : type;
+    if (status < kServerError) {
+        translated["type"] = "invalid_request_error";
+    }
+    translated["param"] = nullptr;
+    return translated;
+}
+
+}  // namespace
+
+EngineError translate_engine_error(Dialect dialect, unsigned status, std::string_view body) {
+    EngineError translated{status == kNotImplemented ? kBadRequest : status, std::string(body)};
+    json::error_code failure;
+    const json::value answer = json::parse(body, failure);
+    const json::value* error = failure ? nullptr : member_of(&answer, "error");
+    if (error == nullptr || !error->is_object()) {
+        return translated;
+    }
+    switch (dialect) {
+        case Dialect::openai:
+            translated.body =
+                json::serialize(json::object{{"error", openai_error(*error, translated.status)}});
+            break;
+        case Dialect::anthropic:
+            translated.body = json::serialize(
+                json::object{{"type", "error"},
+                             {"error",
+                              json::object{{"type", anthropic_type(translated.status)},
+                                           {"message", anthropic_message(*error)}}}});
+            break;
+        case Dialect::ollama:
+            translated.body = json::serialize(json::object{{"error", text_of(error, "message")}});
+            break;
+    }
+    return translated;
+}
+
+}  // namespace drover::gateway::dialect
