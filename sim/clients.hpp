@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "agenda.hpp"
+#include "base/agenda.hpp"
 #include "base/rng.hpp"
 #include "faults.hpp"
 #include "memory/effects.hpp"

@@ -3,7 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -21,11 +24,23 @@ using Count = unsigned long long;
 struct Arguments {
     std::string scenario = "random";
     std::uint64_t seed = 1;
-    std::string seeds;  ///< "A..B"
+    std::string seeds;  ///< "A..B", or "N" for 1..N
     RunOptions run{.events_max = 100'000};
     double max_wait = 0;        ///< seconds; 0: the scenario's
     double min_residency = -1;  ///< seconds; negative: the scenario's
 };
+
+/// First and last of "A..B", or of "N".
+std::optional<std::pair<std::uint64_t, std::uint64_t>> range_of(const std::string& text) {
+    std::uint64_t first = 1;
+    std::uint64_t last = 0;
+    if (std::sscanf(text.c_str(), "%lu..%lu", &first, &last) == 2) {
+        return std::pair(first, last);
+    }
+    return std::sscanf(text.c_str(), "%lu", &last) == 1
+               ? std::optional(std::pair(std::uint64_t{1}, last))
+               : std::nullopt;
+}
 
 double seconds_of(Duration duration) {
     return std::chrono::duration<double>(duration).count();
@@ -110,11 +125,9 @@ int main(int argc, char** argv) {
     CLI::App app(
         "Runs Drover's memory scheduler in a simulated world; the same seed gives the same hash.");
     app.add_option("--seed", arguments.seed, "Decides everything");
-    app.add_option("--seeds", arguments.seeds, "A range of seeds, A..B")
+    app.add_option("--seeds", arguments.seeds, "Seeds 1 to N, or a range A..B; for nightly runs")
         ->check([](const std::string& text) {
-            std::uint64_t first = 0;
-            std::uint64_t last = 0;
-            return std::sscanf(text.c_str(), "%lu..%lu", &first, &last) == 2 ? "" : "must be A..B";
+            return range_of(text).has_value() ? "" : "must be N or A..B";
         });
     app.add_option("--events", arguments.run.events_max, "Scheduler events for each seed");
     app.add_option("--scenario", arguments.scenario, "What is simulated")
@@ -128,7 +141,7 @@ int main(int argc, char** argv) {
     std::uint64_t first = arguments.seed;
     std::uint64_t last = arguments.seed;
     if (!arguments.seeds.empty()) {
-        std::sscanf(arguments.seeds.c_str(), "%lu..%lu", &first, &last);
+        std::tie(first, last) = *range_of(arguments.seeds);
     }
     for (std::uint64_t seed = first; seed <= last; ++seed) {
         if (!run(arguments, seed, arguments.seeds.empty())) {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <map>
 
-#include "agenda.hpp"
+#include "base/agenda.hpp"
 #include "base/units.hpp"
 
 namespace drover::sim {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "agenda.hpp"
+#include "base/agenda.hpp"
 #include "base/rng.hpp"
 #include "checkers.hpp"
 #include "clients.hpp"

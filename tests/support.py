@@ -59,6 +59,7 @@ class Drover:
             "DROVER_RUNTIME_DIR": str(runtime),
             "DROVER_STORE": str(directory / "store"),
             "DROVER_DISCOVER": "none",
+            "DROVER_MEASURED": str(directory / "measured.sqlite"),
             **(environment or {}),
         }
         for name in ("DROVER_CONFIG", "DROVER_HOST"):

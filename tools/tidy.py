@@ -24,19 +24,21 @@ LAYERS = {
     "snapshots": ["base"],
     "engines": ["base", "config", "models", "platform"],
     "control": ["base", "config", "engines", "memory", "models", "platform", "snapshots"],
+    "planner": ["base", "config", "control", "engines", "memory", "models"],
     "gateway": ["base", "config", "control", "memory", "platform", "router"],
     "cli": ["base", "config", "platform", "router", "store"],
-    "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "platform", "router", "store"],
+    "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "planner", "platform", "router", "store"],
 }
 
 # Headers of other components that a pure component may see, although it sees nothing else of them.
 ONLY_HEADERS = {
+    "planner": {"control": r"control/sizing\.hpp"},
     "memory": {"models": r"models/(model_facts|ggml_types|repack)\.hpp"},
     "gateway": {"control": r"control/fleet\.hpp", "memory": r"memory/events\.hpp"},
 }
 
 # Folders and files without I/O, clock, threads or logs.
-PURE = [r"src/base/", r"src/memory/", r"src/snapshots/", r"src/router/", r"src/config/fields", r"src/engines/(chat_template|llama_cpp_args|settings|last_words)", r"src/models/gguf", r"src/gateway/dialect/"]
+PURE = [r"src/base/", r"src/memory/", r"src/planner/", r"src/snapshots/", r"src/router/", r"src/config/fields", r"src/engines/(chat_template|llama_cpp_args|settings|last_words)", r"src/models/gguf", r"src/gateway/dialect/"]
 IMPURE_INCLUDES = r"<(boost/asio|thread|mutex|spdlog|fstream|sys/|unistd)"
 
 # (pattern, where it does not apply, what to do instead)

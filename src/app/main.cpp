@@ -1,5 +1,6 @@
 #include "app/describe.hpp"
 #include "app/diagnose.hpp"
+#include "app/plan.hpp"
 #include "app/server.hpp"
 #include "cli/cli.hpp"
 
@@ -8,5 +9,6 @@ int main(int argc, char** argv) {
                             argv,
                             {.serve = drover::app::run_server,
                              .diagnose = drover::app::diagnose,
-                             .describe = drover::app::describe});
+                             .describe = drover::app::describe,
+                             .plan = drover::app::plan});
 }

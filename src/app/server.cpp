@@ -1,5 +1,6 @@
 #include "app/server.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <optional>
@@ -9,12 +10,14 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "app/plan.hpp"
 #include "app/wiring.hpp"
 #include "base/address.hpp"
 #include "base/units.hpp"
 #include "control/control_loop.hpp"
 #include "control/snapshot_folder.hpp"
 #include "gateway/server.hpp"
+#include "planner/report.hpp"
 #include "platform/async.hpp"
 #include "platform/blocking_pool.hpp"
 #include "platform/leftovers.hpp"
@@ -30,6 +33,9 @@ namespace {
 
 /// Threads for what blocks: measurements, large bodies.
 constexpr std::size_t kPoolThreads = 2;
+
+/// Exit status when the configuration cannot work.
+constexpr int kCannotStart = 2;
 
 int fail(const Error& error) {
     std::fprintf(stderr, "drover: %s\n", error.message.c_str());
@@ -71,10 +77,11 @@ class Service {
     Service(const config::Config& config,
             control::ControlOptions options,
             models::Registry registry,
-            std::vector<control::ManagedModel> models)
+            std::vector<control::ManagedModel> models,
+            gateway::ServerOptions gateway_options)
         : pool_(kPoolThreads),
           control_(loop_, pool_, std::move(options), std::move(registry), std::move(models)),
-          gateway_(loop_, control_, gateway::server_options(config)),
+          gateway_(loop_, control_, std::move(gateway_options)),
           signals_(loop_, SIGINT, SIGTERM),
           host_(config.listen_host),
           tasks_(loop_) {}
@@ -119,6 +126,37 @@ class Service {
     platform::TaskScope tasks_;
 };
 
+/// Strategy concurrent: every declared model (every model, when none is declared) is loaded at the
+/// start and stays. Fails with a plan when they do not fit together, or when one cannot be served.
+Status pin_all(const config::Config& config,
+               const models::Registry& registry,
+               Bytes budget,
+               std::vector<control::ManagedModel>& models) {
+    const bool any_declared = std::any_of(registry.models().begin(),
+                                          registry.models().end(),
+                                          [](const auto& model) { return model.declared; });
+    for (const models::Model& model : registry.models()) {
+        if (any_declared && model.declared && model.broken.has_value()) {
+            return model.broken->with("memory.strategy is concurrent, but " + model.name);
+        }
+    }
+    const auto plan = plan_for(config, registry, {}, budget);
+    if (!plan.ok()) {
+        return plan.error().with("memory.strategy is concurrent");
+    }
+    if (!plan->fits) {
+        return Error{ErrorCode::insufficient_memory,
+                     "memory.strategy is concurrent, but " + planner::refusal(*plan)};
+    }
+    for (control::ManagedModel& model : models) {
+        const models::Model* known = registry.find(model.id);
+        if (!any_declared || (known != nullptr && known->declared)) {
+            model.traits.pinned = model.preload = true;
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 int run_server(const config::Config& config) {
@@ -141,24 +179,44 @@ int run_server(const config::Config& config) {
     for (const std::string& problem : registry.problems()) {
         log::warn("models.problem", {{"problem", problem}});
     }
+    const auto sizes = std::make_shared<control::MeasuredSizes>(config.memory.measured);
+    if (!sizes->problem().empty()) {
+        log::warn("sizes.problem", {{"problem", sizes->problem()}});
+    }
     const auto snapshots = claim_snapshots(config);
     const std::filesystem::path snapshot_dir =
         snapshots.has_value() ? snapshots->path() : std::filesystem::path();
     std::vector<control::ManagedModel> models =
-        manage_models(config, registry, *engine, snapshot_dir);
+        manage_models(config, registry, *engine, snapshot_dir, sizes.get());
     log::info("server.starting",
               {{"engine", engine->llama_server.string()},
                {"budget", to_string(budget->total())},
                {"models", models.size()}});
-    control::ControlOptions options{.scheduler = {.min_residency = config.memory.min_residency,
-                                                  .max_wait = config.memory.max_wait},
+    if (config.memory.strategy == config::Strategy::concurrent) {
+        const Bytes bytes = (*budget)[memory::kHostDevice];
+        if (const Status status = pin_all(config, registry, bytes, models); !status.ok()) {
+            fail(status.error());
+            return kCannotStart;
+        }
+    }
+    control::ControlOptions options{.scheduler = scheduler_options(config),
                                     .budget = *budget,
                                     .runtime_dir = runtime->path(),
                                     .snapshots = {.folder = snapshot_dir,
                                                   .budget = config.snapshots.budget,
                                                   .time_limit = config.snapshots.time_limit},
-                                    .load_timeout = config.engine.load_timeout};
-    Service service(config, std::move(options), std::move(registry), std::move(models));
+                                    .load_timeout = config.engine.load_timeout,
+                                    .sizes = sizes};
+    gateway::ServerOptions gateway_options = gateway::server_options(config);
+    gateway_options.plan = [config, registry, bytes = (*budget)[memory::kHostDevice]](
+                               const boost::json::object& request) {
+        return answer_plan(config, registry, bytes, request);
+    };
+    Service service(config,
+                    std::move(options),
+                    std::move(registry),
+                    std::move(models),
+                    std::move(gateway_options));
     const Status served = service.run();
     return served.ok() ? 0 : fail(served.error());
 }

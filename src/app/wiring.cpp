@@ -76,13 +76,6 @@ std::vector<std::string> capabilities_of(const models::Model& model, config::Tas
     return capabilities;
 }
 
-/// What a projector takes, until it is measured: its weights, and buffers of one image, which the
-/// engine's graph makes about as large for all sizes of models.
-Bytes projector_footprint(const models::Model& model) {
-    constexpr Bytes kBuffers = 256_MiB;
-    return model.projector.has_value() ? model.projector_size + kBuffers : Bytes(0);
-}
-
 control::ModelView view_of(const models::Model& model, const ResolvedSettings& settings) {
     return {.name = model.name,
             .aliases = model.aliases,
@@ -159,6 +152,13 @@ std::filesystem::path snapshot_directory(const config::Config& config) {
     return config.cache_dir / "snapshots" / std::to_string(config.listen_port);
 }
 
+Bytes projector_footprint(const models::Model& model) {
+    // Its weights, and buffers of one image, which the engine's graph makes about as large for all
+    // sizes of models.
+    constexpr Bytes kBuffers = 256_MiB;
+    return model.projector.has_value() ? model.projector_size + kBuffers : Bytes(0);
+}
+
 Result<memory::Footprint> memory_budget(const config::MemoryConfig& config) {
     const auto host = platform::host_memory();
     if (!host.ok()) {
@@ -204,7 +204,8 @@ Result<engines::LocatedEngine> locate_engine(const config::Config& config) {
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
                                            const engines::LocatedEngine& engine,
-                                           const std::filesystem::path& snapshot_dir) {
+                                           const std::filesystem::path& snapshot_dir,
+                                           const control::MeasuredSizes* sizes) {
     const models::CpuFeatures cpu = control::processor();
     const auto settings =
         engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
@@ -227,9 +228,21 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
                    .keep_alive = keep_alive_of(*settings),
                    .pinned = model.pin,
                    .priority = settings->priority,
+                   .min_residency = settings->min_residency,
                    .load_time = memory::expected_load_time(model.facts, size, true)}};
     managed.view.estimated = size.total() + projector;
     managed.growth = memory::Footprint::host(size.growth());
+    managed.size_key = {.model = model.identity,
+                        .engine = engine.llama_server.string() + " " + engine.version.build,
+                        .settings = control::text_of(sizing)};
+    for (const std::string& argument : settings->extra_args) {
+        managed.size_key.settings += argument + " ";
+    }
+    if (const auto known = sizes != nullptr ? sizes->find(managed.size_key) : std::nullopt) {
+        managed.traits.footprint = memory::Footprint::host(known->bytes);
+        managed.traits.load_time = known->load_time;
+        managed.view.estimated = known->bytes;
+    }
     if (!snapshot_dir.empty() && settings->snapshots) {
         managed.snapshots = snapshot_traits(model, *settings, engine.version);
     }
@@ -263,14 +276,15 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
 std::vector<control::ManagedModel> manage_models(const config::Config& config,
                                                  const models::Registry& registry,
                                                  const engines::LocatedEngine& engine,
-                                                 const std::filesystem::path& snapshot_dir) {
+                                                 const std::filesystem::path& snapshot_dir,
+                                                 const control::MeasuredSizes* sizes) {
     std::vector<control::ManagedModel> managed;
     for (const models::Model& model : registry.models()) {
         if (model.broken.has_value()) {
             log::warn("model.broken", {{"model", model.name}, {"reason", model.broken->message}});
             continue;
         }
-        auto one = manage_model(config, model, engine, snapshot_dir);
+        auto one = manage_model(config, model, engine, snapshot_dir, sizes);
         if (one.ok()) {
             managed.push_back(std::move(*one));
         } else {

@@ -28,17 +28,22 @@ Result<engines::LocatedEngine> locate_engine(const config::Config& config);
 /// Where this server keeps conversations.
 std::filesystem::path snapshot_directory(const config::Config& config);
 
-/// The models of `registry` that can be served; those whose settings cannot work are logged.
-/// `snapshot_dir` empty: no snapshots.
+/// What a projector takes, until it is measured.
+Bytes projector_footprint(const models::Model& model);
+
+/// The models of `registry` that can be served; those whose settings cannot work are logged. What
+/// `sizes` knows of one replaces its estimate. `snapshot_dir` empty: no snapshots.
 std::vector<control::ManagedModel> manage_models(const config::Config& config,
                                                  const models::Registry& registry,
                                                  const engines::LocatedEngine& engine,
-                                                 const std::filesystem::path& snapshot_dir);
+                                                 const std::filesystem::path& snapshot_dir,
+                                                 const control::MeasuredSizes* sizes = nullptr);
 
 /// One model, or why its settings cannot work.
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
                                            const engines::LocatedEngine& engine,
-                                           const std::filesystem::path& snapshot_dir);
+                                           const std::filesystem::path& snapshot_dir,
+                                           const control::MeasuredSizes* sizes = nullptr);
 
 }  // namespace drover::app

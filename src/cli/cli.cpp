@@ -96,6 +96,7 @@ int run(int argc, const char* const* argv, const Services& services) {
     add_remove(app, context);
     add_prune(app, context);
     add_ps(app, context);
+    add_plan(app, context);
     add_load(app, context);
     add_stop(app, context);
     add_doctor(app, context);

@@ -23,12 +23,21 @@ struct Finding {
     std::string remedy;   ///< what to do about it; empty when nothing
 };
 
+/// What `drover plan` is asked.
+struct PlanQuestion {
+    std::vector<std::string> models;  ///< names, files or specs; none: the configured ones
+    std::string trace;                ///< a file of requests to replay; empty: none
+    bool json = false;
+};
+
 /// What commands need of the server's inside; the composition root provides it.
 struct Services {
     std::function<int(const config::Config&)> serve;  ///< returns the exit status
     std::function<std::vector<Finding>(const config::Config&)> diagnose;
     /// Everything that is known of one model, for people.
     std::function<Result<std::string>(const config::Config&, const std::string& model)> describe;
+    /// Which models fit together, as text or JSON.
+    std::function<Result<std::string>(const config::Config&, const PlanQuestion&)> plan;
 };
 
 /// Runs one command and returns the process's exit status: 0 fine, 1 failed, 2 wrong usage or

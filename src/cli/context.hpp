@@ -47,6 +47,7 @@ void add_remove(CLI::App& app, Context& context);
 void add_prune(CLI::App& app, Context& context);
 void add_list(CLI::App& app, Context& context);
 void add_ps(CLI::App& app, Context& context);
+void add_plan(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);
 void add_stop(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);

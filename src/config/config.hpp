@@ -32,9 +32,10 @@ struct ModelSettings {
     std::optional<std::uint32_t> queue;      ///< requests that may wait for the model
     std::optional<milliseconds> keep_alive;  ///< idle time before it leaves; negative: stays
     std::optional<std::int32_t> priority;
-    std::optional<std::uint32_t> batch;       ///< logical and physical batch, tokens
-    std::optional<std::uint32_t> threads;     ///< 0: let the engine choose
-    std::optional<std::string> cache_type_k;  ///< as the engine spells it: f16, q8_0, ...
+    std::optional<milliseconds> min_residency;  ///< unset: memory.min_residency
+    std::optional<std::uint32_t> batch;         ///< logical and physical batch, tokens
+    std::optional<std::uint32_t> threads;       ///< 0: let the engine choose
+    std::optional<std::string> cache_type_k;    ///< as the engine spells it: f16, q8_0, ...
     std::optional<std::string> cache_type_v;
     std::optional<bool> flash_attention;  ///< unset: the engine decides
     std::optional<bool> repack;           ///< faster prompts for more memory (CPU weights)
@@ -64,9 +65,17 @@ struct EngineConfig {
     milliseconds stop_timeout{0};
 };
 
+/// What is in memory.
+enum class Strategy {
+    dynamic,     ///< the most valuable models; others are loaded on demand
+    concurrent,  ///< all declared models, from the start and always
+};
+
 struct MemoryConfig {
-    std::optional<Bytes> budget;  ///< unset: `auto`, what is available minus the reserve
-    Bytes reserve{1_GiB};         ///< left to the rest of the machine when the budget is `auto`
+    Strategy strategy = Strategy::dynamic;
+    std::optional<Bytes> budget;     ///< unset: `auto`, what is available minus the reserve
+    std::filesystem::path measured;  ///< set after loading: what models turned out to take
+    Bytes reserve{1_GiB};            ///< left to the rest of the machine when the budget is `auto`
     milliseconds min_residency{2'000};
     milliseconds max_wait{10'000};
 };

@@ -225,6 +225,14 @@ Result<std::string> parse_web_address(std::string_view text) {
     return std::string(text);
 }
 
+Result<Strategy> parse_strategy(std::string_view text) {
+    if (text == "dynamic" || text == "concurrent") {
+        return text == "dynamic" ? Strategy::dynamic : Strategy::concurrent;
+    }
+    return Error{ErrorCode::invalid_argument,
+                 "'" + std::string(text) + "' is no strategy; write dynamic or concurrent"};
+}
+
 std::vector<Field> make_fields() {
     const auto engine = [](auto member) {
         return [member](Config & c) -> auto& {
@@ -296,6 +304,20 @@ std::vector<Field> make_fields() {
          "Bytes that all engines together may use: a size such as 12GiB, or auto, which is what is "
          "available at the start minus the reserve.",
          set_budget},
+        {"memory.strategy",
+         "DROVER_STRATEGY",
+         "dynamic",
+         "dynamic: models are loaded on demand, and the least valuable leave. concurrent: all "
+         "models "
+         "of the configuration are loaded at the start and stay; the server does not start when "
+         "they "
+         "do not fit.",
+         setter<Config>(memory(&MemoryConfig::strategy), parse_strategy)},
+        {"memory.measured",
+         "DROVER_MEASURED",
+         "~/.cache/drover/measured.sqlite",
+         "Where it is remembered what models turned out to take.",
+         setter<Config>(memory(&MemoryConfig::measured), any_path)},
         bytes_field("memory.reserve",
                     "",
                     "1GiB",
@@ -456,6 +478,12 @@ std::vector<ModelField> make_model_fields() {
                                    return parse_number<std::int32_t>(
                                        text, -1000, 1000, "a priority");
                                })},
+        {"min_residency",
+         "",
+         "10s",
+         "Once loaded the model stays at least this long, idle or not, unless somebody has waited "
+         "for max_wait. Without it memory.min_residency applies.",
+         setter<ModelSettings>(member(&ModelSettings::min_residency), parse_positive_duration)},
         count_field("batch",
                     "",
                     "512",

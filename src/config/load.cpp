@@ -425,6 +425,10 @@ class Loader {
             config().store.dir = config().cache_dir / "store";
         }
         absolute(config().snapshots.directory);
+        absolute(config().memory.measured);
+        if (config().memory.measured.empty()) {
+            config().memory.measured = config().cache_dir / "measured.sqlite";
+        }
     }
 
     /// Names and aliases are one name space, without regard to case.

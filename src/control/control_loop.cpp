@@ -122,7 +122,8 @@ void ControlLoop::start() {
     snapshots_.start();
     tasks_.spawn("control.measure", [this] { return measure_periodically(); });
     for (const models::Model& model : registry_.models()) {
-        if (model.preload && models_.contains(model.id)) {
+        const auto managed = models_.find(model.id);
+        if (managed != models_.end() && managed->second.preload) {
             feed(memory::LoadRequested{model.id});
         }
     }
@@ -476,6 +477,14 @@ Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
                     {"pss", drover::to_string(measured.total())},
                     {"charged", drover::to_string(charged.total())}});
         feed(memory::InstanceMeasured{instance->id, charged});
+        if (options_.sizes != nullptr) {
+            const auto remember = [sizes = options_.sizes,
+                                   key = models_.at(instance->model).size_key,
+                                   size = MeasuredSize{charged.total(), instance->load_time}] {
+                return sizes->remember(key, size);
+            };
+            co_await pool_.run(remember);
+        }
     }
 }
 

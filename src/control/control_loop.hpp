@@ -16,6 +16,7 @@
 #include "control/fleet.hpp"
 #include "control/instance.hpp"
 #include "control/managed_model.hpp"
+#include "control/measured_sizes.hpp"
 #include "control/snapshot_keeper.hpp"
 #include "memory/scheduler.hpp"
 #include "models/registry.hpp"
@@ -33,6 +34,8 @@ struct ControlOptions {
     SnapshotOptions snapshots;
     /// Longest that load() waits.
     std::chrono::milliseconds load_timeout{600'000};
+    /// Learns what instances take; null: nobody does. Called off the loop.
+    std::shared_ptr<MeasuredSizes> sizes{};
     /// How often resident instances are measured again.
     std::chrono::milliseconds measure_every{2'000};
 };

@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "base/units.hpp"
 #include "control/fleet.hpp"
+#include "control/measured_sizes.hpp"
 #include "engines/launch_plan.hpp"
 #include "memory/events.hpp"
 
@@ -40,6 +41,7 @@ struct ManagedModel {
     memory::Footprint growth;
     /// Unset: no snapshots are kept of it.
     std::optional<SnapshotTraits> snapshots;
+    SizeKey size_key;  ///< what its size is remembered under
     /// How to start an engine that listens on `socket`.
     std::function<Result<engines::LaunchPlan>(const std::filesystem::path& socket)> launch;
     /// One or two sentences for a client whose model can never fit into `available` bytes: what

@@ -1,5 +1,6 @@
 #include "control/sizing.hpp"
 
+#include <type_traits>
 #include <vector>
 
 #include "platform/cpu_features.hpp"
@@ -88,6 +89,29 @@ SizeSettings size_settings(const engines::ResolvedSettings& settings,
     result.prompt_cache = settings.prompt_cache;
     result.checkpoints = settings.checkpoints;
     return result;
+}
+
+std::string text_of(const SizeSettings& settings) {
+    std::string text;
+    const auto add = [&text](const char* name, const auto& value) {
+        if constexpr (std::is_convertible_v<decltype(value), std::string>) {
+            text += std::string(name) + "=" + value + " ";
+        } else {
+            text += std::string(name) + "=" + std::to_string(value) + " ";
+        }
+    };
+    add("context", settings.context);
+    add("parallel", settings.parallel);
+    add("batch", settings.batch);
+    add("k", settings.cache_type_k);
+    add("v", settings.cache_type_v);
+    add("flash", settings.flash_attention);
+    add("embeds", settings.embeds);
+    add("repack", settings.repack);
+    add("map", settings.map_weights);
+    add("prompt_cache", settings.prompt_cache.count());
+    add("checkpoints", settings.checkpoints);
+    return text;
 }
 
 std::string size_advice(const models::ModelFacts& facts,

@@ -17,6 +17,9 @@ models::CpuFeatures processor();
 memory::SizeSettings size_settings(const engines::ResolvedSettings& settings,
                                    const models::CpuFeatures& cpu);
 
+/// Everything that a size depends on, as text: two settings with the same text have the same size.
+std::string text_of(const memory::SizeSettings& settings);
+
 /// For a client whose model takes `size` and can never fit into `available`: what takes the memory,
 /// and which settings would make it fit.
 std::string size_advice(const models::ModelFacts& facts,

@@ -62,5 +62,19 @@ TEST(Sizing, SaysSoWhenNoSettingHelps) {
     EXPECT_THAT(text, Not(HasSubstr("would fit")));
 }
 
+TEST(SizeSettingsText, DiffersWithEverySetting) {
+    memory::SizeSettings settings;
+    const std::string plain = text_of(settings);
+    settings.context += 1;
+    EXPECT_NE(text_of(settings), plain);
+    settings = {};
+    settings.cache_type_v = "q8_0";
+    EXPECT_NE(text_of(settings), plain);
+    settings = {};
+    settings.prompt_cache = 1_MiB;
+    EXPECT_NE(text_of(settings), plain);
+    EXPECT_EQ(text_of({}), plain);
+}
+
 }  // namespace
 }  // namespace drover::control

@@ -156,6 +156,7 @@ Result<ResolvedSettings> resolve_settings(config::Task task,
     result.queue = first_of(model.queue, defaults.queue).value_or(kQueueDefault);
     result.keep_alive = first_of(model.keep_alive, defaults.keep_alive).value_or(kKeepAliveDefault);
     result.priority = first_of(model.priority, defaults.priority).value_or(0);
+    result.min_residency = first_of(model.min_residency, defaults.min_residency);
     result.threads = first_of(model.threads, defaults.threads).value_or(0);
     result.repack = first_of(model.repack, defaults.repack).value_or(true);
     result.map_weights = !result.repack || !mostly_repacked(facts.weights, cpu);

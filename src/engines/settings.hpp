@@ -39,8 +39,9 @@ struct ResolvedSettings {
     std::uint32_t queue = kQueueDefault;
     std::chrono::milliseconds keep_alive = kKeepAliveDefault;  ///< negative: stays
     std::int32_t priority = 0;
-    std::uint32_t batch = kBatchDefault;  ///< logical and physical
-    std::uint32_t threads = 0;            ///< 0: the engine chooses
+    std::optional<std::chrono::milliseconds> min_residency;  ///< unset: the scheduler's
+    std::uint32_t batch = kBatchDefault;                     ///< logical and physical
+    std::uint32_t threads = 0;                               ///< 0: the engine chooses
     std::string cache_type_k = "f16";
     std::string cache_type_v = "f16";
     std::optional<bool> flash_attention;  ///< unset: the engine decides

@@ -31,6 +31,7 @@ constexpr Route kRoutes[] = {
     {"/", get, greeting, ModelFrom::nowhere, openai},
     {"/admin/load", post, admin_load, ModelFrom::json, openai},
     {"/admin/models", get, admin_models, ModelFrom::nowhere, openai},
+    {"/admin/plan", post, admin_plan, ModelFrom::json, openai},
     {"/admin/ps", get, admin_ps, ModelFrom::nowhere, openai},
     {"/admin/unload", post, admin_unload, ModelFrom::json, openai},
     {"/api/chat", post, ollama_chat, ModelFrom::json, ollama},

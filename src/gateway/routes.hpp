@@ -18,6 +18,7 @@ enum class Action {
     show_model,  ///< the rest of the path is the model's name
     admin_models,
     admin_ps,
+    admin_plan,
     admin_load,
     admin_unload,
     explain_route,  ///< which model would answer, and why
@@ -31,11 +32,11 @@ enum class Action {
     ollama_embeddings,
 };
 
-/// Answered by session_ollama.cpp from the whole JSON body.
+/// Answered from the whole JSON body.
 constexpr bool needs_document(Action action) {
-    return action == Action::ollama_show || action == Action::ollama_chat ||
-           action == Action::ollama_generate || action == Action::ollama_embed ||
-           action == Action::ollama_embeddings;
+    return action == Action::admin_plan || action == Action::ollama_show ||
+           action == Action::ollama_chat || action == Action::ollama_generate ||
+           action == Action::ollama_embed || action == Action::ollama_embeddings;
 }
 
 /// Where a request names its model.

@@ -68,6 +68,7 @@ Server::Server(platform::Loop& loop, control::Fleet& fleet, ServerOptions option
                .routes = routes_,
                .limits = options_.limits,
                .stall_timeout = options_.stall_timeout,
+               .plan = options_.plan,
                .loopback_only = true,
                .origins = options_.origins},
       acceptor_(loop),

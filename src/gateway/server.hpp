@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -28,6 +29,8 @@ struct ServerOptions {
     std::vector<config::RouteEntry> routes{};
     std::vector<std::string> origins{};  ///< of web pages that may use the server
     std::chrono::milliseconds stall_timeout{600'000};
+    /// What fits into memory together, as POST /admin/plan asks; called on the loop.
+    std::function<Result<boost::json::object>(const boost::json::object&)> plan{};
 };
 
 /// What `config` says of the server.

@@ -172,6 +172,9 @@ Task<> Session::answer() {
     if (route_->action == Action::explain_route) {
         co_return co_await explain_route(*route_);
     }
+    if (route_->action == Action::admin_plan) {
+        co_return co_await reply(plan(*route_));
+    }
     if (needs_document(route_->action)) {
         co_return co_await answer_ollama(*route_);
     }
@@ -331,6 +334,7 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
         case Action::forward:
         case Action::inspect:
         case Action::admin_load:
+        case Action::admin_plan:
         case Action::admin_unload:
         case Action::explain_route:
         case Action::ollama_show:

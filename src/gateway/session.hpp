@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/json/object.hpp>
 
 #include "config/config.hpp"
 #include "control/fleet.hpp"
@@ -34,6 +36,8 @@ struct SessionContext {
     RouteTable& routes;
     config::LimitsConfig limits;
     std::chrono::milliseconds stall_timeout;
+    /// The answer to POST /admin/plan; see ServerOptions.
+    std::function<Result<boost::json::object>(const boost::json::object&)> plan;
     bool loopback_only;                  ///< nobody but this machine is meant to reach us
     std::vector<std::string> origins{};  ///< of web pages that may use the server
 };
@@ -81,6 +85,7 @@ class Session final : private BodySink {
     std::optional<Reply> objection() const;
     std::optional<Reply> local_reply(const Route& route) const;
     Reply refused_by_parser() const;
+    Reply plan(const Route& route);
     Reply show_model(const Route& route) const;
     Result<ModelId> asked_model(const Route& route);
     Error no_model_named(const Route& route) const;

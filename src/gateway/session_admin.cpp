@@ -48,6 +48,16 @@ Task<> Session::answer_admin(const Route& route) {
     co_await reply(std::move(answer));
 }
 
+Reply Session::plan(const Route& route) {
+    const auto fields = fields_reader_.finish();
+    if (!fields.ok()) {
+        return error_reply(route.dialect, fields.error());
+    }
+    const auto planned = context_.plan(document_.take());
+    return planned.ok() ? Reply{.body = json::serialize(*planned)}
+                        : error_reply(route.dialect, planned.error());
+}
+
 Task<std::optional<Status>> Session::load(ModelId model) {
     std::optional<Status> outcome;
     const auto work = [&]() -> Task<> {

@@ -1,5 +1,5 @@
-// Virtual time: what happens when. Deterministic: what is due at one instant happens in the order
-// in which it was put in.
+// Virtual time, for simulations: what happens when. Deterministic: what is due at one instant
+// happens in the order in which it was put in. Not thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 #include "base/units.hpp"
 
-namespace drover::sim {
+namespace drover {
 
 /// A clock that jumps from one happening to the next.
 class Agenda {
@@ -51,4 +51,4 @@ class Agenda {
     std::vector<Entry> entries_;  // a heap, the next one in front
 };
 
-}  // namespace drover::sim
+}  // namespace drover

@@ -1,0 +1,253 @@
+#include "app/plan.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value_to.hpp>
+
+#include "app/wiring.hpp"
+#include "control/sizing.hpp"
+#include "planner/model_spec.hpp"
+#include "planner/report.hpp"
+#include "platform/files.hpp"
+
+namespace drover::app {
+
+namespace json = boost::json;
+using planner::Wanted;
+
+namespace {
+
+/// Plans are made on the loop: this many take milliseconds.
+constexpr std::size_t kModelsMax = 64;
+
+/// What a request of a trace takes when the trace does not say.
+constexpr Duration kServiceDefault = std::chrono::seconds(2);
+
+constexpr Bytes kTraceMax = 512_MiB;
+
+Wanted wanted_of(const models::Model& model) {
+    return {.name = model.name,
+            .facts = model.facts,
+            .task = model.task,
+            .settings = model.settings,
+            .projector = projector_footprint(model)};
+}
+
+Result<Wanted> find(const models::Registry& registry, const std::string& name) {
+    if (const models::Model* model = registry.find(name); model != nullptr) {
+        return model->broken.has_value() ? Result<Wanted>(model->broken->with(name))
+                                         : Result<Wanted>(wanted_of(*model));
+    }
+    const auto spec = planner::facts_of_spec(name);
+    if (!spec.has_value()) {
+        std::string message = "there is no model '" + name + "'";
+        const std::vector<std::string> nearest = registry.nearest(name);
+        if (!nearest.empty()) {
+            message += "; did you mean '" + nearest.front() + "'?";
+        }
+        return Error{ErrorCode::not_found,
+                     message + " Without a file, write a size and a quantisation, such as 7b-q4"};
+    }
+    if (!spec->ok()) {
+        return spec->error();
+    }
+    const bool embeds = (*spec)->pooling;
+    return Wanted{.name = name,
+                  .facts = **spec,
+                  .task = embeds ? config::Task::embedding : config::Task::generate};
+}
+
+std::vector<std::string> default_names(const models::Registry& registry) {
+    std::vector<std::string> declared;
+    std::vector<std::string> all;
+    for (const models::Model& model : registry.models()) {
+        if (!model.broken.has_value()) {
+            all.push_back(model.name);
+            if (model.declared) {
+                declared.push_back(model.name);
+            }
+        }
+    }
+    return declared.empty() ? all : declared;
+}
+
+/// Files on the command line become models of the configuration, named after themselves.
+std::vector<std::string> declare_files(config::Config& config,
+                                       const std::vector<std::string>& names) {
+    std::vector<std::string> result;
+    for (const std::string& name : names) {
+        std::error_code none;
+        const std::filesystem::path path(name);
+        if (path.extension() == ".gguf" && std::filesystem::exists(path, none)) {
+            const std::string model = path.stem().string();
+            config.models.push_back({.name = model, .file = std::filesystem::absolute(path, none)});
+            result.push_back(model);
+        } else {
+            result.push_back(name);
+        }
+    }
+    return result;
+}
+
+std::vector<std::string> names_of(const planner::Plan& plan) {
+    std::vector<std::string> names;
+    for (const planner::PlannedModel& model : plan.models) {
+        names.push_back(model.name);
+    }
+    return names;
+}
+
+Error bad(const std::string& field, const std::string& what) {
+    return {ErrorCode::invalid_argument, "\"" + field + "\" " + what};
+}
+
+/// Nullopt for anything that is no whole number, or too large for one.
+template <typename Number>
+std::optional<Number> number_of(const json::value& value) {
+    json::error_code failed;
+    const auto number = value.to_number<Number>(failed);
+    return failed ? std::nullopt : std::optional(number);
+}
+
+/// A whole number from 1 to 2^31 - 1, or unset.
+Status read_count(const json::object& request,
+                  const char* field,
+                  std::optional<std::uint32_t>& into) {
+    const json::value* value = request.if_contains(field);
+    if (value == nullptr) {
+        return {};
+    }
+    const auto number = number_of<std::int32_t>(*value);
+    if (!number.has_value() || *number < 1) {
+        return bad(field, "must be a whole number, at least 1");
+    }
+    into = static_cast<std::uint32_t>(*number);
+    return {};
+}
+
+Result<std::vector<std::string>> read_models(const json::object& request) {
+    std::vector<std::string> names;
+    const json::value* models = request.if_contains("models");
+    if (models == nullptr) {
+        return names;
+    }
+    const json::array* array = models->if_array();
+    if (array == nullptr || array->size() > kModelsMax) {
+        return bad("models",
+                   "must be an array of at most " + std::to_string(kModelsMax) +
+                       " names or specs such as \"7b-q4\"");
+    }
+    for (const json::value& name : *array) {
+        if (!name.is_string()) {
+            return bad("models", "must hold names or specs such as \"7b-q4\"");
+        }
+        names.emplace_back(name.get_string());
+    }
+    return names;
+}
+
+Result<Bytes> read_budget(const json::object& request, Bytes otherwise) {
+    const json::value* value = request.if_contains("budget");
+    if (value == nullptr) {
+        return otherwise;
+    }
+    if (const json::string* text = value->if_string(); text != nullptr) {
+        auto bytes = parse_bytes(*text);
+        return bytes.ok() ? std::move(bytes) : Result<Bytes>(bad("budget", bytes.error().message));
+    }
+    const auto number = number_of<std::int64_t>(*value);
+    if (!number.has_value() || *number < 0) {
+        return bad("budget", "must be a size such as \"64GiB\", or a number of bytes");
+    }
+    return Bytes(*number);
+}
+
+}  // namespace
+
+memory::SchedulerOptions scheduler_options(const config::Config& config) {
+    return {.min_residency = config.memory.min_residency, .max_wait = config.memory.max_wait};
+}
+
+Result<planner::Plan> plan_for(const config::Config& config,
+                               const models::Registry& registry,
+                               const std::vector<std::string>& names,
+                               Bytes budget) {
+    std::vector<Wanted> wanted;
+    for (const std::string& name : names.empty() ? default_names(registry) : names) {
+        auto one = find(registry, name);
+        if (!one.ok()) {
+            return one.error();
+        }
+        wanted.push_back(std::move(one).value());
+    }
+    return planner::make_plan(
+        wanted,
+        config.defaults,
+        {.budget = budget, .cpu = control::processor(), .scheduler = scheduler_options(config)});
+}
+
+Result<std::string> plan(const config::Config& config, const cli::PlanQuestion& question) {
+    config::Config with_files = config;
+    const std::vector<std::string> names = declare_files(with_files, question.models);
+    const auto budget = memory_budget(config.memory);
+    if (!budget.ok()) {
+        return budget.error();
+    }
+    const auto planned =
+        plan_for(with_files, find_models(with_files), names, (*budget)[memory::kHostDevice]);
+    if (!planned.ok()) {
+        return planned.error();
+    }
+    std::vector<planner::Replayed> replayed;
+    if (!question.trace.empty()) {
+        const auto text = platform::read_file(question.trace, kTraceMax);
+        if (!text.ok()) {
+            return text.error().with("--trace");
+        }
+        const auto arrivals = planner::parse_trace(*text, names_of(*planned), kServiceDefault);
+        if (!arrivals.ok()) {
+            return arrivals.error().with(question.trace);
+        }
+        replayed = planner::replay_with_more(*planned, scheduler_options(config), *arrivals);
+    }
+    return question.json ? json::serialize(planner::to_json(*planned, replayed)) + "\n"
+                         : planner::to_text(*planned, replayed);
+}
+
+Result<json::object> answer_plan(const config::Config& config,
+                                 const models::Registry& registry,
+                                 Bytes budget,
+                                 const json::object& request) {
+    const auto names = read_models(request);
+    if (!names.ok()) {
+        return names.error();
+    }
+    const auto bytes = read_budget(request, budget);
+    if (!bytes.ok()) {
+        return bytes.error();
+    }
+    config::Config changed = config;
+    DROVER_TRY(read_count(request, "context", changed.defaults.context));
+    DROVER_TRY(read_count(request, "parallel", changed.defaults.parallel));
+    if (const json::value* type = request.if_contains("cache_type"); type != nullptr) {
+        if (!type->is_string()) {
+            return bad("cache_type", "must be a type such as \"q8_0\"");
+        }
+        changed.defaults.cache_type_k = changed.defaults.cache_type_v = type->get_string();
+    }
+    const auto planned = plan_for(changed, registry, *names, *bytes);
+    if (!planned.ok()) {
+        return planned.error();
+    }
+    if (planned->models.size() > kModelsMax) {
+        return bad("models", "must be given: there are too many to plan for all");
+    }
+    return planner::to_json(*planned);
+}
+
+}  // namespace drover::app

@@ -1,0 +1,74 @@
+// Which models fit into memory together, what it costs when they do not, and which settings would
+// make them fit. By the same sizes and the same scheduler as the server. Pure; any thread.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/units.hpp"
+#include "config/config.hpp"
+#include "engines/settings.hpp"
+#include "memory/scheduler.hpp"
+#include "memory/size_estimate.hpp"
+#include "models/model_facts.hpp"
+#include "planner/replay.hpp"
+
+namespace drover::planner {
+
+/// A model to plan for, most important first.
+struct Wanted {
+    std::string name;
+    models::ModelFacts facts;
+    config::Task task = config::Task::generate;  ///< never automatic
+    config::ModelSettings settings;
+    Bytes projector;  ///< charged beside the model
+};
+
+struct Machine {
+    Bytes budget;
+    models::CpuFeatures cpu;
+    memory::SchedulerOptions scheduler;
+};
+
+/// One model with the settings that it would run with.
+struct PlannedModel {
+    std::string name;
+    std::string quantisation;
+    engines::ResolvedSettings settings;
+    memory::SizeEstimate size;
+    Bytes bytes;           ///< all that is charged to the budget
+    Duration load_cached;  ///< its file is in the page cache
+    Duration load_disk;
+    std::vector<std::string> changes;  ///< against what was asked for: "context: 2048"
+};
+
+/// What loading on demand costs: each model is asked for in turn, and again.
+struct Round {
+    std::vector<Swap> swaps;
+    Duration loading{};
+};
+
+struct Plan {
+    Bytes budget;
+    std::vector<PlannedModel> models;  ///< as asked for
+    Bytes total;                       ///< of all of them
+    bool fits = false;                 ///< all of them together: `concurrent` works
+    std::vector<std::size_t> never;    ///< those that do not even fit alone
+    /// When they do not fit: the mildest settings with which all of them do, if there are any.
+    std::optional<std::vector<PlannedModel>> fitting;
+    /// When they do not fit, of those that fit alone: what one round over them swaps.
+    std::optional<Round> round;
+};
+
+/// `invalid_argument` names the model and the setting that cannot work.
+Result<Plan> make_plan(const std::vector<Wanted>& wanted,
+                       const config::ModelSettings& defaults,
+                       const Machine& machine);
+
+/// The planned models as a replay takes them; those that can never fit are refused in it.
+std::vector<ReplayModel> replay_models(const Plan& plan);
+
+}  // namespace drover::planner

@@ -1,0 +1,96 @@
+#include "planner/plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include "planner/model_spec.hpp"
+
+namespace drover::planner {
+namespace {
+
+Wanted wanted(const std::string& spec) {
+    const auto facts = facts_of_spec(spec).value().value();
+    return {.name = spec,
+            .facts = facts,
+            .task = facts.pooling ? config::Task::embedding : config::Task::generate};
+}
+
+Plan plan(const std::vector<Wanted>& models,
+          Bytes budget,
+          const config::ModelSettings& defaults = {}) {
+    return make_plan(models, defaults, {.budget = budget, .cpu = {.avx2 = true}}).value();
+}
+
+double gigabytes(Bytes bytes) {
+    return static_cast<double>(bytes.count()) / 1e9;
+}
+
+TEST(Plan, ReproducesTheExampleOfThe64GigabyteMachine) {
+    config::ModelSettings defaults;
+    defaults.parallel = 1;
+    const Plan planned =
+        plan({wanted("30b-q4"), wanted("7b-q4"), wanted("embedding")}, 64_GiB, defaults);
+    EXPECT_TRUE(planned.fits);
+    EXPECT_NEAR(gigabytes(planned.models[0].bytes), 18, 1.2);
+    EXPECT_NEAR(gigabytes(planned.models[1].bytes), 5, 0.5);
+    EXPECT_GT(gigabytes(planned.models[2].bytes), 1);
+    EXPECT_LT(gigabytes(planned.models[2].bytes), 2.2);
+    EXPECT_NEAR(gigabytes(planned.total), 25, 1.5);
+    EXPECT_FALSE(planned.fitting.has_value());
+    EXPECT_FALSE(planned.round.has_value());
+}
+
+TEST(Plan, FollowsTheRuleOfThumbFor70B) {
+    config::ModelSettings defaults;
+    defaults.parallel = 1;
+    EXPECT_NEAR(gigabytes(plan({wanted("70b-q4")}, 64_GiB, defaults).total), 40, 3);
+}
+
+TEST(Plan, FindsTheMildestSettingsThatFit) {
+    const Plan asked = plan({wanted("7b-q4"), wanted("3b-q4")}, 1024_GiB);
+    const Plan tight = plan({wanted("7b-q4"), wanted("3b-q4")}, asked.total - 100_MiB);
+    EXPECT_FALSE(tight.fits);
+    ASSERT_TRUE(tight.fitting.has_value());
+    // The less important one gives up its prompt cache; the other need not.
+    EXPECT_TRUE(tight.fitting->at(0).changes.empty());
+    EXPECT_EQ(tight.fitting->at(1).changes, std::vector<std::string>{"prompt_cache: 0"});
+    EXPECT_LE(tight.fitting->at(0).bytes + tight.fitting->at(1).bytes, tight.budget);
+}
+
+TEST(Plan, LowersContextAndQuantisationLast) {
+    const Plan planned = plan({wanted("8b-f16"), wanted("8b-q8")}, 10_GiB);
+    ASSERT_TRUE(planned.fitting.has_value());
+    EXPECT_LE(planned.fitting->at(0).bytes + planned.fitting->at(1).bytes, 10_GiB);
+    const std::vector<std::string>& changes = planned.fitting->at(0).changes;
+    EXPECT_EQ(changes.front(), "prompt_cache: 0");
+    EXPECT_EQ(changes.back().substr(0, 12), "quantisation");
+}
+
+TEST(Plan, SaysWhatSwapsWhenLoadingOnDemand) {
+    const Plan planned = plan({wanted("7b-q4"), wanted("8b-q4")}, 8_GiB);
+    ASSERT_TRUE(planned.round.has_value());
+    ASSERT_EQ(planned.round->swaps.size(), 2U);
+    EXPECT_EQ(planned.round->swaps[0].model, 0U);
+    EXPECT_EQ(planned.round->swaps[0].left, std::vector<std::size_t>{1});
+    EXPECT_EQ(planned.round->loading,
+              planned.models[0].load_cached + planned.models[1].load_cached);
+}
+
+TEST(Plan, NamesWhatNeverFits) {
+    const Plan planned = plan({wanted("1b-q4"), wanted("405b-q8")}, 4_GiB);
+    EXPECT_EQ(planned.never, std::vector<std::size_t>{1});
+    EXPECT_FALSE(planned.fitting.has_value());
+    ASSERT_TRUE(planned.round.has_value());
+    EXPECT_TRUE(planned.round->swaps.empty());
+}
+
+TEST(Plan, NamesTheModelWhoseSettingsCannotWork) {
+    Wanted broken = wanted("1b-q4");
+    broken.settings.cache_type_k = "q3";
+    const auto planned = make_plan({wanted("7b"), broken}, {}, {.budget = 64_GiB});
+    ASSERT_FALSE(planned.ok());
+    EXPECT_NE(planned.error().message.find("1b-q4: cache_type_k"), std::string::npos);
+    EXPECT_FALSE(make_plan({}, {}, {.budget = 64_GiB}).ok());
+}
+
+}  // namespace
+}  // namespace drover::planner

@@ -1,0 +1,320 @@
+#include "planner/report.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+#include <boost/json/array.hpp>
+
+namespace drover::planner {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kBarWidth = 40;
+constexpr std::array kMoreMemory = {1.0, 1.25, 1.5, 2.0};
+
+std::string seconds_text(Duration duration) {
+    std::array<char, 32> text{};
+    std::snprintf(
+        text.data(), text.size(), "%.1f s", std::chrono::duration<double>(duration).count());
+    return text.data();
+}
+
+std::int64_t milliseconds_of(Duration duration) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+std::string padded(std::string text, std::size_t width) {
+    text.resize(std::max(text.size(), width), ' ');
+    return text;
+}
+
+std::string right(const std::string& text, std::size_t width) {
+    return text.size() < width ? std::string(width - text.size(), ' ') + text : text;
+}
+
+/// `from` and `to` in bytes of the whole bar.
+std::string bar(Bytes from, Bytes to, Bytes whole) {
+    const auto column = [whole](Bytes at) {
+        const double share = static_cast<double>(at.count()) / static_cast<double>(whole.count());
+        return static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * kBarWidth + 0.5);
+    };
+    const std::size_t begin = std::min(column(from), kBarWidth - 1);
+    const std::size_t end = std::max(column(to), begin + 1);
+    return std::string(begin, '.') + std::string(end - begin, '#') +
+           std::string(kBarWidth - end, '.');
+}
+
+/// One line a model: where in the budget it lies, and what it takes.
+std::string bars(const std::vector<PlannedModel>& models, Bytes budget) {
+    std::size_t width = 10;
+    Bytes total;
+    for (const PlannedModel& model : models) {
+        width = std::max(width, model.name.size() + 2);
+        total += model.bytes;
+    }
+    const Bytes whole = std::max({total, budget, Bytes(1)});
+    std::string text;
+    Bytes at;
+    for (const PlannedModel& model : models) {
+        text += padded(model.name, width) + "[" + bar(at, at + model.bytes, whole) + "] " +
+                right(to_string(model.bytes), 10) + "\n";
+        at += model.bytes;
+    }
+    text += padded("together", width) + "[" + bar(Bytes(0), total, whole) + "] " +
+            right(to_string(total), 10) + " of " + to_string(budget) + "\n";
+    return text;
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows) {
+        widths.resize(std::max(widths.size(), row.size()));
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            widths[i] = std::max(widths[i], row[i].size());
+        }
+    }
+    std::string text;
+    for (const auto& row : rows) {
+        std::string line;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            line += i + 1 < row.size() ? padded(row[i], widths[i] + 2) : row[i];
+        }
+        text += line + "\n";
+    }
+    return text;
+}
+
+std::string sizes(const std::vector<PlannedModel>& models) {
+    std::vector<std::vector<std::string>> rows{{"MODEL",
+                                                "QUANT",
+                                                "WEIGHTS",
+                                                "KV CACHE",
+                                                "OTHER",
+                                                "CONTEXT",
+                                                "PARALLEL",
+                                                "LOAD (CACHED)",
+                                                "LOAD (DISK)"}};
+    for (const PlannedModel& model : models) {
+        const Bytes weights = model.size.weights_mapped + model.size.weights_anonymous;
+        const Bytes cache =
+            model.size.kv_cache + model.size.recurrent_state + model.size.checkpoints;
+        rows.push_back({model.name,
+                        model.quantisation,
+                        to_string(weights),
+                        to_string(cache),
+                        to_string(model.bytes - weights - cache),
+                        std::to_string(model.settings.context),
+                        std::to_string(model.settings.parallel),
+                        seconds_text(model.load_cached),
+                        seconds_text(model.load_disk)});
+    }
+    return table(rows);
+}
+
+std::string joined(const std::vector<std::string>& parts, const char* between) {
+    std::string text;
+    for (const std::string& part : parts) {
+        text += (text.empty() ? "" : between) + part;
+    }
+    return text;
+}
+
+std::string changes_text(const std::vector<PlannedModel>& models) {
+    std::string text;
+    for (const PlannedModel& model : models) {
+        if (!model.changes.empty()) {
+            text += "  " + model.name + ": " + joined(model.changes, ", ") + "\n";
+        }
+    }
+    return text;
+}
+
+std::string round_text(const Plan& plan) {
+    std::string text = "With strategy dynamic, asking each in turn swaps:\n";
+    for (const Swap& swap : plan.round->swaps) {
+        std::vector<std::string> left;
+        for (const std::size_t model : swap.left) {
+            left.push_back(plan.models[model].name);
+        }
+        text += "  " + plan.models[swap.model].name + " loads in " + seconds_text(swap.took) +
+                (left.empty() ? "" : " when " + joined(left, ", ") + " left") + "\n";
+    }
+    return text + "  one round: " + std::to_string(plan.round->swaps.size()) + " loads, " +
+           seconds_text(plan.round->loading) + " (files in the page cache)\n";
+}
+
+std::string replay_text(const std::vector<Replayed>& replayed) {
+    std::vector<std::vector<std::string>> rows{{"BUDGET",
+                                                "SERVED",
+                                                "REFUSED",
+                                                "LOADS",
+                                                "EVICTIONS",
+                                                "LOADING",
+                                                "WAIT MEAN",
+                                                "P50",
+                                                "P95",
+                                                "MAX"}};
+    for (const Replayed& one : replayed) {
+        const Replay& outcome = one.outcome;
+        rows.push_back({to_string(one.budget),
+                        std::to_string(outcome.served),
+                        std::to_string(outcome.refused),
+                        std::to_string(outcome.loads),
+                        std::to_string(outcome.evictions),
+                        seconds_text(outcome.loading),
+                        seconds_text(outcome.waited_mean),
+                        seconds_text(outcome.waited_p50),
+                        seconds_text(outcome.waited_p95),
+                        seconds_text(outcome.waited_max)});
+    }
+    return "\nThe trace, and what more memory would buy:\n" + table(rows);
+}
+
+json::object to_json(const PlannedModel& model) {
+    json::array changes;
+    for (const std::string& change : model.changes) {
+        changes.emplace_back(change);
+    }
+    return {{"model", model.name},
+            {"quantisation", model.quantisation},
+            {"bytes", model.bytes.count()},
+            {"weights_bytes", (model.size.weights_mapped + model.size.weights_anonymous).count()},
+            {"kv_cache_bytes", model.size.kv_cache.count()},
+            {"prompt_cache_bytes", model.size.prompt_cache.count()},
+            {"context", model.settings.context},
+            {"parallel", model.settings.parallel},
+            {"cache_type_k", model.settings.cache_type_k},
+            {"cache_type_v", model.settings.cache_type_v},
+            {"load_cached_ms", milliseconds_of(model.load_cached)},
+            {"load_disk_ms", milliseconds_of(model.load_disk)},
+            {"changes", std::move(changes)}};
+}
+
+json::array to_json(const std::vector<PlannedModel>& models) {
+    json::array array;
+    for (const PlannedModel& model : models) {
+        array.push_back(to_json(model));
+    }
+    return array;
+}
+
+json::object to_json(const Plan& plan, const Round& round) {
+    json::array swaps;
+    for (const Swap& swap : round.swaps) {
+        json::array left;
+        for (const std::size_t model : swap.left) {
+            left.emplace_back(plan.models[model].name);
+        }
+        swaps.push_back(json::object{{"load", plan.models[swap.model].name},
+                                     {"left", std::move(left)},
+                                     {"ms", milliseconds_of(swap.took)}});
+    }
+    return {{"swaps", std::move(swaps)}, {"loading_ms", milliseconds_of(round.loading)}};
+}
+
+json::object to_json(const Replayed& one) {
+    return {{"budget_bytes", one.budget.count()},
+            {"served", one.outcome.served},
+            {"refused", one.outcome.refused},
+            {"loads", one.outcome.loads},
+            {"evictions", one.outcome.evictions},
+            {"loading_ms", milliseconds_of(one.outcome.loading)},
+            {"waited_mean_ms", milliseconds_of(one.outcome.waited_mean)},
+            {"waited_p50_ms", milliseconds_of(one.outcome.waited_p50)},
+            {"waited_p95_ms", milliseconds_of(one.outcome.waited_p95)},
+            {"waited_max_ms", milliseconds_of(one.outcome.waited_max)}};
+}
+
+}  // namespace
+
+std::vector<Replayed> replay_with_more(const Plan& plan,
+                                       const memory::SchedulerOptions& options,
+                                       const std::vector<Arrival>& arrivals) {
+    std::vector<Bytes> budgets;
+    for (const double factor : kMoreMemory) {
+        budgets.emplace_back(
+            static_cast<std::int64_t>(static_cast<double>(plan.budget.count()) * factor));
+    }
+    // More than enough for all changes nothing.
+    budgets.push_back(std::max(plan.total, plan.budget));
+    std::sort(budgets.begin(), budgets.end());
+    const auto enough = std::find_if(
+        budgets.begin(), budgets.end(), [&](Bytes budget) { return budget >= plan.total; });
+    budgets.erase(std::min(enough + 1, budgets.end()), budgets.end());
+    const std::vector<ReplayModel> models = replay_models(plan);
+    std::vector<Replayed> replayed;
+    for (const Bytes budget : budgets) {
+        replayed.push_back(
+            {budget, replay(models, memory::Footprint::host(budget), options, arrivals)});
+    }
+    return replayed;
+}
+
+std::string refusal(const Plan& plan) {
+    std::string text = "the models take " + to_string(plan.total) + " together, more than the " +
+                       to_string(plan.budget) + " of the budget\n" + bars(plan.models, plan.budget);
+    for (const std::size_t model : plan.never) {
+        text += plan.models[model].name + " does not even fit alone\n";
+    }
+    if (plan.fitting.has_value()) {
+        text += "They would fit with\n" + changes_text(*plan.fitting);
+    } else {
+        text += "No settings make them fit: use fewer or smaller models, or a larger budget.\n";
+    }
+    return text;
+}
+
+std::string to_text(const Plan& plan, const std::vector<Replayed>& replayed) {
+    std::string text = bars(plan.models, plan.budget) + "\n" + sizes(plan.models) + "\n";
+    if (plan.fits) {
+        text += "All fit together: strategy concurrent keeps them in memory, " +
+                to_string(plan.budget - plan.total) + " stay free.\n";
+    } else {
+        text += "They do not fit together.\n";
+        for (const std::size_t model : plan.never) {
+            text += plan.models[model].name + " does not even fit alone.\n";
+        }
+        if (plan.fitting.has_value()) {
+            text += "With these settings all would stay in memory:\n" +
+                    changes_text(*plan.fitting) + bars(*plan.fitting, plan.budget);
+        } else {
+            text += "No settings make all of them fit.\n";
+        }
+        if (plan.round.has_value()) {
+            text += round_text(plan);
+        }
+    }
+    return replayed.empty() ? text : text + replay_text(replayed);
+}
+
+json::object to_json(const Plan& plan, const std::vector<Replayed>& replayed) {
+    json::array never;
+    for (const std::size_t model : plan.never) {
+        never.emplace_back(plan.models[model].name);
+    }
+    json::object result{{"budget_bytes", plan.budget.count()},
+                        {"total_bytes", plan.total.count()},
+                        {"fits", plan.fits},
+                        {"models", to_json(plan.models)},
+                        {"never_fit", std::move(never)}};
+    if (plan.fitting.has_value()) {
+        result["fitting"] = to_json(*plan.fitting);
+    }
+    if (plan.round.has_value()) {
+        result["round"] = to_json(plan, *plan.round);
+    }
+    if (!replayed.empty()) {
+        json::array rows;
+        for (const Replayed& one : replayed) {
+            rows.push_back(to_json(one));
+        }
+        result["replay"] = std::move(rows);
+    }
+    return result;
+}
+
+}  // namespace drover::planner
