@@ -28,13 +28,14 @@ def fake(start, tmp_path):
     if not support.SMOL.exists():
         pytest.skip("the default models are not there; run scripts/fetch-models")
 
-    def run(behaviours, config=None, **settings):
+    def run(behaviours, config=None, environment=None, **settings):
         models = {}
         for name, behaviour in behaviours.items():
             file = tmp_path / (f"{name}@{behaviour}.gguf" if behaviour else f"{name}.gguf")
             file.symlink_to(support.SMOL)
             models[name] = {"file": str(file), **settings.get(name, {})}
-        return start({**(config or {}), "models": models}, engine=support.FAKE_ENGINE)
+        settings = {**(config or {}), "models": models}
+        return start(settings, engine=support.FAKE_ENGINE, environment=environment)
 
     return run
 

@@ -25,7 +25,7 @@ LAYERS = {
     "engines": ["base", "config", "models", "platform"],
     "control": ["base", "config", "engines", "memory", "models", "platform", "snapshots"],
     "planner": ["base", "config", "control", "engines", "memory", "models"],
-    "gateway": ["base", "config", "control", "memory", "platform", "router"],
+    "gateway": ["base", "config", "control", "memory", "platform", "router", "store"],
     "cli": ["base", "config", "platform", "router", "store"],
     "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "planner", "platform", "router", "store"],
 }
@@ -34,7 +34,7 @@ LAYERS = {
 ONLY_HEADERS = {
     "planner": {"control": r"control/sizing\.hpp"},
     "memory": {"models": r"models/(model_facts|ggml_types|repack)\.hpp"},
-    "gateway": {"control": r"control/fleet\.hpp", "memory": r"memory/events\.hpp"},
+    "gateway": {"control": r"control/fleet\.hpp", "memory": r"memory/events\.hpp", "store": r"store/library\.hpp"},
 }
 
 # Folders and files without I/O, clock, threads or logs.

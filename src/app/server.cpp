@@ -10,6 +10,8 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "app/model_library.hpp"
+#include "app/model_watch.hpp"
 #include "app/plan.hpp"
 #include "app/wiring.hpp"
 #include "base/address.hpp"
@@ -78,10 +80,15 @@ class Service {
             control::ControlOptions options,
             models::Registry registry,
             std::vector<control::ManagedModel> models,
-            gateway::ServerOptions gateway_options)
+            gateway::ServerOptions gateway_options,
+            ManageModels manage,
+            Bytes budget)
         : pool_(kPoolThreads),
-          control_(loop_, pool_, std::move(options), std::move(registry), std::move(models)),
-          gateway_(loop_, control_, std::move(gateway_options)),
+          control_(loop_, pool_, std::move(options), registry, std::move(models)),
+          model_watch_(loop_, pool_, control_, config, std::move(manage), std::move(registry)),
+          library_(loop_, config, model_watch_),
+          gateway_(
+              loop_, control_, library_, with_plan(std::move(gateway_options), config, budget)),
           signals_(loop_, SIGINT, SIGTERM),
           host_(config.listen_host),
           tasks_(loop_) {}
@@ -91,6 +98,7 @@ class Service {
             return status;
         }
         control_.start();
+        model_watch_.start();
         tasks_.spawn("app.stop", [this] { return stop_on_signal(); });
         const std::string address = join_address(host_, gateway_.port());
         std::printf("drover listening on http://%s\n", address.c_str());
@@ -101,6 +109,15 @@ class Service {
     }
 
   private:
+    gateway::ServerOptions with_plan(gateway::ServerOptions options,
+                                     const config::Config& config,
+                                     Bytes budget) {
+        options.plan = [this, &config, budget](const boost::json::object& request) {
+            return answer_plan(config, model_watch_.registry(), budget, request);
+        };
+        return options;
+    }
+
     platform::Task<> stop_on_signal() {
         const auto [error, signal] = co_await signals_.async_wait(platform::as_result);
         log::info("server.stopping", {{"signal", signal}});
@@ -112,6 +129,8 @@ class Service {
         });
         // Both at once: waiting requests are refused while running ones may finish.
         using boost::asio::experimental::awaitable_operators::operator&&;
+        library_.stop();
+        co_await model_watch_.stop();
         co_await (control_.stop() && gateway_.stop());
         signals_.cancel();
         log::info("server.stopped");
@@ -120,23 +139,25 @@ class Service {
     platform::Loop loop_{1};
     platform::BlockingPool pool_;
     control::ControlLoop control_;
+    ModelWatch model_watch_;
+    ModelLibrary library_;
     gateway::Server gateway_;
     boost::asio::basic_signal_set<platform::Executor> signals_;
     std::string host_;
     platform::TaskScope tasks_;
 };
 
+bool any_declared(const models::Registry& registry) {
+    return std::any_of(registry.models().begin(), registry.models().end(), [](const auto& model) {
+        return model.declared;
+    });
+}
+
 /// Strategy concurrent: every declared model (every model, when none is declared) is loaded at the
 /// start and stays. Fails with a plan when they do not fit together, or when one cannot be served.
-Status pin_all(const config::Config& config,
-               const models::Registry& registry,
-               Bytes budget,
-               std::vector<control::ManagedModel>& models) {
-    const bool any_declared = std::any_of(registry.models().begin(),
-                                          registry.models().end(),
-                                          [](const auto& model) { return model.declared; });
+Status check_all_fit(const config::Config& config, const models::Registry& registry, Bytes budget) {
     for (const models::Model& model : registry.models()) {
-        if (any_declared && model.declared && model.broken.has_value()) {
+        if (model.declared && model.broken.has_value()) {
             return model.broken->with("memory.strategy is concurrent, but " + model.name);
         }
     }
@@ -148,13 +169,17 @@ Status pin_all(const config::Config& config,
         return Error{ErrorCode::insufficient_memory,
                      "memory.strategy is concurrent, but " + planner::refusal(*plan)};
     }
+    return {};
+}
+
+void pin_all(const models::Registry& registry, std::vector<control::ManagedModel>& models) {
+    const bool only_declared = any_declared(registry);
     for (control::ManagedModel& model : models) {
         const models::Model* known = registry.find(model.id);
-        if (!any_declared || (known != nullptr && known->declared)) {
+        if (!only_declared || (known != nullptr && known->declared)) {
             model.traits.pinned = model.preload = true;
         }
     }
-    return {};
 }
 
 }  // namespace
@@ -186,15 +211,21 @@ int run_server(const config::Config& config) {
     const auto snapshots = claim_snapshots(config);
     const std::filesystem::path snapshot_dir =
         snapshots.has_value() ? snapshots->path() : std::filesystem::path();
-    std::vector<control::ManagedModel> models =
-        manage_models(config, registry, *engine, snapshot_dir, sizes.get());
+    const ManageModels manage = [&](const models::Registry& known) {
+        auto managed = manage_models(config, known, *engine, snapshot_dir, sizes.get());
+        if (config.memory.strategy == config::Strategy::concurrent) {
+            pin_all(known, managed);
+        }
+        return managed;
+    };
+    std::vector<control::ManagedModel> models = manage(registry);
+    const Bytes bytes = (*budget)[memory::kHostDevice];
     log::info("server.starting",
               {{"engine", engine->llama_server.string()},
                {"budget", to_string(budget->total())},
                {"models", models.size()}});
     if (config.memory.strategy == config::Strategy::concurrent) {
-        const Bytes bytes = (*budget)[memory::kHostDevice];
-        if (const Status status = pin_all(config, registry, bytes, models); !status.ok()) {
+        if (const Status status = check_all_fit(config, registry, bytes); !status.ok()) {
             fail(status.error());
             return kCannotStart;
         }
@@ -207,16 +238,13 @@ int run_server(const config::Config& config) {
                                                   .time_limit = config.snapshots.time_limit},
                                     .load_timeout = config.engine.load_timeout,
                                     .sizes = sizes};
-    gateway::ServerOptions gateway_options = gateway::server_options(config);
-    gateway_options.plan = [config, registry, bytes = (*budget)[memory::kHostDevice]](
-                               const boost::json::object& request) {
-        return answer_plan(config, registry, bytes, request);
-    };
     Service service(config,
                     std::move(options),
                     std::move(registry),
                     std::move(models),
-                    std::move(gateway_options));
+                    gateway::server_options(config),
+                    manage,
+                    bytes);
     const Status served = service.run();
     return served.ok() ? 0 : fail(served.error());
 }

@@ -87,6 +87,11 @@ control::ModelView view_of(const models::Model& model, const ResolvedSettings& s
             .context = settings.context,
             .parallel = settings.parallel,
             .task = std::string(to_string(settings.task)),
+            .digest = model.digest,
+            .origin = std::string(models::to_string(model.origin)),
+            .recipe = model.recipe == models::Recipe()
+                          ? nullptr
+                          : std::make_shared<const models::Recipe>(model.recipe),
             .created = platform::modification_time(model.files.front()),
             .trained_context = model.facts.context_length,
             .embedding_length = model.facts.embedding_length,
@@ -243,7 +248,9 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
         managed.traits.load_time = known->load_time;
         managed.view.estimated = known->bytes;
     }
-    if (!snapshot_dir.empty() && settings->snapshots) {
+    // The engine saves no slots of models with a projector; an adapter changes what a state means.
+    const bool plain = !model.projector.has_value() && model.recipe.adapters.empty();
+    if (!snapshot_dir.empty() && settings->snapshots && plain) {
         managed.snapshots = snapshot_traits(model, *settings, engine.version);
     }
     managed.launch = [llama_server = engine.llama_server,

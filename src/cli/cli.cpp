@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <exception>
 
+#include <boost/json/object.hpp>
+
 #include "base/address.hpp"
 #include "cli/context.hpp"
 #include "platform/paths.hpp"
@@ -64,6 +66,13 @@ std::optional<Client> Context::client() {
         address = join_address(loaded->listen_host, loaded->listen_port);
     }
     return Client(address.find("://") == std::string::npos ? "http://" + address : address);
+}
+
+void Context::tell_server() {
+    if (const auto server = client()) {
+        // A server that does not hear it sees what has changed by itself, a moment later.
+        static_cast<void>(server->post("/admin/refresh", boost::json::object()));
+    }
 }
 
 void Context::fail(const Error& error) {

@@ -110,6 +110,7 @@ void add_pull(CLI::App& app, Context& context) {
         }
         const auto pulled = pull(*config, *asked);
         if (pulled.ok()) {
+            context.tell_server();
             std::printf("%s is there\n", pulled->display().c_str());
         } else {
             context.fail(pulled.error());

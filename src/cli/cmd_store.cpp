@@ -98,6 +98,7 @@ void add_remove(CLI::App& app, Context& context) {
         for (const std::string& name : *names) {
             const auto freed = remove(*config, *client, name, *force);
             if (freed.ok()) {
+                context.tell_server();
                 std::printf(
                     "%s is removed, %s are free\n", name.c_str(), to_string(*freed).c_str());
             } else {
@@ -119,6 +120,7 @@ void add_copy(CLI::App& app, Context& context) {
         }
         const Status copied = copy(*config, names->first, names->second);
         if (copied.ok()) {
+            context.tell_server();
             std::printf("%s is %s too\n", names->first.c_str(), names->second.c_str());
         } else {
             context.fail(copied.error());

@@ -34,6 +34,9 @@ struct Context {
     /// A client of --host, DROVER_HOST, or the address that the config says.
     std::optional<Client> client();
 
+    /// Tells a running server that there are other models; without one, does nothing.
+    void tell_server();
+
     /// Prints the error and sets `exit_status`.
     void fail(const Error& error);
 };

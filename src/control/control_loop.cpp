@@ -107,9 +107,7 @@ ControlLoop::ControlLoop(platform::Loop& loop,
       instance_ended_(loop),
       tasks_(loop) {
     for (ManagedModel& model : models) {
-        feed(memory::ModelDeclared{model.id, model.traits});
-        snapshots_.declare(model.id, model.view.name, model.snapshots);
-        models_.emplace(model.id, std::move(model));
+        declare(std::move(model));
     }
 }
 
@@ -163,14 +161,17 @@ Result<ModelId> ControlLoop::find(std::string_view name) const {
 }
 
 std::optional<ModelId> ControlLoop::only_model() const {
-    if (models_.size() != 1) {
+    if (models_.size() - retired_.size() != 1) {
         return std::nullopt;
     }
-    return models_.begin()->first;
+    return std::find_if(models_.begin(),
+                        models_.end(),
+                        [this](const auto& one) { return !retired_.contains(one.first); })
+        ->first;
 }
 
 std::string_view ControlLoop::name(ModelId model) const {
-    return models_.at(model).view.name;
+    return *names_.at(model);
 }
 
 std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOptions& options) {
@@ -188,6 +189,10 @@ std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOption
 }
 
 Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) {
+    if (retired_.contains(model) || !models_.contains(model)) {
+        co_return Error{ErrorCode::not_found,
+                        "model '" + std::string(name(model)) + "' was removed meanwhile"};
+    }
     const TimePoint deadline = now() + options.queue_timeout;
     Pending pending(*this, model);
     feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
@@ -218,7 +223,9 @@ std::vector<ModelView> ControlLoop::models() const {
                              .file = model.files.empty() ? "" : model.files.front().string(),
                              .state = "cold",
                              .broken = model.broken.has_value() ? model.broken->message
-                                                                : "its settings are wrong"});
+                                                                : "its settings are wrong",
+                             .digest = model.digest,
+                             .origin = std::string(models::to_string(model.origin))});
         }
     }
     return views;
@@ -421,6 +428,7 @@ Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
         ended_.pop_front();
     }
     feed(memory::InstanceGone{instance->id});
+    forget_retired();
     instance->gone.notify_all();
     instance_ended_.notify_all();
 }

@@ -4,11 +4,14 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -59,6 +62,14 @@ class ControlLoop final : public Fleet {
     /// when the last one is gone.
     platform::Task<> stop();
 
+    /// From now on these are the models. A model that is gone is found no more, and leaves the
+    /// memory when its last lease ends; requests that wait for it already are still answered. One
+    /// that is known keeps what it has.
+    void replace_models(models::Registry registry, std::vector<ManagedModel> models);
+
+    /// What refresh() does: it looks whether there are other models, and replaces them.
+    void on_refresh(std::function<platform::Task<>()> look) { refresh_ = std::move(look); }
+
     Result<ModelId> find(std::string_view name) const override;
     std::optional<ModelId> only_model() const override;
     std::string_view name(ModelId model) const override;
@@ -68,6 +79,7 @@ class ControlLoop final : public Fleet {
     std::vector<ModelView> models() const override;
     FleetView view() const override;
     platform::Task<Result<ModelDescription>> describe(ModelId model) override;
+    platform::Task<> refresh() override;
     platform::Task<Status> load(ModelId model) override;
     platform::Task<Result<Bytes>> unload(ModelId model) override;
 
@@ -108,6 +120,8 @@ class ControlLoop final : public Fleet {
     void carry_out(const memory::GrantLease& effect);
     void carry_out(const memory::RefuseRequest& effect);
     void carry_out(const memory::WakeAt& effect);
+    void declare(ManagedModel model);
+    void forget_retired();
     void decide(RequestId request, Result<Lease> outcome);
 
     platform::Task<> run(std::shared_ptr<Instance> instance);
@@ -126,6 +140,11 @@ class ControlLoop final : public Fleet {
     models::Registry registry_;
     std::unordered_map<ModelId, ManagedModel> models_;
     SnapshotKeeper snapshots_;
+    std::unordered_set<ModelId> retired_;  ///< of `models_`: no longer on the disk, but in use
+    /// What models are or were called: a request may hold a name longer than there is the model.
+    std::unordered_map<ModelId, const std::string*> names_;
+    std::set<std::string> all_names_;
+    std::function<platform::Task<>()> refresh_;
     memory::Scheduler scheduler_;
     std::deque<memory::Event> events_;
     bool pumping_ = false;

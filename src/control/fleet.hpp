@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "base/units.hpp"
 #include "engines/upstream_pool.hpp"
 #include "memory/events.hpp"
+#include "models/candidate.hpp"
 #include "platform/async.hpp"
 
 namespace drover::control {
@@ -91,8 +93,12 @@ struct ModelView {
     std::string state{};                  ///< "cold", "loading", "hot", "stopping"
     Bytes estimated{};                    ///< bytes one instance needs
     std::optional<std::string> broken{};  ///< why it cannot be served
-    std::int64_t created = 0;             ///< seconds since 1970: the file's modification time
-    std::uint64_t trained_context = 0;    ///< tokens, as the file says
+    std::string digest{};                 ///< of its manifest, "sha256:..."; empty: it has none
+    std::string origin{};                 ///< "config", "folder", "store", "ollama", ...
+    /// What its Modelfile adds; null when there is nothing.
+    std::shared_ptr<const models::Recipe> recipe{};
+    std::int64_t created = 0;           ///< seconds since 1970: the file's modification time
+    std::uint64_t trained_context = 0;  ///< tokens, as the file says
     std::uint32_t embedding_length = 0;
     /// "completion", "embedding", "tools", "thinking", ...: in Ollama's words.
     std::vector<std::string> capabilities{};
@@ -189,6 +195,9 @@ class Fleet {
 
     /// Reads the model's file. Errors: those of reading it.
     virtual platform::Task<Result<ModelDescription>> describe(ModelId model) = 0;
+
+    /// Looks on the disk for models that have come or gone; returns when they are known.
+    virtual platform::Task<> refresh() = 0;
 
     /// Brings the model into memory; returns when it is hot.
     virtual platform::Task<Status> load(ModelId model) = 0;

@@ -10,6 +10,7 @@ enum class Method {
     get,
     head,
     post,
+    remove,  ///< DELETE
     options,
     other
 };

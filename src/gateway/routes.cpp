@@ -4,6 +4,9 @@
 #include <array>
 #include <iterator>
 #include <utility>
+#include <vector>
+
+#include "base/assert.hpp"
 
 namespace drover::gateway {
 
@@ -33,12 +36,18 @@ constexpr Route kRoutes[] = {
     {"/admin/models", get, admin_models, ModelFrom::nowhere, openai},
     {"/admin/plan", post, admin_plan, ModelFrom::json, openai},
     {"/admin/ps", get, admin_ps, ModelFrom::nowhere, openai},
+    {"/admin/refresh", post, admin_refresh, ModelFrom::nowhere, openai},
     {"/admin/unload", post, admin_unload, ModelFrom::json, openai},
     {"/api/chat", post, ollama_chat, ModelFrom::json, ollama},
+    {"/api/copy", post, ollama_copy, ModelFrom::json, ollama},
+    {"/api/create", post, ollama_create, ModelFrom::json, ollama},
+    {"/api/delete", remove, ollama_delete, ModelFrom::json, ollama},
     {"/api/embed", post, ollama_embed, ModelFrom::json, ollama},
     {"/api/embeddings", post, ollama_embeddings, ModelFrom::json, ollama},
     {"/api/generate", post, ollama_generate, ModelFrom::json, ollama},
     {"/api/ps", get, ollama_ps, ModelFrom::nowhere, ollama},
+    {"/api/pull", post, ollama_pull, ModelFrom::json, ollama},
+    {"/api/push", post, ollama_push, ModelFrom::json, ollama},
     {"/api/show", post, ollama_show, ModelFrom::json, ollama},
     {"/api/tags", get, ollama_tags, ModelFrom::nowhere, ollama},
     {"/api/version", get, ollama_version, ModelFrom::nowhere, ollama},
@@ -84,41 +93,63 @@ static_assert(std::is_sorted(std::begin(kRoutes),
 
 /// A model's name may contain slashes, so these take the whole rest of the path.
 constexpr Route kPrefixRoutes[] = {
+    {"/api/blobs/", get, ollama_blob, ModelFrom::nowhere, ollama, true},
+    {"/api/blobs/", post, ollama_blob, ModelFrom::nowhere, ollama, true},
     {"/models/", get, show_model, ModelFrom::nowhere, openai, true},
     {"/v1/models/", get, show_model, ModelFrom::nowhere, openai, true},
 };
 
-const Route* route_of(std::string_view path) {
+/// The routes for `path`, one for each method.
+std::vector<const Route*> routes_of(std::string_view path) {
     const auto found = std::lower_bound(
         std::begin(kRoutes),
         std::end(kRoutes),
         path,
         [](const Route& route, std::string_view wanted) { return route.path < wanted; });
     if (found != std::end(kRoutes) && found->path == path) {
-        return found;
+        return {found};
     }
+    std::vector<const Route*> routes;
     for (const Route& route : kPrefixRoutes) {
         if (path.size() > route.path.size() && path.starts_with(route.path)) {
-            return &route;
+            routes.push_back(&route);
         }
     }
-    return nullptr;
+    return routes;
 }
 
 }  // namespace
 
 const Route* find_route(std::string_view path, Method method) {
-    const Route* route = route_of(path);
     const Method wanted = method == head ? get : method;
-    return route != nullptr && route->method == wanted ? route : nullptr;
+    for (const Route* route : routes_of(path)) {
+        if (route->method == wanted) {
+            return route;
+        }
+    }
+    return nullptr;
 }
 
 std::string_view allowed_methods(std::string_view path) {
-    const Route* route = route_of(path);
-    if (route == nullptr) {
+    const std::vector<const Route*> routes = routes_of(path);
+    if (routes.empty()) {
         return {};
     }
-    return route->method == post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+    if (routes.size() > 1) {
+        return "GET, HEAD, POST, OPTIONS";
+    }
+    switch (routes.front()->method) {
+        case post:
+            return "POST, OPTIONS";
+        case remove:
+            return "DELETE, OPTIONS";
+        case get:
+        case head:
+        case options:
+        case other:
+            return "GET, HEAD, OPTIONS";
+    }
+    DROVER_UNREACHABLE();
 }
 
 std::string_view why_not_offered(std::string_view path) {

@@ -20,6 +20,7 @@ enum class Action {
     admin_ps,
     admin_plan,
     admin_load,
+    admin_refresh,
     admin_unload,
     explain_route,  ///< which model would answer, and why
     ollama_version,
@@ -30,13 +31,27 @@ enum class Action {
     ollama_generate,
     ollama_embed,
     ollama_embeddings,
+    ollama_blob,  ///< the rest of the path is its digest
+    ollama_copy,
+    ollama_create,
+    ollama_delete,
+    ollama_pull,
+    ollama_push,
 };
+
+/// Answered by session_library.cpp.
+constexpr bool changes_library(Action action) {
+    return action == Action::ollama_copy || action == Action::ollama_create ||
+           action == Action::ollama_delete || action == Action::ollama_pull ||
+           action == Action::ollama_push;
+}
 
 /// Answered from the whole JSON body.
 constexpr bool needs_document(Action action) {
-    return action == Action::admin_plan || action == Action::ollama_show ||
-           action == Action::ollama_chat || action == Action::ollama_generate ||
-           action == Action::ollama_embed || action == Action::ollama_embeddings;
+    return changes_library(action) || action == Action::admin_plan ||
+           action == Action::ollama_show || action == Action::ollama_chat ||
+           action == Action::ollama_generate || action == Action::ollama_embed ||
+           action == Action::ollama_embeddings;
 }
 
 /// Where a request names its model.

@@ -60,7 +60,10 @@ ServerOptions server_options(const config::Config& config) {
             .stall_timeout = config.engine.stall_timeout};
 }
 
-Server::Server(platform::Loop& loop, control::Fleet& fleet, ServerOptions options)
+Server::Server(platform::Loop& loop,
+               control::Fleet& fleet,
+               store::Library& library,
+               ServerOptions options)
     : loop_(loop),
       options_(std::move(options)),
       routes_(options_.routes),
@@ -69,6 +72,7 @@ Server::Server(platform::Loop& loop, control::Fleet& fleet, ServerOptions option
                .limits = options_.limits,
                .stall_timeout = options_.stall_timeout,
                .plan = options_.plan,
+               .library = library,
                .loopback_only = true,
                .origins = options_.origins},
       acceptor_(loop),

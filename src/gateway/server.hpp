@@ -38,8 +38,11 @@ ServerOptions server_options(const config::Config& config);
 
 class Server {
   public:
-    /// `loop` and `fleet` outlive the server.
-    Server(platform::Loop& loop, control::Fleet& fleet, ServerOptions options);
+    /// `loop`, `fleet` and `library` outlive the server.
+    Server(platform::Loop& loop,
+           control::Fleet& fleet,
+           store::Library& library,
+           ServerOptions options);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

@@ -175,8 +175,17 @@ Task<> Session::answer() {
     if (route_->action == Action::admin_plan) {
         co_return co_await reply(plan(*route_));
     }
+    if (route_->action == Action::ollama_blob) {
+        co_return co_await answer_blob(*route_);
+    }
+    if (changes_library(route_->action)) {
+        co_return co_await answer_library(*route_);
+    }
     if (needs_document(route_->action)) {
         co_return co_await answer_ollama(*route_);
+    }
+    if (route_->action == Action::admin_refresh) {
+        co_return co_await answer_refresh();
     }
     co_return co_await answer_admin(*route_);
 }
@@ -335,9 +344,16 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
         case Action::inspect:
         case Action::admin_load:
         case Action::admin_plan:
+        case Action::admin_refresh:
         case Action::admin_unload:
         case Action::explain_route:
         case Action::ollama_show:
+        case Action::ollama_blob:
+        case Action::ollama_copy:
+        case Action::ollama_create:
+        case Action::ollama_delete:
+        case Action::ollama_pull:
+        case Action::ollama_push:
         case Action::ollama_chat:
         case Action::ollama_generate:
         case Action::ollama_embed:
@@ -523,12 +539,18 @@ void Session::drain() {
 void Session::client_left() {
     turn_.abort();
     cancel_admin_.emit(boost::asio::cancellation_type::terminal);
+    if (stop_work_ != nullptr) {
+        stop_work_->store(true);
+    }
     client_.close();
 }
 
 void Session::abort() {
     turn_.abort();
     cancel_admin_.emit(boost::asio::cancellation_type::terminal);
+    if (stop_work_ != nullptr) {
+        stop_work_->store(true);
+    }
     client_.close(true);
 }
 

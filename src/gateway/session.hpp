@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@
 #include "gateway/routes.hpp"
 #include "gateway/turn.hpp"
 #include "platform/async.hpp"
+#include "store/library.hpp"
 
 namespace drover::gateway {
 
@@ -38,6 +40,7 @@ struct SessionContext {
     std::chrono::milliseconds stall_timeout;
     /// The answer to POST /admin/plan; see ServerOptions.
     std::function<Result<boost::json::object>(const boost::json::object&)> plan;
+    store::Library& library;
     bool loopback_only;                  ///< nobody but this machine is meant to reach us
     std::vector<std::string> origins{};  ///< of web pages that may use the server
 };
@@ -65,6 +68,7 @@ class Session final : private BodySink {
     platform::Task<> answer();
     platform::Task<> forward(const Route& route);
     platform::Task<> answer_admin(const Route& route);
+    platform::Task<> answer_refresh();
     platform::Task<> answer_ollama(const Route& route);
     platform::Task<> forward_routed(const Route& route, const NamedRoute& named);
     platform::Task<> answer_ollama_routed(const Route& route,
@@ -76,6 +80,14 @@ class Session final : private BodySink {
     platform::Task<router::RequestFacts> read_facts(std::string_view body);
     const NamedRoute* asked_route(const Route& route);
     std::vector<control::ModelView> listed_models() const;
+    platform::Task<> answer_library(const Route& route);
+    platform::Task<> answer_blob(const Route& route);
+    using Work = std::function<platform::Task<Status>(store::OnProgress, store::StopFlag)>;
+    /// Waits for the work, and tells the client how far it is if it `streams`; `tells`: the end of
+    /// it has a body. A client that leaves stops the work.
+    platform::Task<> do_work(Work work, bool tells, bool streams);
+    platform::Task<> send_lines(std::deque<std::string> lines, bool begun);
+    platform::Task<> finish_lines();
     platform::Task<> show_ollama(ModelId model, bool verbose);
     /// Nullopt: the client has left.
     platform::Task<std::optional<Status>> load(ModelId model);
@@ -115,6 +127,7 @@ class Session final : private BodySink {
     std::string reply_head_;
     std::vector<std::string_view> reply_pieces_;
     boost::asio::cancellation_signal cancel_admin_;
+    store::StopFlag stop_work_;
     bool keep_alive_ = true;
     bool draining_ = false;
     bool timed_out_ = false;

@@ -8,6 +8,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "gateway/catalogue.hpp"
 #include "gateway/session.hpp"
 
 namespace drover::gateway {
@@ -56,6 +57,13 @@ Reply Session::plan(const Route& route) {
     const auto planned = context_.plan(document_.take());
     return planned.ok() ? Reply{.body = json::serialize(*planned)}
                         : error_reply(route.dialect, planned.error());
+}
+
+Task<> Session::answer_refresh() {
+    client_.watch();
+    co_await context_.fleet.refresh();
+    Reply answer{.body = admin_models(context_.fleet.models())};
+    co_await reply(std::move(answer));
 }
 
 Task<std::optional<Status>> Session::load(ModelId model) {

@@ -9,6 +9,7 @@
 #include "base/assert.hpp"
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/dialect/ollama_models.hpp"
+#include "gateway/dialect/ollama_recipe.hpp"
 #include "gateway/ollama_exchange.hpp"
 #include "gateway/session.hpp"
 #include "platform/clock.hpp"
@@ -55,7 +56,7 @@ Task<> Session::answer_ollama(const Route& route) {
     if (!fields.ok()) {
         co_return co_await reply(error_reply(route.dialect, fields.error()));
     }
-    const json::object request = document_.take();
+    json::object request = document_.take();
     std::optional<Error> problem;
     const dialect::FieldReader reader(request, problem);
     std::string name = (*fields)->model;
@@ -81,6 +82,10 @@ Task<> Session::answer_ollama(const Route& route) {
         co_return co_await show_ollama(*model, reader.flag("verbose").value_or(false));
     }
     const OllamaCall call = call_of(route.action);
+    if (const auto* view = context_.fleet.look(*model);
+        view != nullptr && view->recipe != nullptr) {
+        dialect::apply_recipe(request, call, *view->recipe);
+    }
     client_.watch();
     if (unloads(call, request, **fields)) {
         const auto freed = co_await unload(*model);

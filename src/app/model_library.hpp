@@ -1,0 +1,46 @@
+// The server's store: what clients pull, create, copy and delete. On the loop only.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "app/model_watch.hpp"
+#include "config/config.hpp"
+#include "platform/blocking_pool.hpp"
+#include "store/library.hpp"
+#include "store/pull.hpp"
+#include "store/store.hpp"
+
+namespace drover::app {
+
+/// Pulls take hours, so they have threads of their own.
+class ModelLibrary final : public store::Library {
+  public:
+    ModelLibrary(platform::Loop& loop, const config::Config& config, ModelWatch& watch);
+
+    /// Makes all work end soon; what was pulled is kept.
+    void stop() { stopping_->store(true); }
+
+    platform::Task<Status> pull(std::string reference,
+                                bool insecure,
+                                store::OnProgress on_progress,
+                                store::StopFlag stop) override;
+    platform::Task<Status> create(store::CreateRequest request,
+                                  store::OnProgress on_progress,
+                                  store::StopFlag stop) override;
+    platform::Task<Status> copy(std::string from, std::string to) override;
+    platform::Task<Status> remove(std::string model) override;
+    Result<bool> has_blob(const std::string& digest) const override;
+    platform::Task<Status> put_blob(std::string digest, std::string content) override;
+
+  private:
+    platform::Loop& loop_;
+    ModelWatch& watch_;
+    store::Store store_;
+    store::PullOptions options_;
+    std::shared_ptr<std::atomic<bool>> stopping_ = std::make_shared<std::atomic<bool>>(false);
+    platform::BlockingPool pool_;
+};
+
+}  // namespace drover::app

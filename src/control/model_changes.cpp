@@ -1,0 +1,81 @@
+// Models that appear and disappear while the server runs.
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "control/control_loop.hpp"
+#include "platform/log.hpp"
+
+namespace drover::control {
+
+namespace log = platform::log;
+
+void ControlLoop::declare(ManagedModel model) {
+    names_.insert_or_assign(model.id, &*all_names_.insert(model.view.name).first);
+    const ModelId id = model.id;
+    const memory::ModelTraits traits = model.traits;
+    snapshots_.declare(id, model.view.name, model.snapshots);
+    models_.insert_or_assign(id, std::move(model));
+    feed(memory::ModelDeclared{id, traits});
+}
+
+void ControlLoop::replace_models(models::Registry registry, std::vector<ManagedModel> models) {
+    registry_ = std::move(registry);
+    std::vector<ModelId> to_load;
+    std::unordered_set<ModelId> current;
+    for (ManagedModel& model : models) {
+        const ModelId id = model.id;
+        current.insert(id);
+        retired_.erase(id);
+        if (!models_.contains(id)) {
+            log::info("model.appeared", {{"model", model.view.name}, {"file", model.view.file}});
+            if (model.preload) {
+                to_load.push_back(id);
+            }
+            declare(std::move(model));
+        } else if (models_.at(id).view.name != model.view.name ||
+                   models_.at(id).view.aliases != model.view.aliases) {
+            declare(std::move(model));
+        }
+    }
+    std::vector<ModelId> leaving;
+    for (const auto& [id, model] : models_) {
+        if (!current.contains(id) && retired_.insert(id).second) {
+            leaving.push_back(id);
+        }
+    }
+    for (const ModelId id : leaving) {
+        log::info("model.disappeared", {{"model", name(id)}});
+        feed(memory::UnloadRequested{id});  // when its leases have ended
+    }
+    for (const ModelId id : to_load) {
+        feed(memory::LoadRequested{id});
+    }
+    forget_retired();
+}
+
+void ControlLoop::forget_retired() {
+    std::erase_if(retired_, [this](ModelId id) {
+        const bool asked_for = std::any_of(pending_.begin(), pending_.end(), [id](const auto& one) {
+            return one.second->model() == id;
+        });
+        const bool used = asked_for || scheduler_.instance_of(id).has_value() ||
+                          std::any_of(instances_.begin(), instances_.end(), [id](const auto& one) {
+                              return one.second->model == id;
+                          });
+        if (!used) {
+            models_.erase(id);
+            last_failure_.erase(id);
+        }
+        return !used;
+    });
+}
+
+platform::Task<> ControlLoop::refresh() {
+    if (refresh_) {
+        co_await refresh_();
+    }
+}
+
+}  // namespace drover::control

@@ -1,0 +1,120 @@
+"""The endpoints that change the models on the disk, in Ollama's words."""
+
+import hashlib
+import json
+
+import pytest
+import support
+from registry import Registry, digest_of
+from support import wait_until
+
+
+@pytest.fixture
+def registry():
+    one = Registry()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def server(fake, registry):
+    """A server with one model of a folder, "base", and a store that pulls from `registry`."""
+    registry.add("library/smol:135m", [("model", support.SMOL.read_bytes()), ("system", b"Be brief.")])
+    return fake({"base": ""}, environment={"DROVER_REGISTRY": registry.url})
+
+
+def lines(response):
+    return [json.loads(line) for line in response.iter_lines()]
+
+
+def names(server):
+    return {one["name"] for one in server.get("/api/tags").json()["models"]}
+
+
+def delete(server, model):
+    return server.client.request("DELETE", "/api/delete", json={"model": model})
+
+
+def test_a_pulled_model_can_be_used_when_the_stream_ends(server):
+    with server.client.stream("POST", "/api/pull", json={"model": "smol:135m"}) as response:
+        assert response.headers["content-type"] == "application/x-ndjson"
+        told = lines(response)
+    assert told[0] == {"status": "pulling manifest"} and told[-1] == {"status": "success"}
+    pulling = [one for one in told if one["status"].startswith("pulling ") and one.get("total")]
+    assert pulling[-1]["completed"] == pulling[-1]["total"]
+    assert server.chat("smol:135m").status_code == 200
+
+
+def test_a_pull_may_answer_once(server):
+    answer = server.post("/api/pull", {"name": "smol:135m", "stream": False})
+    assert (answer.status_code, answer.json()) == (200, {"status": "success"})
+
+
+def test_what_cannot_be_pulled_is_told(server):
+    told = server.post("/api/pull", {"model": "nothing"})
+    assert told.status_code == 200 and "does not exist" in lines(told)[-1]["error"]
+    answer = server.post("/api/pull", {"model": "nothing", "stream": False})
+    assert answer.status_code == 404 and "does not exist" in answer.json()["error"]
+    assert server.post("/api/pull", {"model": "a/b/c/d"}).status_code == 400
+    assert server.post("/api/pull", {}).status_code == 400
+    assert server.post("/api/pull", {"model": "/etc/x.gguf"}).status_code == 400
+    assert server.post("/api/push", {"model": "base"}).status_code == 400
+
+
+def test_a_client_that_leaves_stops_the_pull_and_the_next_one_goes_on(server, registry):
+    registry.faults.hold_after = 1 << 20
+    with server.client.stream("POST", "/api/pull", json={"model": "smol:135m"}) as response:
+        next(response.iter_lines())
+        wait_until(lambda: list((server.directory / "store/blobs").glob("*-ranges")), what="the journal")
+    registry.faults.hold_after = None
+    registry.faults.gate.set()
+    assert server.post("/api/pull", {"model": "smol:135m", "stream": False}).status_code == 200
+
+
+def test_copy_and_delete(server):
+    server.post("/api/pull", {"model": "smol:135m", "stream": False})
+    assert server.post("/api/copy", {"source": "smol:135m", "destination": "other"}).status_code == 200
+    assert {"smol:135m"} <= names(server)
+    assert server.chat("other").status_code == 200
+    assert delete(server, "smol:135m").status_code == 200
+    assert server.chat("smol:135m").status_code == 404 and server.chat("other").status_code == 200
+    gone = delete(server, "smol:135m")
+    assert (gone.status_code, gone.json()) == (404, {"error": "model 'smol:135m' not found"})
+    kept = delete(server, "base")
+    assert kept.status_code == 400 and "remove it where it came from" in kept.json()["error"]
+    missing = server.post("/api/copy", {"source": "nothing", "destination": "x"})
+    assert (missing.status_code, missing.json()) == (404, {"error": "model 'nothing' not found"})
+
+
+def test_a_model_is_made_of_another_one_and_fields(server):
+    body = {"model": "mine", "from": "base", "system": "Speak plainly.", "parameters": {"temperature": 0.1}}
+    told = lines(server.post("/api/create", body))
+    assert told[-1] == {"status": "success"} and any("creating new layer" in one["status"] for one in told)
+    assert server.chat("mine").status_code == 200
+    body = {"model": "mine:2", "from": "mine", "parameters": {"top_k": 3}, "license": ["MIT"], "stream": False}
+    assert server.post("/api/create", body).json() == {"status": "success"}
+    manifest = json.loads((server.directory / "store/manifests/registry.ollama.ai/library/mine/2").read_text())
+    layers = {one["mediaType"].rsplit(".", 1)[1]: one["digest"].replace(":", "-") for one in manifest["layers"]}
+    blobs = server.directory / "store/blobs"
+    assert (blobs / layers["system"]).read_text() == "Speak plainly."
+    assert json.loads((blobs / layers["params"]).read_text()) == {"temperature": 0.1, "top_k": 3}
+    assert (blobs / layers["license"]).read_text() == "MIT"
+    for wrong in ({"model": "x", "from": "nothing"}, {"model": "x"}, {"model": "x", "from": "base", "quantize": "q4_0"}):
+        assert server.post("/api/create", {**wrong, "stream": False}).status_code in (400, 404)
+
+
+def test_a_model_is_made_of_an_uploaded_blob(server):
+    if not support.MINILM.exists():
+        pytest.skip("the default models are not there; run scripts/fetch-models")
+    content = support.MINILM.read_bytes()
+    path = f"/api/blobs/{digest_of(content)}"
+    assert server.client.head(path).status_code == 404
+    assert server.client.post(path, content=content[:-1]).status_code == 400
+    assert server.client.post(path, content=content).status_code == 201
+    assert server.client.head(path).status_code == 200
+    assert server.client.head("/api/blobs/sha256:1").status_code == 400
+    body = {"model": "embed", "files": {"minilm.gguf": digest_of(content)}, "stream": False}
+    assert server.post("/api/create", body).status_code == 200
+    blob = server.directory / "store/blobs" / digest_of(content).replace(":", "-")
+    assert hashlib.sha256(blob.read_bytes()).hexdigest() in digest_of(content)
+    assert any(one["name"] == "embed:latest" for one in server.get("/admin/models").json()["models"])
