@@ -79,6 +79,7 @@ std::vector<std::string> capabilities_of(const models::Model& model, config::Tas
 control::ModelView view_of(const models::Model& model, const ResolvedSettings& settings) {
     return {.name = model.name,
             .aliases = model.aliases,
+            .copies = model.copies,
             .file = model.files.front().string(),
             .size = model.facts.file_size,
             .architecture = model.facts.architecture,

@@ -18,6 +18,7 @@ namespace drover::control {
 struct ModelView {
     std::string name;
     std::vector<std::string> aliases{};
+    std::vector<std::string> copies{};  ///< aliases that are listed as models of their own
     std::string file{};
     Bytes size{};                  ///< of the file
     std::string architecture{};    ///< "llama", "gemma3", ...

@@ -284,6 +284,9 @@ class Scanner {
         names.insert(names.begin(), candidate.name);
         for (std::string& name : names) {
             if (registry_.index_.emplace(to_lower(name), at).second) {
+                if (name == candidate.name && !candidate.digest.empty()) {
+                    model.copies.push_back(name);
+                }
                 model.aliases.push_back(std::move(name));
             }
         }

@@ -23,6 +23,7 @@ struct Model {
     ModelId id;
     std::string name;                  ///< as clients write it, in lower case unless configured
     std::vector<std::string> aliases;  ///< other names for it
+    std::vector<std::string> copies;   ///< of these, models of a store that are the same
     std::vector<std::filesystem::path> files;    ///< the first is what the engine is given
     config::Task task = config::Task::generate;  ///< never `automatic`
     ModelFacts facts;

@@ -64,7 +64,8 @@ def test_what_cannot_be_pulled_is_told(server):
 def test_a_client_that_leaves_stops_the_pull_and_the_next_one_goes_on(server, registry):
     registry.faults.hold_after = 1 << 20
     with server.client.stream("POST", "/api/pull", json={"model": "smol:135m"}) as response:
-        next(response.iter_lines())
+        told = response.iter_lines()
+        next(told)
         wait_until(lambda: list((server.directory / "store/blobs").glob("*-ranges")), what="the journal")
     registry.faults.hold_after = None
     registry.faults.gate.set()
@@ -74,7 +75,7 @@ def test_a_client_that_leaves_stops_the_pull_and_the_next_one_goes_on(server, re
 def test_copy_and_delete(server):
     server.post("/api/pull", {"model": "smol:135m", "stream": False})
     assert server.post("/api/copy", {"source": "smol:135m", "destination": "other"}).status_code == 200
-    assert {"smol:135m"} <= names(server)
+    assert {"smol:135m", "other:latest"} <= names(server)
     assert server.chat("other").status_code == 200
     assert delete(server, "smol:135m").status_code == 200
     assert server.chat("smol:135m").status_code == 404 and server.chat("other").status_code == 200

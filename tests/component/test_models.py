@@ -50,11 +50,11 @@ def test_a_broken_file_is_listed_with_its_reason_until_it_is_whole(folder):
 
 def test_a_removed_model_leaves_when_its_last_answer_ends(folder):
     server, models = folder
-    file = models / "Slow@token=50.gguf"
+    file = models / "Slow@slow=100,tokens=30.gguf"
     copy(support.SMOL, file)
     wait_until(lambda: names(server), what="the model")
     name = next(iter(names(server)))
-    with server.stream(name, max_tokens=20) as response:
+    with server.stream(name) as response:
         lines = response.iter_lines()
         next(lines)
         file.unlink()

@@ -196,14 +196,18 @@ std::string ollama_tags(const std::vector<control::ModelView>& models) {
         if (model.broken.has_value()) {
             continue;
         }
-        const std::string name = valid_utf8(ollama_name(model.name));
-        list.emplace_back(json::object{{"name", name},
-                                       {"model", name},
-                                       {"modified_at", rfc3339(model.created * 1000)},
-                                       {"size", model.size.count()},
-                                       {"digest", digest_of(model)},
-                                       {"details", details_with_lengths(model)},
-                                       {"capabilities", capabilities_of(model)}});
+        std::vector<std::string> names = model.copies;
+        names.insert(names.begin(), model.name);
+        for (const std::string& one : names) {
+            const std::string name = valid_utf8(ollama_name(one));
+            list.emplace_back(json::object{{"name", name},
+                                           {"model", name},
+                                           {"modified_at", rfc3339(model.created * 1000)},
+                                           {"size", model.size.count()},
+                                           {"digest", digest_of(model)},
+                                           {"details", details_with_lengths(model)},
+                                           {"capabilities", capabilities_of(model)}});
+        }
     }
     return json::serialize(json::object{{"models", std::move(list)}});
 }
