@@ -42,7 +42,7 @@ class Machine:
     """A home folder with a store, and the program run in it."""
 
     def __init__(self, home, registry):
-        self.home, self.store = home, home / "store"
+        self.home, self.store, self.stall = home, home / "store", "20s"
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -55,7 +55,7 @@ class Machine:
 
     def start(self, *arguments):
         return subprocess.Popen(
-            [DROVER, "--set", "store.stall_timeout=1s", "--host", "127.0.0.1:9", *arguments],
+            [DROVER, "--set", f"store.stall_timeout={self.stall}", "--host", "127.0.0.1:9", *arguments],
             env=self.environment, cwd=self.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
 
@@ -110,13 +110,13 @@ def test_a_model_is_pulled_in_ranges_and_lies_as_ollama_would_have_put_it(machin
 def test_a_killed_pull_goes_on_where_it_was(machine, registry):
     registry.faults.hold_after = 2 * MIB
     process = machine.start("pull", "tiny")
-    wait_until(lambda: received(machine) >= 8 * MIB, what="some ranges in the journal")
+    wait_until(lambda: received(machine) >= 8 * MIB, timeout=40, what="some ranges in the journal")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     before = received(machine)
     registry.faults.hold_after = None
     registry.faults.gate.set()
-    wait_until(lambda: all(one["sent"] for one in registry.sent(digest_of(WEIGHTS))))
+    wait_until(lambda: all(one["sent"] for one in registry.sent(digest_of(WEIGHTS))), timeout=40)
     registry.requests.clear()
     machine.pull("tiny")
     assert machine.has(WEIGHTS)
@@ -127,9 +127,9 @@ def test_a_killed_pull_goes_on_where_it_was(machine, registry):
 def test_ctrl_c_keeps_what_is_there_and_says_so(machine, registry):
     registry.faults.hold_after = MIB
     process = machine.start("pull", "tiny")
-    wait_until(lambda: received(machine) >= 6 * MIB, what="some ranges in the journal")
+    wait_until(lambda: received(machine) >= 6 * MIB, timeout=40, what="some ranges in the journal")
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and "what is there is kept" in errors
     registry.faults.hold_after = None
     registry.faults.gate.set()
@@ -140,12 +140,12 @@ def test_ctrl_c_keeps_what_is_there_and_says_so(machine, registry):
 def test_two_pulls_of_one_blob_share_it(machine, registry):
     registry.faults.hold_after = MIB
     first = machine.start("pull", "tiny")
-    wait_until(lambda: received(machine) >= MIB, what="the first pull")
+    wait_until(lambda: received(machine) >= MIB, timeout=40, what="the first pull")
     second = machine.start("pull", "tiny")
-    wait_until(lambda: len(registry.sent("/manifests/")) == 2, what="the second pull")
+    wait_until(lambda: len(registry.sent("/manifests/")) == 2, timeout=40, what="the second pull")
     registry.faults.gate.set()
     for process in (first, second):
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
     assert machine.has(WEIGHTS)
     assert registry.bytes_sent(digest_of(WEIGHTS)) == len(WEIGHTS)
@@ -158,11 +158,12 @@ def test_connections_that_are_cut_are_made_anew(machine, registry):
 
 
 def test_a_silent_connection_is_made_anew(machine, registry):
+    machine.stall = "2s"
     registry.faults.hold_after = 3 * MIB
     process = machine.start("pull", "tiny")
-    wait_until(lambda: len(registry.sent(digest_of(WEIGHTS))) > 6, what="new connections")
+    wait_until(lambda: len(registry.sent(digest_of(WEIGHTS))) > 6, timeout=40, what="new connections")
     registry.faults.hold_after = None
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert machine.has(WEIGHTS)
 
@@ -278,7 +279,7 @@ def test_a_url_is_resumed_only_while_the_server_says_that_it_is_the_same_file(ma
     registry.files["/models/Tiny.Q8_0.gguf"] = gguf[:-1] + b"\0"
     registry.faults.hold_after = 2 * MIB
     process = machine.start("pull", registry.url + "/models/Tiny.Q8_0.gguf")
-    wait_until(lambda: received(machine) >= 2 * MIB, what="some ranges in the journal")
+    wait_until(lambda: received(machine) >= 2 * MIB, timeout=40, what="some ranges in the journal")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     registry.files["/models/Tiny.Q8_0.gguf"] = gguf
