@@ -12,6 +12,7 @@
 #include "engines/llama_cpp_args.hpp"
 #include "engines/settings.hpp"
 #include "memory/size_estimate.hpp"
+#include "platform/cpu_features.hpp"
 #include "platform/files.hpp"
 #include "platform/log.hpp"
 #include "platform/memory_probe.hpp"
@@ -213,10 +214,15 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const std::filesystem::path& snapshot_dir,
                                            const control::MeasuredSizes* sizes) {
     const models::CpuFeatures cpu = control::processor();
-    const auto settings =
+    auto settings =
         engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
     if (!settings.ok()) {
         return settings.error().with("models." + model.name);
+    }
+    if (settings->threads == 0) {
+        // An engine's threads wait for each other by spinning at every step. With one for each
+        // core, two engines that compute at once slow each other down tenfold (docs/benchmarks.md).
+        settings->threads = std::max(platform::processor_count() / 2, 1U);
     }
     for (const std::string& note : settings->notes) {
         log::warn("model.note", {{"model", model.name}, {"note", note}});

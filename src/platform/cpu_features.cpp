@@ -1,5 +1,8 @@
 #include "platform/cpu_features.hpp"
 
+#include <algorithm>
+#include <thread>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
@@ -44,5 +47,9 @@ ProcessorFeatures processor_features() {
 }
 
 #endif
+
+unsigned processor_count() {
+    return std::max(std::thread::hardware_concurrency(), 1U);
+}
 
 }  // namespace drover::platform

@@ -14,4 +14,7 @@ struct ProcessorFeatures {
 
 ProcessorFeatures processor_features();
 
+/// Processors that this process may run on; at least 1.
+unsigned processor_count();
+
 }  // namespace drover::platform
