@@ -317,6 +317,10 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
                 return true;
             };
             co_await pool_.run(remove);
+            // What it was asked too late it may still begin to write, as long as it lives.
+            tasks_.spawn("snapshots.unfinished", [this, instance, file = saving.file] {
+                return remove_at_end(instance, file);
+            });
             continue;
         }
         ++saved;
@@ -330,6 +334,13 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
 
 /// Takes the last answer out of the slot and saves it once more, to the same file. When that cannot
 /// be done, the file stays as it is.
+Task<> SnapshotKeeper::remove_at_end(std::shared_ptr<Instance> instance, std::string file) {
+    while (!instance->report.has_value()) {
+        co_await instance->gone.wait();
+    }
+    remove_snapshots(options_.folder, {file});
+}
+
 Task<Status> SnapshotKeeper::save_before_answer(std::shared_ptr<Instance> instance,
                                                 std::uint32_t slot,
                                                 std::string file,

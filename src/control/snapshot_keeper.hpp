@@ -153,6 +153,7 @@ class SnapshotKeeper {
     platform::Task<std::size_t> save_slots(std::shared_ptr<Instance> instance,
                                            std::vector<engines::Slot> slots,
                                            TimePoint deadline);
+    platform::Task<> remove_at_end(std::shared_ptr<Instance> instance, std::string file);
     platform::Task<Status> save_before_answer(std::shared_ptr<Instance> instance,
                                               std::uint32_t slot,
                                               std::string file,

@@ -143,7 +143,13 @@ Task<Status> Turn::exchange(const Asked& asked) {
         if (relay_->done() && !relay_->failed()) {
             co_return Status();
         }
-        if (!reused || relay_->answered() || aborted_ || stalled_) {
+        if (relay_->answered() || aborted_ || stalled_) {
+            break;
+        }
+        if (!reused) {
+            // A process that is being killed still takes a connection on its way out, so a second
+            // one that breaks at once is no different from one that is refused.
+            unreached_ = fresh;
             break;
         }
     }

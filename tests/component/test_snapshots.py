@@ -27,7 +27,7 @@ def test_an_engine_that_saves_for_ever_does_not_hold_up_its_end(fake):
     begun = time.monotonic()
     assert server.run("stop", "a").returncode == 0
     assert time.monotonic() - begun < 5
-    assert snapshot_files(server) == []
+    wait_until(lambda: snapshot_files(server) == [], 5, "the end of the unfinished file")
     assert server.chat("a").status_code == 200
 
 
