@@ -332,8 +332,6 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
     co_return saved;
 }
 
-/// Takes the last answer out of the slot and saves it once more, to the same file. When that cannot
-/// be done, the file stays as it is.
 Task<> SnapshotKeeper::remove_at_end(std::shared_ptr<Instance> instance, std::string file) {
     while (!instance->report.has_value()) {
         co_await instance->gone.wait();
@@ -341,6 +339,8 @@ Task<> SnapshotKeeper::remove_at_end(std::shared_ptr<Instance> instance, std::st
     remove_snapshots(options_.folder, {file});
 }
 
+/// Takes the last answer out of the slot and saves it once more, to the same file. When that cannot
+/// be done, the file stays as it is.
 Task<Status> SnapshotKeeper::save_before_answer(std::shared_ptr<Instance> instance,
                                                 std::uint32_t slot,
                                                 std::string file,
