@@ -4,6 +4,7 @@ Each system starts cold with the same engine binary and the same requests in the
 clients take from one list. The systems take turns; each round has a seed of its own.
 """
 
+import http.client
 import json
 import random
 import threading
@@ -53,8 +54,8 @@ def drive(server, requests):
             try:
                 status, answer = server.request("POST", path, body, PATIENCE_SECONDS)
                 error = None if status == 200 else f"{status} {answer[:200].decode(errors='replace')}"
-            except OSError as failure:
-                error = str(failure)
+            except (OSError, http.client.HTTPException) as failure:
+                error = repr(failure)
             results.append({"model": model, "seconds": time.perf_counter() - begun, "error": error})
 
     threads = [threading.Thread(target=client) for _ in range(CLIENTS)]

@@ -20,6 +20,7 @@ MODELS = Path(os.environ.get("DROVER_MODELS", "/nonexistent"))
 SHARED = Path(os.environ.get("DROVER_SHARED", "/nonexistent"))
 SMOL = MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf"
 MINILM = MODELS / "all-MiniLM-L6-v2.Q8_0.gguf"
+LOG_SHOWN = 6000
 LISTENING = re.compile(r"drover listening on (http://\S+)")
 
 
@@ -127,10 +128,17 @@ class Drover:
         children = [one for one in self.processes() if one.pid != self.process.pid]
         if self.process.poll() is None:
             self.process.send_signal(how)
-        self.process.wait(timeout)
-        self.client.close()
-        self.process.stdout.close()
-        self.log.close()
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            said = self.log_file.read_text()[-LOG_SHOWN:]
+            left = [f"{one.pid} {one.name()} {one.status()}" for one in self.processes()]
+            self.process.kill()
+            raise AssertionError(f"drover did not end within {timeout} s; processes: {left}; its log ends with:\n{said}") from None
+        finally:
+            self.client.close()
+            self.process.stdout.close()
+            self.log.close()
         wait_until(lambda: not any(is_alive(one) for one in children), 5, "the end of all engines")
         return self.process.returncode
 

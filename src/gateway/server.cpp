@@ -205,7 +205,8 @@ Task<> Server::stop() {
     while (!sessions_.empty()) {
         co_await session_ended_.wait();
     }
-    ticker_.cancel();
+    // Not only the ticker's wait: when its end is on the way already, the next one must not begin.
+    tasks_.cancel();
     co_await tasks_.join();
 }
 

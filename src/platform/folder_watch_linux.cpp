@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "platform/clock.hpp"
 #include "platform/folder_watch.hpp"
 
 namespace drover::platform {
@@ -115,8 +116,7 @@ bool FolderWatch::take_events() {
 }
 
 Task<> FolderWatch::changed(std::chrono::milliseconds longest) {
-    Timer deadline(loop_);
-    deadline.expires_after(longest);
+    Timer deadline(loop_, now() + longest);
     if (!descriptor_.is_open()) {
         co_await deadline.async_wait(as_result);  // the user's watches are used up
         co_return;
@@ -127,7 +127,7 @@ Task<> FolderWatch::changed(std::chrono::milliseconds longest) {
         }
     });
     bool seen = false;
-    while (!seen) {
+    while (!seen && now() < deadline.expiry()) {
         const auto [error] = co_await descriptor_.async_wait(Descriptor::wait_read, as_result);
         if (error) {
             co_return;

@@ -1,0 +1,70 @@
+#include "gateway/server.hpp"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <gtest/gtest.h>
+
+#include "control/control_loop.hpp"
+#include "platform/blocking_pool.hpp"
+#include "platform/clock.hpp"
+#include "store/library.hpp"
+
+namespace drover::gateway {
+namespace {
+
+using platform::now;
+using platform::Task;
+using std::chrono::milliseconds;
+
+/// Nothing can be changed on this disk.
+class ReadOnlyLibrary final : public store::Library {
+  public:
+    Task<Status> pull(std::string, bool, store::OnProgress, store::StopFlag) override {
+        co_return refused();
+    }
+    Task<Status> create(store::CreateRequest, store::OnProgress, store::StopFlag) override {
+        co_return refused();
+    }
+    Task<Status> copy(std::string, std::string) override { co_return refused(); }
+    Task<Status> remove(std::string) override { co_return refused(); }
+    Result<bool> has_blob(const std::string&) const override { return false; }
+    Task<Status> put_blob(std::string, std::string) override { co_return refused(); }
+
+  private:
+    static Error refused() { return {ErrorCode::unavailable, "read only"}; }
+};
+
+// The end of the ticker's wait was on its way when the server stopped: its next wait began, and
+// nothing ended it.
+TEST(Server, StopsAlsoWhileATickIsDue) {
+    platform::Loop loop(1);
+    platform::BlockingPool pool(1);
+    control::ControlLoop fleet(loop, pool, {}, models::Registry(), {});
+    ReadOnlyLibrary library;
+    ServerOptions options{.port = 0};
+    options.limits.idle_timeout = milliseconds(20);  // so the ticks are 5 ms apart
+    Server server(loop, fleet, library, std::move(options));
+    ASSERT_TRUE(server.start().ok());
+    loop.poll();
+    const TimePoint due = now() + milliseconds(10);
+    while (now() < due) {  // the loop does not run meanwhile
+    }
+    bool stopped = false;
+    boost::asio::co_spawn(
+        loop,
+        [&]() -> Task<> {
+            co_await server.stop();
+            stopped = true;
+        },
+        boost::asio::detached);
+    loop.run_for(std::chrono::seconds(5));
+    ASSERT_TRUE(stopped);
+}
+
+}  // namespace
+}  // namespace drover::gateway
