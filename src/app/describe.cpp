@@ -118,6 +118,9 @@ Result<std::string> describe(const config::Config& config, const std::string& na
         page.row("broken", model->broken->message);
         return page.take();
     }
+    if (model->engine != config::EngineKind::llama_cpp) {
+        return page.take();  // only its engine knows more
+    }
     page.row("size", to_string(model->facts.file_size));
     describe_facts(model->facts, page);
     describe_sizes(config, *model, page);

@@ -146,11 +146,14 @@ Task<Status> ModelLibrary::remove(std::string model) {
     const auto entry = name.ok() ? store_.find(*name) : Result<store::Entry>(not_found(model));
     if (!entry.ok()) {
         const models::Model* found = watch_.registry().find(model);
-        co_return found == nullptr
-            ? not_found(model)
-            : Error{ErrorCode::invalid_argument,
-                    "model '" + model + "' is not of Drover's store, but at " +
-                        found->files.front().string() + ": remove it where it came from"};
+        if (found == nullptr) {
+            co_return not_found(model);
+        }
+        const std::string place = found->files.empty() ? "in the configuration"
+                                                       : "at " + found->files.front().string();
+        co_return Error{ErrorCode::invalid_argument,
+                        "model '" + model + "' is not of Drover's store, but " + place +
+                            ": remove it where it came from"};
     }
     const auto freed = store_.remove(*name);
     if (!freed.ok()) {

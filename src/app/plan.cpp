@@ -35,7 +35,8 @@ Wanted wanted_of(const models::Model& model) {
             .facts = model.facts,
             .task = model.task,
             .settings = model.settings,
-            .projector = projector_footprint(model)};
+            .projector = projector_footprint(model),
+            .fixed = fixed_footprint(model)};
 }
 
 Result<Wanted> find(const models::Registry& registry, const std::string& name) {

@@ -192,15 +192,16 @@ int run_server(const config::Config& config) {
     if (!runtime.ok()) {
         return fail(runtime.error());
     }
-    const auto engine = locate_engine(config);
-    if (!engine.ok()) {
-        return fail(engine.error());
-    }
     const auto budget = memory_budget(config.memory);
     if (!budget.ok()) {
         return fail(budget.error());
     }
     models::Registry registry = find_models(config);
+    const auto located = locate_engine(config);
+    if (!located.ok() && needs_llama_cpp(registry)) {
+        return fail(located.error());
+    }
+    const engines::LocatedEngine engine = located.ok() ? *located : engines::LocatedEngine();
     for (const std::string& problem : registry.problems()) {
         log::warn("models.problem", {{"problem", problem}});
     }
@@ -212,7 +213,7 @@ int run_server(const config::Config& config) {
     const std::filesystem::path snapshot_dir =
         snapshots.has_value() ? snapshots->path() : std::filesystem::path();
     const ManageModels manage = [&](const models::Registry& known) {
-        auto managed = manage_models(config, known, *engine, snapshot_dir, sizes.get());
+        auto managed = manage_models(config, known, engine, snapshot_dir, sizes.get());
         if (config.memory.strategy == config::Strategy::concurrent) {
             pin_all(known, managed);
         }
@@ -221,7 +222,7 @@ int run_server(const config::Config& config) {
     std::vector<control::ManagedModel> models = manage(registry);
     const Bytes bytes = (*budget)[memory::kHostDevice];
     log::info("server.starting",
-              {{"engine", engine->llama_server.string()},
+              {{"engine", engine.llama_server.string()},
                {"budget", to_string(budget->total())},
                {"models", models.size()}});
     if (config.memory.strategy == config::Strategy::concurrent) {

@@ -208,11 +208,13 @@ Result<engines::LocatedEngine> locate_engine(const config::Config& config) {
                                        platform::process_environment()("PATH").value_or("")));
 }
 
-Result<control::ManagedModel> manage_model(const config::Config& config,
-                                           const models::Model& model,
-                                           const engines::LocatedEngine& engine,
-                                           const std::filesystem::path& snapshot_dir,
-                                           const control::MeasuredSizes* sizes) {
+namespace {
+
+Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
+                                               const models::Model& model,
+                                               const engines::LocatedEngine& engine,
+                                               const std::filesystem::path& snapshot_dir,
+                                               const control::MeasuredSizes* sizes) {
     const models::CpuFeatures cpu = control::processor();
     auto settings =
         engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
@@ -285,6 +287,45 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
         return control::size_advice(facts, sizing, available);
     };
     return managed;
+}
+
+}  // namespace
+
+std::optional<Bytes> fixed_footprint(const models::Model& model) {
+    switch (model.engine) {
+        case config::EngineKind::llama_cpp:
+            return std::nullopt;
+        case config::EngineKind::vllm:
+        case config::EngineKind::command:
+            return model.child.memory.value_or(Bytes(0));
+        case config::EngineKind::remote:
+            return Bytes(0);
+    }
+    DROVER_UNREACHABLE();
+}
+
+bool needs_llama_cpp(const models::Registry& registry) {
+    const auto& models = registry.models();
+    return models.empty() || std::any_of(models.begin(), models.end(), [](const auto& model) {
+               return model.engine == config::EngineKind::llama_cpp;
+           });
+}
+
+Result<control::ManagedModel> manage_model(const config::Config& config,
+                                           const models::Model& model,
+                                           const engines::LocatedEngine& engine,
+                                           const std::filesystem::path& snapshot_dir,
+                                           const control::MeasuredSizes* sizes) {
+    switch (model.engine) {
+        case config::EngineKind::llama_cpp:
+            return manage_llama_cpp(config, model, engine, snapshot_dir, sizes);
+        case config::EngineKind::vllm:
+        case config::EngineKind::command:
+        case config::EngineKind::remote:
+            return Error{ErrorCode::unavailable,
+                         "models." + model.name + ": this engine is not supported yet"};
+    }
+    DROVER_UNREACHABLE();
 }
 
 std::vector<control::ManagedModel> manage_models(const config::Config& config,

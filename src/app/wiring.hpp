@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "base/result.hpp"
@@ -30,6 +31,13 @@ std::filesystem::path snapshot_directory(const config::Config& config);
 
 /// What a projector takes, until it is measured.
 Bytes projector_footprint(const models::Model& model);
+
+/// What a model takes, until it is measured, that another engine than llama.cpp serves; nullopt:
+/// llama.cpp serves it, and its size follows from its settings.
+std::optional<Bytes> fixed_footprint(const models::Model& model);
+
+/// Whether any model of the configuration needs llama-server.
+bool needs_llama_cpp(const models::Registry& registry);
 
 /// The models of `registry` that can be served; those whose settings cannot work are logged. What
 /// `sizes` knows of one replaces its estimate. `snapshot_dir` empty: no snapshots.

@@ -44,10 +44,30 @@ struct ModelSettings {
     std::vector<std::string> extra_args;  ///< passed to the engine as they are, last
 };
 
+/// The kind of program that serves a model.
+enum class EngineKind {
+    llama_cpp,  ///< llama-server, started with a GGUF file
+    vllm,       ///< `vllm serve`, started with a folder of safetensors or a reference
+    command,    ///< any other server, started by a command
+    remote,     ///< a server that somebody else runs
+};
+
+/// What a model needs whose engine is started by a command of its own. Empty where its engine has
+/// no use for it.
+struct ChildSettings {
+    std::vector<std::string> command;      ///< with {socket} or {port}, {file}, ... in its words
+    std::string health = "/health";        ///< answers 200 when the engine can serve
+    std::optional<Bytes> memory;           ///< what one instance takes, until it is measured
+    std::vector<std::string> environment;  ///< "NAME=value", on top of what engines are given
+};
+
 /// One entry of `models:`.
 struct ModelEntry {
     std::string name;
-    std::filesystem::path file;  ///< absolute after loading
+    EngineKind engine = EngineKind::llama_cpp;
+    std::filesystem::path file;  ///< absolute after loading; empty: its engine needs none
+    std::string served_name{};   ///< what its engine calls it; empty: as clients do
+    ChildSettings child{};
     std::vector<std::string> aliases;
     Task task = Task::automatic;
     bool pin = false;

@@ -12,6 +12,7 @@
 #include "base/nearest.hpp"
 #include "base/text.hpp"
 #include "config/fields.hpp"
+#include "config/load_engine.hpp"
 #include "config/load_routes.hpp"
 #include "config/ollama_environment.hpp"
 
@@ -26,7 +27,7 @@ constexpr std::uintmax_t kFileMax = 1 << 20;
 
 /// Keys of `models.NAME` beside the settings.
 const std::vector<std::string> kEntryKeys{
-    "file", "aliases", "task", "pin", "preload", "extra_args"};
+    "engine", "file", "aliases", "task", "pin", "preload", "extra_args"};
 
 template <typename Table>
 auto find_field(const Table& table, std::string_view path) {
@@ -268,10 +269,21 @@ class Loader {
         const std::string path = "models." + name;
         ModelEntry entry;
         entry.name = name;
-        read_settings(node, path, entry.settings, kEntryKeys);
         if (!node.IsMap()) {
+            problem(at(node), path, "must be a mapping of settings");
             return;
         }
+        read_entry_value(node["engine"], path + ".engine", entry.engine, parse_engine);
+        std::vector<std::string> keys = engine_keys();
+        keys.insert(keys.end(), kEntryKeys.begin(), kEntryKeys.end());
+        read_settings(node, path, entry.settings, keys);
+        read_engine(
+            node,
+            path,
+            [this](const YAML::Node& where, const std::string& key, const std::string& what) {
+                problem(at(where), key, what);
+            },
+            entry);
         places_[name] = at(node);
         if (name.empty() || name.find_first_of(" \t\n\"'") != std::string::npos) {
             problem(at(node), path, "a model's name has no spaces and no quotes");
@@ -281,7 +293,7 @@ class Loader {
                 entry.file = *text;
                 places_[name] = at(file);
             }
-        } else {
+        } else if (entry.engine == EngineKind::llama_cpp) {
             problem(at(node), path + ".file", "is missing; write the path of a GGUF file");
         }
         if (const YAML::Node aliases = node["aliases"]) {
@@ -514,6 +526,13 @@ std::string reference() {
            "header says. |\n"
            "| `pin` | `false` | Never evicted to make room, and never expires. |\n"
            "| `preload` | `false` | Loaded when the server starts. |\n";
+    out << "\nOf engines other than llama.cpp; [engines.md](engines.md) explains them.\n\n"
+           "| setting | engines | example | meaning |\n|---|---|---|---|\n"
+           "| `engine` | all | `llama_cpp` | `llama_cpp`, `vllm`, `command` or `remote`. |\n";
+    for (const EngineKey& key : engine_key_table()) {
+        out << "| `" << key.name << "` | " << key.engines_text() << " | `" << key.example << "` | "
+            << key.help << " |\n";
+    }
     out << "\n## Routes\n\n`routes.NAME:` makes a name that stands for a choice of model; "
            "[routing.md](routing.md) explains it.\n\n| setting | example | meaning "
            "|\n|---|---|---|\n"

@@ -68,6 +68,9 @@ platform::Task<Result<ModelDescription>> ControlLoop::describe(ModelId model) {
     if (found == nullptr) {
         co_return Error{ErrorCode::not_found, "the model is gone"};
     }
+    if (found->engine != config::EngineKind::llama_cpp) {
+        co_return ModelDescription();  // its engine reads the files
+    }
     auto read = [files = found->files] {
         return read_description(files);
     };

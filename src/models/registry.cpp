@@ -122,8 +122,15 @@ class Scanner {
         model.pin = entry.pin;
         model.preload = entry.preload;
         model.settings = entry.settings;
-        model.projector = projector_beside(entry.file);
-        read_model(model, entry.file);
+        model.engine = entry.engine;
+        model.served_name = entry.served_name;
+        model.child = entry.child;
+        if (entry.engine == config::EngineKind::llama_cpp) {
+            model.projector = projector_beside(entry.file);
+            read_model(model, entry.file);
+        } else {
+            take_unread(model, entry.file);
+        }
         for (const fs::path& file : model.files) {
             declared_files_.insert(file_key(file));
         }
@@ -156,6 +163,18 @@ class Scanner {
             } else {
                 model.broken = facts.error();
             }
+        }
+        model.task = resolve_task(model.task, model.facts);
+    }
+
+    /// A model of an engine that reads its files itself, if it has any.
+    void take_unread(Model& model, const fs::path& file) const {
+        if (!file.empty()) {
+            model.files = {file};
+        }
+        identify(model);
+        if (const auto known = known_.find(model.identity); known != known_.end()) {
+            model.id = known->second->id;
         }
         model.task = resolve_task(model.task, model.facts);
     }
@@ -303,15 +322,18 @@ class Scanner {
 
     void add(Model model) {
         if (!is_free(model.name)) {
-            registry_.problems_.push_back("two models are called '" + model.name +
-                                          "': " + model.files.front().string() + " is left out");
+            const std::string what = model.files.empty() ? "one" : model.files.front().string();
+            registry_.problems_.push_back("two models are called '" + model.name + "': " + what +
+                                          " is left out");
             return;
         }
         if (!model.id) {
             model.id = ModelId{++registry_.ids_used_};
         }
         const std::size_t at = registry_.models_.size();
-        places_.emplace(file_key(model.files.front()) + '\0' + text_of(model.recipe), at);
+        if (!model.files.empty()) {
+            places_.emplace(file_key(model.files.front()) + '\0' + text_of(model.recipe), at);
+        }
         registry_.index_.emplace(to_lower(model.name), at);
         std::vector<std::string> aliases;
         for (std::string& alias : model.aliases) {

@@ -24,9 +24,11 @@ struct Model {
     std::string name;                  ///< as clients write it, in lower case unless configured
     std::vector<std::string> aliases;  ///< other names for it
     std::vector<std::string> copies;   ///< of these, models of a store that are the same
-    std::vector<std::filesystem::path> files;    ///< the first is what the engine is given
+    config::EngineKind engine = config::EngineKind::llama_cpp;
+    /// The first is what the engine is given. Empty only of engines other than llama.cpp.
+    std::vector<std::filesystem::path> files;
     config::Task task = config::Task::generate;  ///< never `automatic`
-    ModelFacts facts;
+    ModelFacts facts;            ///< from a GGUF header; empty where there is none
     std::optional<Error> broken;  ///< why it cannot be served; `facts` are empty then
     Origin origin = Origin::folder;
     std::optional<std::filesystem::path> projector;  ///< of a vision or audio model
@@ -37,6 +39,8 @@ struct Model {
     bool pin = false;
     bool preload = false;
     config::ModelSettings settings;  ///< its own; defaults are not merged in
+    std::string served_name;         ///< what its engine calls it; empty: as clients do
+    config::ChildSettings child;
     std::string identity;  ///< differs when its name, files or recipe do: then it is another model
 };
 

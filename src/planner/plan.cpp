@@ -75,6 +75,9 @@ class Planner {
     }
 
     Result<PlannedModel> at_level(const Wanted& wanted, std::size_t level) const {
+        if (wanted.fixed.has_value()) {
+            return PlannedModel{.name = wanted.name, .bytes = *wanted.fixed};
+        }
         models::ModelFacts facts = wanted.facts;
         PlannedModel planned{.name = wanted.name, .quantisation = facts.quantisation};
         auto settings =

@@ -25,6 +25,8 @@ struct Wanted {
     config::Task task = config::Task::generate;  ///< never automatic
     config::ModelSettings settings;
     Bytes projector;  ///< charged beside the model
+    /// What it takes, whatever the settings are: another engine than llama.cpp serves it.
+    std::optional<Bytes> fixed{};
 };
 
 struct Machine {

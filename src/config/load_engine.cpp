@@ -1,0 +1,200 @@
+#include "config/load_engine.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "base/units.hpp"
+#include "config/command_line.hpp"
+
+namespace drover::config {
+
+namespace {
+
+constexpr auto kCommand = EngineKind::command;
+constexpr auto kRemote = EngineKind::remote;
+constexpr auto kVllm = EngineKind::vllm;
+
+std::string_view to_string(EngineKind engine) {
+    switch (engine) {
+        case EngineKind::llama_cpp:
+            return "llama_cpp";
+        case EngineKind::vllm:
+            return "vllm";
+        case EngineKind::command:
+            return "command";
+        case EngineKind::remote:
+            return "remote";
+    }
+    return "";
+}
+
+/// A name that an environment can have.
+bool is_variable(std::string_view name) {
+    return !name.empty() && name.find_first_of("= \t\n") == std::string_view::npos;
+}
+
+/// Reads the keys of one entry.
+class EngineReader {
+  public:
+    EngineReader(const YAML::Node& node, std::string path, const EngineProblem& problem)
+        : node_(node), path_(std::move(path)), problem_(problem) {}
+
+    void read(ModelEntry& entry) const {
+        refuse_keys_of_others(entry.engine);
+        read_text("served_name", entry.served_name);
+        read_command(entry.child.command);
+        read_text("health", entry.child.health);
+        if (entry.child.health.empty() || entry.child.health.front() != '/') {
+            problem_(node_["health"], path_ + ".health", "must begin with /");
+        }
+        read_memory(entry.child.memory);
+        read_environment(entry.child.environment);
+        if (entry.engine == kCommand && entry.child.command.empty()) {
+            problem_(node_,
+                     path_ + ".command",
+                     "is missing; write how the engine is started, with {socket} or {port} in it");
+        }
+    }
+
+  private:
+    void refuse_keys_of_others(EngineKind engine) const {
+        for (const EngineKey& key : engine_key_table()) {
+            const bool ours =
+                std::find(key.engines.begin(), key.engines.end(), engine) != key.engines.end();
+            if (const YAML::Node node = node_[key.name]; node && !ours) {
+                problem_(node,
+                         path_ + "." + key.name,
+                         "belongs to engine: " + key.engines_text() + ", and this model's is " +
+                             std::string(to_string(engine)));
+            }
+        }
+    }
+
+    void read_text(const std::string& key, std::string& text) const {
+        const YAML::Node node = node_[key];
+        if (!node) {
+            return;
+        }
+        if (node.IsScalar()) {
+            text = node.Scalar();
+        } else {
+            problem_(node, path_ + "." + key, "needs a single value");
+        }
+    }
+
+    /// A text is split as a shell would; a list is taken word by word.
+    void read_command(std::vector<std::string>& words) const {
+        const YAML::Node node = node_["command"];
+        if (!node) {
+            return;
+        }
+        if (node.IsScalar()) {
+            auto split = split_command(node.Scalar());
+            if (split.ok()) {
+                words = std::move(*split);
+            } else {
+                problem_(node, path_ + ".command", split.error().message);
+            }
+            return;
+        }
+        const bool list = node.IsSequence() && std::all_of(node.begin(), node.end(), [](auto one) {
+                              return one.IsScalar();
+                          });
+        if (!list) {
+            problem_(node, path_ + ".command", "must be a text or a list of words");
+            return;
+        }
+        for (const YAML::Node& word : node) {
+            words.push_back(word.Scalar());
+        }
+    }
+
+    void read_memory(std::optional<Bytes>& memory) const {
+        std::string text;
+        read_text("memory", text);
+        if (text.empty()) {
+            return;
+        }
+        const auto bytes = parse_bytes(text);
+        if (bytes.ok()) {
+            memory = *bytes;
+        } else {
+            problem_(node_["memory"], path_ + ".memory", bytes.error().message);
+        }
+    }
+
+    void read_environment(std::vector<std::string>& environment) const {
+        const YAML::Node node = node_["environment"];
+        if (!node) {
+            return;
+        }
+        if (!node.IsMap()) {
+            problem_(node, path_ + ".environment", "must be a mapping from names to values");
+            return;
+        }
+        for (const auto& variable : node) {
+            if (!variable.first.IsScalar() || !variable.second.IsScalar() ||
+                !is_variable(variable.first.Scalar())) {
+                problem_(variable.first,
+                         path_ + ".environment",
+                         "must be a mapping from names to single values");
+                continue;
+            }
+            environment.push_back(variable.first.Scalar() + "=" + variable.second.Scalar());
+        }
+    }
+
+    YAML::Node node_;
+    std::string path_;
+    const EngineProblem& problem_;
+};
+
+}  // namespace
+
+std::string EngineKey::engines_text() const {
+    std::string text;
+    for (const EngineKind engine : engines) {
+        text += (text.empty() ? "" : ", ") + std::string(to_string(engine));
+    }
+    return text;
+}
+
+const std::vector<EngineKey>& engine_key_table() {
+    static const std::vector<EngineKey> table{
+        {"command",
+         {kCommand, kVllm},
+         "whisper-server --socket {socket} -m {file}",
+         "How the engine is started: a text, split as a shell would, or a list of words."},
+        {"health", {kCommand}, "/health", "A path that answers 200 when the engine can serve."},
+        {"memory",
+         {kCommand, kVllm},
+         "3GiB",
+         "What one instance takes, until it has been measured."},
+        {"environment",
+         {kCommand, kVllm},
+         "{HF_HUB_OFFLINE: 1}",
+         "Variables that the engine is given beside the usual ones."},
+        {"served_name",
+         {kCommand, kRemote},
+         "org/model",
+         "What the engine calls the model; requests are rewritten. Without it: as clients do."}};
+    return table;
+}
+
+std::vector<std::string> engine_keys() {
+    std::vector<std::string> keys;
+    for (const EngineKey& key : engine_key_table()) {
+        keys.push_back(key.name);
+    }
+    return keys;
+}
+
+void read_engine(const YAML::Node& node,
+                 const std::string& path,
+                 const EngineProblem& problem,
+                 ModelEntry& entry) {
+    EngineReader(node, path, problem).read(entry);
+}
+
+}  // namespace drover::config
