@@ -25,7 +25,7 @@ LAYERS = {
     "engines": ["base", "config", "models", "platform"],
     "control": ["base", "config", "engines", "memory", "models", "platform", "snapshots"],
     "planner": ["base", "config", "control", "engines", "memory", "models"],
-    "gateway": ["base", "config", "control", "memory", "platform", "router", "store"],
+    "gateway": ["base", "config", "control", "engines", "memory", "platform", "router", "store"],
     "cli": ["base", "config", "platform", "router", "store"],
     "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "planner", "platform", "router", "store"],
 }
@@ -34,11 +34,11 @@ LAYERS = {
 ONLY_HEADERS = {
     "planner": {"control": r"control/sizing\.hpp"},
     "memory": {"models": r"models/(model_facts|ggml_types|repack)\.hpp"},
-    "gateway": {"control": r"control/fleet\.hpp", "memory": r"memory/events\.hpp", "store": r"store/library\.hpp"},
+    "gateway": {"control": r"control/fleet\.hpp", "engines": r"engines/upstream_connection\.hpp", "memory": r"memory/events\.hpp", "store": r"store/library\.hpp"},
 }
 
 # Folders and files without I/O, clock, threads or logs.
-PURE = [r"src/base/", r"src/memory/", r"src/planner/", r"src/snapshots/", r"src/router/", r"src/config/fields", r"src/engines/(chat_template|llama_cpp_args|settings|last_words)", r"src/models/gguf", r"src/gateway/dialect/"]
+PURE = [r"src/base/", r"src/memory/", r"src/planner/", r"src/snapshots/", r"src/router/", r"src/config/fields", r"src/engines/(chat_template|llama_cpp_args|settings|last_words|endpoint)", r"src/models/gguf", r"src/gateway/dialect/"]
 IMPURE_INCLUDES = r"<(boost/asio|thread|mutex|spdlog|fstream|sys/|unistd)"
 
 # (pattern, where it does not apply, what to do instead)

@@ -19,7 +19,7 @@ struct Instance {
     Instance(platform::Loop& loop, InstanceId instance, ModelId of, engines::LaunchPlan plan)
         : id(instance),
           model(of),
-          upstream(loop, plan.socket),
+          upstream(loop, plan.where()),
           supervisor(loop, std::move(plan)),
           gone(loop) {}
 

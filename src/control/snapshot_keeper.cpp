@@ -215,7 +215,7 @@ Task<bool> SnapshotKeeper::put(std::shared_ptr<Instance> instance,
         usable = co_await pool_.run(verify);
     }
     if (usable.ok()) {
-        EngineClient client(loop_, instance->supervisor.plan().socket);
+        EngineClient client(loop_, instance->upstream.endpoint());
         const Result<std::uint32_t> restored = co_await client.restore(slot, file, deadline);
         if (!restored.ok()) {
             usable = restored.error();
@@ -252,7 +252,7 @@ Task<> SnapshotKeeper::save(std::shared_ptr<Instance> instance) {
     const TimePoint begun = now();
     const TimePoint deadline = begun + options_.time_limit;
     co_await review(instance);
-    EngineClient client(loop_, instance->supervisor.plan().socket);
+    EngineClient client(loop_, instance->upstream.endpoint());
     const auto counters = co_await client.prompt_counters(deadline);
     if (counters.ok()) {
         learn_speed(models_.at(instance->model), *counters);
@@ -280,7 +280,7 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
     std::sort(slots.begin(), slots.end(), [](const Slot& a, const Slot& b) {
         return a.tokens > b.tokens;
     });
-    EngineClient client(loop_, instance->supervisor.plan().socket);
+    EngineClient client(loop_, instance->upstream.endpoint());
     for (const Slot& slot : slots) {
         Model* model = model_of(instance->model);
         if (model == nullptr || !slot.used || slot.tokens < kTokensWorthKeeping ||
@@ -345,7 +345,7 @@ Task<Status> SnapshotKeeper::save_before_answer(std::shared_ptr<Instance> instan
                                                 std::uint32_t slot,
                                                 std::string file,
                                                 TimePoint deadline) {
-    EngineClient client(loop_, instance->supervisor.plan().socket);
+    EngineClient client(loop_, instance->upstream.endpoint());
     Model& model = models_.at(instance->model);
     if (!model.answer_opening.has_value()) {
         auto opening = co_await client.answer_opening(deadline);

@@ -68,7 +68,7 @@ Task<> SnapshotKeeper::recall_from_index(std::shared_ptr<Instance> instance,
                                          std::string body) {
     const TimePoint begun = now();
     const TimePoint deadline = begun + kRecallLimit;
-    EngineClient client(loop_, instance->supervisor.plan().socket);
+    EngineClient client(loop_, instance->upstream.endpoint());
     const auto tokens = co_await client.prompt_tokens(std::move(path), std::move(body), deadline);
     if (!tokens.ok() || !may_recall(instance->id)) {
         co_return;
@@ -120,7 +120,7 @@ Task<> SnapshotKeeper::review(std::shared_ptr<Instance> instance) {
         co_return;
     }
     const TimePoint deadline = now() + kReviewLimit;
-    EngineClient client(loop_, instance->supervisor.plan().socket);
+    EngineClient client(loop_, instance->upstream.endpoint());
     const auto slots = co_await client.slots(deadline);
     const auto counters = co_await client.prompt_counters(deadline);
     if (!slots.ok() || !counters.ok() || !pending()) {

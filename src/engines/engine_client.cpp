@@ -2,34 +2,23 @@
 
 #include <array>
 #include <charconv>
-#include <memory>
 #include <optional>
 #include <utility>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "engines/http_call.hpp"
+
 namespace drover::engines {
 
-namespace asio = boost::asio;
 namespace json = boost::json;
-using platform::as_result;
 using platform::Task;
 
 namespace {
-
-/// Far above an answer about 256 slots, or the tokens of the longest prompt.
-constexpr std::size_t kAnswerMax = 16UL * 1024 * 1024;
-
-constexpr std::size_t kReadSize = 16UL * 1024;
-
-/// "HTTP/1.1 200": where the status stands.
-constexpr std::size_t kStatusAt = 9;
 
 Error failed(std::string message) {
     return {ErrorCode::engine_failed, std::move(message)};
@@ -57,24 +46,15 @@ Result<json::value> parsed(const Result<std::string>& answer) {
     return value;
 }
 
-/// The body of a whole HTTP response, or what the engine says is wrong.
-Result<std::string> body_of(std::string_view response) {
-    const std::size_t end = response.find("\r\n\r\n");
-    unsigned status = 0;
-    if (response.size() > kStatusAt && end != std::string_view::npos) {
-        std::from_chars(response.data() + kStatusAt, response.data() + kStatusAt + 3, status);
+/// The body of a successful answer, or what the engine says is wrong.
+Result<std::string> body_of(const HttpAnswer& answer) {
+    if (answer.status == 200) {
+        return answer.body;
     }
-    if (status == 0) {
-        return failed("the engine broke off");
-    }
-    std::string body(response.substr(end + 4));
-    if (status == 200) {
-        return body;
-    }
-    std::string message = "the engine answered " + std::to_string(status);
+    std::string message = "the engine answered " + std::to_string(answer.status);
     boost::system::error_code error;
-    const json::value answer = json::parse(body, error);
-    const json::value* details = error ? nullptr : member(answer, "error");
+    const json::value complaint = json::parse(answer.body, error);
+    const json::value* details = error ? nullptr : member(complaint, "error");
     const json::value* text = details == nullptr ? nullptr : member(*details, "message");
     if (text != nullptr && text->is_string()) {
         message += ": " + std::string(text->get_string());
@@ -117,46 +97,10 @@ Task<Result<std::string>> EngineClient::call(std::string method,
                                              std::string target,
                                              std::string body,
                                              TimePoint deadline) {
-    // Shared: the timer's handler may be queued already when this coroutine ends.
-    const auto shared = std::make_shared<platform::UnixSocket>(loop_);
-    platform::UnixSocket& connection = *shared;
-    const auto late = std::make_shared<bool>(false);
-    platform::Timer timer(loop_, deadline);
-    timer.async_wait([shared, late](const boost::system::error_code& error) {
-        if (!error) {
-            *late = true;
-            boost::system::error_code ignored;
-            shared->close(ignored);
-        }
-    });
-    const Error timeout{ErrorCode::timeout, "the engine took too long"};
-    const auto [refused] = co_await connection.async_connect(socket_.string(), as_result);
-    if (refused) {
-        co_return *late ? timeout : failed("the engine takes no connection");
-    }
-    const std::string request = method + " " + target +
-                                " HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n"
-                                "Content-Type: application/json\r\nContent-Length: " +
-                                std::to_string(body.size()) + "\r\n\r\n" + body;
-    const auto [unsent, sent] =
-        co_await asio::async_write(connection, asio::buffer(request), as_result);
-    if (unsent) {
-        co_return *late ? timeout : failed("the engine broke off");
-    }
-    std::string response;
-    std::array<char, kReadSize> piece{};
-    while (response.size() <= kAnswerMax) {
-        const auto [error, count] =
-            co_await connection.async_read_some(asio::buffer(piece), as_result);
-        response.append(piece.data(), count);
-        if (error) {
-            break;
-        }
-    }
-    if (*late) {
-        co_return timeout;
-    }
-    co_return body_of(response);
+    HttpQuestion question{
+        .method = std::move(method), .path = std::move(target), .body = std::move(body)};
+    const auto answer = co_await http_call(loop_, endpoint_, std::move(question), deadline);
+    co_return answer.ok() ? body_of(*answer) : Result<std::string>(answer.error());
 }
 
 Task<Result<std::vector<Slot>>> EngineClient::slots(TimePoint deadline) {

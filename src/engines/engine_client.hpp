@@ -3,13 +3,14 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
 #include "base/units.hpp"
+#include "engines/endpoint.hpp"
 #include "platform/async.hpp"
 
 namespace drover::engines {
@@ -33,8 +34,8 @@ struct PromptCounters {
 /// off, refuses (with its message), or answers something else.
 class EngineClient {
   public:
-    EngineClient(platform::Loop& loop, std::filesystem::path socket)
-        : loop_(loop), socket_(std::move(socket)) {}
+    EngineClient(platform::Loop& loop, Endpoint endpoint)
+        : loop_(loop), endpoint_(std::move(endpoint)) {}
 
     platform::Task<Result<std::vector<Slot>>> slots(TimePoint deadline);
 
@@ -71,7 +72,7 @@ class EngineClient {
                                              TimePoint deadline);
 
     platform::Loop& loop_;
-    std::filesystem::path socket_;
+    Endpoint endpoint_;
 };
 
 }  // namespace drover::engines

@@ -4,19 +4,28 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "engines/endpoint.hpp"
 
 namespace drover::engines {
 
 struct LaunchPlan {
     std::vector<std::string> argv;         ///< argv[0] is an absolute path
     std::vector<std::string> environment;  ///< "NAME=value", the whole environment of the child
-    std::filesystem::path socket;          ///< UNIX socket on which it will listen
-    std::string health_path = "/health";   ///< answers 200 when it can serve
+    /// UNIX socket on which it will listen; with an `endpoint` only its mark (platform/leftovers).
+    std::filesystem::path socket;
+    std::optional<Endpoint> endpoint{};   ///< unset: the socket
+    std::string health_path = "/health";  ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};
     std::chrono::milliseconds health_timeout{30'000};
     std::chrono::milliseconds stop_timeout{5'000};  ///< 0: killed without being asked
+
+    Endpoint where() const {
+        return endpoint.has_value() ? *endpoint : Endpoint::at_socket(socket);
+    }
 };
 
 }  // namespace drover::engines

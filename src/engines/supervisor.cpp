@@ -55,7 +55,7 @@ void remove_file(const std::filesystem::path& path) {
 }  // namespace
 
 Supervisor::Supervisor(platform::Loop& loop, LaunchPlan plan)
-    : loop_(loop), plan_(std::move(plan)), changed_(loop), tasks_(loop) {}
+    : loop_(loop), plan_(std::move(plan)), endpoint_(plan_.where()), changed_(loop), tasks_(loop) {}
 
 Supervisor::~Supervisor() {
     DROVER_ASSERT(state_ == ProcessState::idle || state_ == ProcessState::gone);
@@ -175,7 +175,7 @@ Task<> Supervisor::watch_load() {
         const Duration patience = std::max<Duration>(kProbeTimeout, (probed - begun) / 4);
         printed_ = false;
         const bool healthy = co_await is_healthy(
-            loop_, plan_.socket, plan_.health_path, std::min(probed + patience, load_deadline));
+            loop_, endpoint_, plan_.health_path, std::min(probed + patience, load_deadline));
         if (state_ != ProcessState::starting) {
             break;
         }
@@ -214,7 +214,7 @@ Task<> Supervisor::watch_health() {
         const TimePoint deadline = silent_since.value_or(asked) + plan_.health_timeout;
         const TimePoint patience =
             std::max(deadline, asked + std::min(kProbeTimeout, plan_.health_timeout));
-        const bool healthy = co_await is_healthy(loop_, plan_.socket, plan_.health_path, patience);
+        const bool healthy = co_await is_healthy(loop_, endpoint_, plan_.health_path, patience);
         if (healthy) {
             silent_since.reset();
             continue;

@@ -86,6 +86,7 @@ class Supervisor {
 
     platform::Loop& loop_;
     LaunchPlan plan_;
+    Endpoint endpoint_;
     ProcessState state_ = ProcessState::idle;
     std::optional<platform::ChildProcess> child_;
     LastWords last_words_;

@@ -1,28 +1,19 @@
 #include "engines/upstream_pool.hpp"
 
-#include <string>
 #include <utility>
 
+#include "engines/upstream_connection.hpp"
 #include "platform/clock.hpp"
 
 namespace drover::engines {
 
-namespace asio = boost::asio;
-using platform::as_result;
 using platform::Task;
 
-namespace {
+UpstreamPool::UpstreamPool(platform::Loop& loop, Endpoint endpoint)
+    : UpstreamPool(loop, std::move(endpoint), Limits()) {}
 
-/// Between two attempts while the engine's accept queue is full.
-constexpr std::chrono::milliseconds kAcceptQueueRetry{5};
-
-}  // namespace
-
-UpstreamPool::UpstreamPool(platform::Loop& loop, std::filesystem::path socket)
-    : UpstreamPool(loop, std::move(socket), Limits()) {}
-
-UpstreamPool::UpstreamPool(platform::Loop& loop, std::filesystem::path socket, Limits limits)
-    : loop_(loop), socket_(std::move(socket)), limits_(limits) {
+UpstreamPool::UpstreamPool(platform::Loop& loop, Endpoint endpoint, Limits limits)
+    : loop_(loop), endpoint_(std::move(endpoint)), limits_(limits) {
     idle_.reserve(limits_.idle_max);
 }
 
@@ -42,30 +33,7 @@ std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(TimePoint now) {
 }
 
 Task<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect() {
-    const asio::local::stream_protocol::endpoint endpoint(socket_.string());
-    const TimePoint deadline = platform::now() + limits_.connect_timeout;
-    for (;;) {
-        auto connection =
-            std::make_unique<UpstreamConnection>(UpstreamConnection{platform::UnixSocket(loop_)});
-        auto [error] = co_await connection->socket.async_connect(endpoint, as_result);
-        if (!error) {
-            // With a full accept queue connect() says EAGAIN, which Asio takes for "in progress"
-            // and then for success; only a connected socket knows its peer.
-            connection->socket.remote_endpoint(error);
-        }
-        if (!error) {
-            connection->socket.non_blocking(true, error);
-        }
-        if (!error) {
-            co_return connection;
-        }
-        if (error != asio::error::not_connected || platform::now() > deadline) {
-            co_return Error{ErrorCode::engine_failed,
-                            "the engine does not accept connections: " + error.message()};
-        }
-        platform::Timer pause(loop_, kAcceptQueueRetry);
-        co_await pause.async_wait(as_result);
-    }
+    return engines::connect(loop_, endpoint_, platform::now() + limits_.connect_timeout);
 }
 
 void UpstreamPool::give_back(std::unique_ptr<UpstreamConnection> connection, TimePoint now) {

@@ -1,25 +1,19 @@
-// Keep-alive connections to one engine's UNIX socket. On the loop only.
+// Keep-alive connections to one engine. On the loop only.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
-#include <filesystem>
 #include <memory>
 #include <vector>
 
 #include "base/result.hpp"
 #include "base/units.hpp"
+#include "engines/endpoint.hpp"
 #include "platform/async.hpp"
 
 namespace drover::engines {
 
-/// One connection to an engine, used by one request at a time. Its destructor closes it, which
-/// tells the engine to stop generating.
-struct UpstreamConnection {
-    platform::UnixSocket socket;
-    bool reused = false;  ///< it served a request before: the engine may have closed it meanwhile
-    TimePoint idle_since{};  ///< when it was given back
-};
+class UpstreamConnection;
 
 /// Hands out connections, the most recently used first, so that surplus ones age and are closed.
 class UpstreamPool {
@@ -34,18 +28,20 @@ class UpstreamPool {
         std::chrono::milliseconds connect_timeout{5'000};
     };
 
-    UpstreamPool(platform::Loop& loop, std::filesystem::path socket);
-    UpstreamPool(platform::Loop& loop, std::filesystem::path socket, Limits limits);
+    UpstreamPool(platform::Loop& loop, Endpoint endpoint);
+    UpstreamPool(platform::Loop& loop, Endpoint endpoint, Limits limits);
     ~UpstreamPool();
     UpstreamPool(const UpstreamPool&) = delete;
     UpstreamPool& operator=(const UpstreamPool&) = delete;
+
+    const Endpoint& endpoint() const { return endpoint_; }
 
     /// The youngest idle connection, or null when there is none young enough. Never waits. The
     /// engine may have closed it since: a request that gets no byte back may be repeated.
     std::unique_ptr<UpstreamConnection> take_idle(TimePoint now);
 
-    /// A fresh connection. `engine_failed` when the engine does not accept one within
-    /// `connect_timeout`. REQUIRES: the pool outlives the call.
+    /// A fresh connection; errors as those of engines::connect(), after `connect_timeout` at the
+    /// latest. REQUIRES: the pool outlives the call.
     platform::Task<Result<std::unique_ptr<UpstreamConnection>>> connect();
 
     /// Returns a connection on which a whole response was read and which the engine keeps open.
@@ -58,7 +54,7 @@ class UpstreamPool {
 
   private:
     platform::Loop& loop_;
-    std::filesystem::path socket_;
+    Endpoint endpoint_;
     Limits limits_;
     std::vector<std::unique_ptr<UpstreamConnection>> idle_;  ///< oldest first
 };

@@ -4,16 +4,18 @@
 
 #include <gtest/gtest.h>
 
+#include "engines/upstream_connection.hpp"
+
 namespace drover::engines {
 namespace {
 
 std::unique_ptr<UpstreamConnection> connection(platform::Loop& loop) {
-    return std::make_unique<UpstreamConnection>(UpstreamConnection{platform::UnixSocket(loop)});
+    return std::make_unique<UpstreamConnection>(loop);
 }
 
 TEST(UpstreamPool, KeepsAsManyConnectionsAsABusyInstanceUsesAtOnce) {
     platform::Loop loop;
-    UpstreamPool pool(loop, "/nowhere.sock");
+    UpstreamPool pool(loop, Endpoint::at_socket("/nowhere.sock"));
     const TimePoint now{};
     for (int i = 0; i < 64; ++i) {
         pool.give_back(connection(loop), now);
@@ -23,7 +25,7 @@ TEST(UpstreamPool, KeepsAsManyConnectionsAsABusyInstanceUsesAtOnce) {
 
 TEST(UpstreamPool, HandsOutTheYoungestAndMarksItAsReused) {
     platform::Loop loop;
-    UpstreamPool pool(loop, "/nowhere.sock");
+    UpstreamPool pool(loop, Endpoint::at_socket("/nowhere.sock"));
     const TimePoint now{};
     pool.give_back(connection(loop), now);
     pool.give_back(connection(loop), now + std::chrono::seconds(1));
@@ -35,7 +37,7 @@ TEST(UpstreamPool, HandsOutTheYoungestAndMarksItAsReused) {
 
 TEST(UpstreamPool, ForgetsConnectionsThatTheEngineIsAboutToClose) {
     platform::Loop loop;
-    UpstreamPool pool(loop, "/nowhere.sock");
+    UpstreamPool pool(loop, Endpoint::at_socket("/nowhere.sock"));
     const TimePoint now{};
     pool.give_back(connection(loop), now);
     EXPECT_EQ(pool.take_idle(now + std::chrono::seconds(5)), nullptr);

@@ -9,6 +9,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "engines/upstream_connection.hpp"
 #include "platform/clock.hpp"
 
 namespace drover::gateway {
@@ -36,6 +37,8 @@ Turn::Turn(control::Fleet& fleet,
            Deadline& deadline,
            std::chrono::milliseconds stall_timeout)
     : fleet_(fleet), client_(client), deadline_(deadline), stall_timeout_(stall_timeout) {}
+
+Turn::~Turn() = default;
 
 Task<Status> Turn::run(Asked asked) {
     aborted_ = false;
@@ -175,38 +178,41 @@ Task<Status> Turn::open(bool fresh) {
 
 void Turn::write_head(const Asked& asked) {
     const RequestHead& head = asked.head;
-    if (!asked.path.empty()) {
-        head_.assign("POST ").append(asked.path).append(" HTTP/1.1\r\nHost: engine\r\n");
-        head_.append("Content-Type: application/json\r\nContent-Length: ");
-        head_.append(std::to_string(asked.body.size())).append("\r\n\r\n");
-        return;
-    }
-    head_.assign(head.method_name).append(" ").append(head.path);
-    if (!head.query.empty()) {
+    const engines::Endpoint& engine = lease_.upstream().endpoint();
+    const bool own = !asked.path.empty();
+    head_.assign(own ? "POST" : head.method_name).append(" ");
+    engine.append_target(head_, own ? asked.path : head.path);
+    if (!own && !head.query.empty()) {
         head_.append("?").append(head.query);
     }
-    head_ += " HTTP/1.1\r\nHost: engine\r\n";
-    if (!head.accept.empty()) {
+    head_ += " HTTP/1.1\r\n";
+    engine.append_headers(head_);
+    if (!own && !head.accept.empty()) {
         head_.append("Accept: ").append(head.accept).append("\r\n");
     }
-    if (!head.content_type.empty()) {
-        head_.append("Content-Type: ").append(head.content_type).append("\r\n");
+    const std::string_view type = own ? "application/json" : std::string_view(head.content_type);
+    if (!type.empty()) {
+        head_.append("Content-Type: ").append(type).append("\r\n");
     }
-    if (head.method == Method::post) {
+    if (own || head.method == Method::post) {
         head_.append("Content-Length: ").append(std::to_string(asked.body.size())).append("\r\n");
     }
     head_ += "\r\n";
 }
 
+/// What of head and body is still to be sent.
+auto Turn::rest() const {
+    const std::size_t of_head = std::min(sent_, head_.size());
+    const std::size_t of_body = sent_ - of_head;
+    return std::array<asio::const_buffer, 2>{
+        asio::buffer(head_.data() + of_head, head_.size() - of_head),
+        asio::buffer(body_.data() + of_body, body_.size() - of_body)};
+}
+
 bool Turn::send_some() {
     while (sent_ < head_.size() + body_.size()) {
-        const std::size_t of_head = std::min(sent_, head_.size());
-        const std::size_t of_body = sent_ - of_head;
-        const std::array<asio::const_buffer, 2> rest{
-            asio::buffer(head_.data() + of_head, head_.size() - of_head),
-            asio::buffer(body_.data() + of_body, body_.size() - of_body)};
         error_code error;
-        sent_ += upstream_->socket.write_some(rest, error);
+        sent_ += upstream_->write_some(rest(), error);
         if (error) {
             return error != asio::error::would_block;
         }
@@ -215,25 +221,25 @@ bool Turn::send_some() {
 }
 
 Task<> Turn::send_rest() {
-    do {
+    while (sent_ < head_.size() + body_.size()) {
         deadline_.set(Waiting::engine, stall_timeout_);
-        const auto [error] =
-            co_await upstream_->socket.async_wait(asio::socket_base::wait_write, as_result);
+        const auto [error, count] = co_await upstream_->async_write_some(rest(), as_result);
         deadline_.clear();
         if (error) {
-            break;
+            // An engine that refuses a request may answer and close before it has read all of it,
+            // so a failed write is no failure yet: what there is to read decides.
+            co_return;
         }
-    } while (!send_some());
-    // An engine that refuses a request may answer and close before it has read all of it, so a
-    // failed write is no failure yet: what there is to read decides.
+        sent_ += count;
+    }
 }
 
 Task<> Turn::relay() {
     for (;;) {
         const InputBuffer::Room room = input_.prepare(kReadSize);
         deadline_.set(Waiting::engine, stall_timeout_);
-        const auto [error, size] = co_await upstream_->socket.async_read_some(
-            asio::buffer(room.data, room.size), as_result);
+        const auto [error, size] =
+            co_await upstream_->async_read_some(asio::buffer(room.data, room.size), as_result);
         deadline_.clear();
         std::size_t used = 0;
         if (aborted_ || stalled_ || (error && error != asio::error::eof)) {
@@ -315,16 +321,14 @@ void Turn::abort() {
     aborted_ = true;
     cancel_acquire_.emit(asio::cancellation_type::terminal);
     if (upstream_ != nullptr) {
-        error_code ignored;
-        upstream_->socket.close(ignored);
+        upstream_->close();
     }
 }
 
 void Turn::stall() {
     stalled_ = true;
     if (upstream_ != nullptr) {
-        error_code ignored;
-        upstream_->socket.close(ignored);
+        upstream_->close();
     }
 }
 

@@ -27,6 +27,7 @@ class Turn {
          ClientConnection& client,
          Deadline& deadline,
          std::chrono::milliseconds stall_timeout);
+    ~Turn();
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
 
@@ -86,6 +87,7 @@ class Turn {
     platform::Task<> relay();
     platform::Task<Status> explain();
     void write_head(const Asked& asked);
+    auto rest() const;
     bool send_some();
     void leave_engine();
 
