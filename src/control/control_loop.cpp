@@ -75,6 +75,18 @@ constexpr std::size_t kEndedMax = 16;
 /// The kernel closes a dying process's sockets before its exit is reported; the gap is short.
 constexpr auto kExitNoticeMax = std::chrono::seconds(1);
 
+/// Whatever becomes of the saving, the engine must leave: its memory is promised to others.
+class StopAtEnd {
+  public:
+    explicit StopAtEnd(engines::Supervisor& supervisor) : supervisor_(supervisor) {}
+    StopAtEnd(const StopAtEnd&) = delete;
+    StopAtEnd& operator=(const StopAtEnd&) = delete;
+    ~StopAtEnd() { supervisor_.stop(); }
+
+  private:
+    engines::Supervisor& supervisor_;
+};
+
 }  // namespace
 
 ControlLoop::Pending::Pending(ControlLoop& control, ModelId model)
@@ -434,8 +446,8 @@ Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
 }
 
 Task<> ControlLoop::save_and_stop(std::shared_ptr<Instance> instance) {
+    const StopAtEnd stop(instance->supervisor);
     co_await snapshots_.save(instance);
-    instance->supervisor.stop();
 }
 
 void ControlLoop::note_exit(const Instance& instance) {

@@ -32,6 +32,10 @@ std::int64_t milliseconds_of(Duration duration) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
 
+bool is_worth_keeping(const Slot& slot) {
+    return slot.used && slot.tokens >= kTokensWorthKeeping;
+}
+
 std::vector<std::string> names_of(const std::vector<Snapshot>& snapshots) {
     std::vector<std::string> names;
     for (const Snapshot& snapshot : snapshots) {
@@ -251,17 +255,21 @@ bool SnapshotKeeper::keeps(const Instance& instance) const {
 Task<> SnapshotKeeper::save(std::shared_ptr<Instance> instance) {
     const TimePoint begun = now();
     const TimePoint deadline = begun + options_.time_limit;
-    co_await review(instance);
-    EngineClient client(loop_, instance->upstream.endpoint());
-    const auto counters = co_await client.prompt_counters(deadline);
-    if (counters.ok()) {
-        learn_speed(models_.at(instance->model), *counters);
-    }
+    EngineClient client(loop_, instance->supervisor.plan().socket);
     auto slots = co_await client.slots(deadline);
     if (!slots.ok()) {
         log::warn("snapshots.not_saved",
                   {{"model", models_.at(instance->model).name}, {"cause", slots.error().message}});
         co_return;
+    }
+    std::erase_if(*slots, [](const Slot& slot) { return !is_worth_keeping(slot); });
+    if (slots->empty()) {
+        co_return;  // somebody waits for this memory
+    }
+    co_await review(instance);
+    const auto counters = co_await client.prompt_counters(deadline);
+    if (counters.ok()) {
+        learn_speed(models_.at(instance->model), *counters);
     }
     const std::size_t saved = co_await save_slots(instance, std::move(*slots), deadline);
     if (saved > 0) {
@@ -283,8 +291,7 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
     EngineClient client(loop_, instance->upstream.endpoint());
     for (const Slot& slot : slots) {
         Model* model = model_of(instance->model);
-        if (model == nullptr || !slot.used || slot.tokens < kTokensWorthKeeping ||
-            !model->identity.has_value()) {
+        if (model == nullptr || !is_worth_keeping(slot) || !model->identity.has_value()) {
             continue;
         }
         // Editing a state writes it a second time before the first one goes.
