@@ -131,7 +131,7 @@ int main(int argc, char** argv) {
         });
     app.add_option("--events", arguments.run.events_max, "Scheduler events for each seed");
     app.add_option("--scenario", arguments.scenario, "What is simulated")
-        ->check(CLI::IsMember({"random", "trio", "starving", "agents", "crowd"}));
+        ->check(CLI::IsMember({"random", "trio", "starving", "agents", "besieged", "crowd"}));
     app.add_option(
         "--check-every", arguments.run.check_every, "Events between full checks; 0: never");
     app.add_option("--max-wait", arguments.max_wait, "Seconds, instead of the scenario's");

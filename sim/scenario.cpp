@@ -175,6 +175,30 @@ Scenario agents() {
     return scenario;
 }
 
+Scenario besieged(std::uint64_t seed) {
+    Rng rng(seed);
+    Scenario scenario;
+    const std::size_t others = 2 + rng.below(14);
+    const std::size_t besiegers = 1 + rng.below(3);
+    const auto room = static_cast<std::int64_t>(others);
+    for (std::size_t i = 0; i < besiegers + others; ++i) {
+        const Bytes bytes = 1_GiB * (i < besiegers ? rng.between((room + 1) / 2, room) : 1);
+        scenario.models.push_back(plain_model(bytes,
+                                              milliseconds(rng.between(200, 2'000)),
+                                              milliseconds(rng.between(1, 500)),
+                                              milliseconds(rng.between(500, 5'000))));
+        scenario.models.back().traits.lease_limit = static_cast<std::uint32_t>(1 + rng.below(4));
+    }
+    scenario.budget = Footprint::host(1_GiB * room);
+    scenario.options.max_wait = milliseconds(rng.chance(0.2) ? 1 : rng.between(100, 20'000));
+    scenario.options.min_residency = milliseconds(rng.between(0, 10'000));
+    scenario.pattern = rng.chance(0.5) ? Pattern::uniform : Pattern::sessions;
+    scenario.clients = 4 + rng.below(60);
+    scenario.think_mean = milliseconds(rng.between(0, 50));
+    scenario.cores = rng.chance(0.3) ? 2 : 0;
+    return scenario;
+}
+
 Scenario crowd(std::size_t models, std::size_t requests) {
     Rng rng(models);
     Scenario scenario;
@@ -207,6 +231,9 @@ std::optional<Scenario> scenario_named(std::string_view name, std::uint64_t seed
     }
     if (name == "agents") {
         return agents();
+    }
+    if (name == "besieged") {
+        return besieged(seed);
     }
     if (name == "crowd") {
         return crowd(1'000, 1'000'000);

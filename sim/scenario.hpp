@@ -57,10 +57,14 @@ Scenario starving();
 /// Agents that call four models in turn, room for two, nobody else.
 Scenario agents();
 
+/// One to three models that take half to all of the memory, and small ones that fill it, all asked
+/// for alike.
+Scenario besieged(std::uint64_t seed);
+
 /// `models` models under Zipf's law, room for a tenth, `requests` requests.
 Scenario crowd(std::size_t models, std::size_t requests);
 
-/// By name, as `drover-sim --scenario` knows them; `seed` is used by "random".
+/// By name, as `drover-sim --scenario` knows them; `seed` is used by "random" and "besieged".
 std::optional<Scenario> scenario_named(std::string_view name, std::uint64_t seed);
 
 }  // namespace drover::sim

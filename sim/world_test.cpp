@@ -63,6 +63,16 @@ TEST(Simulation, ServesAQueuedModelThoughAHotOneNeverIdles) {
     EXPECT_LT(longest(summary.fares.waits), scenario.options.max_wait * 2);
 }
 
+/// A model that needs everybody gone gets its turn, and so do those who left for it.
+TEST(Simulation, BoundsTheWaitOfModelsThatTakeAllOfTheMemory) {
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+        const Summary summary = run(besieged(seed), seed, 4'000);
+        ASSERT_EQ(summary.violation, "")
+            << "repeat: drover-sim --scenario besieged --events 4000 --seed " << seed;
+        EXPECT_GT(summary.loads, 1U);
+    }
+}
+
 TEST(Simulation, ServesTheMixedLoadWithFewSwaps) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         const Summary summary = run(trio(), seed);
