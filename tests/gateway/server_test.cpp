@@ -4,14 +4,12 @@
 #include <string>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 #include <gtest/gtest.h>
 
 #include "control/control_loop.hpp"
 #include "platform/blocking_pool.hpp"
 #include "platform/clock.hpp"
+#include "platform/task_scope.hpp"
 #include "store/library.hpp"
 
 namespace drover::gateway {
@@ -55,13 +53,11 @@ TEST(Server, StopsAlsoWhileATickIsDue) {
     while (now() < due) {  // the loop does not run meanwhile
     }
     bool stopped = false;
-    boost::asio::co_spawn(
-        loop,
-        [&]() -> Task<> {
-            co_await server.stop();
-            stopped = true;
-        },
-        boost::asio::detached);
+    platform::TaskScope tasks(loop);
+    tasks.spawn("test.stop", [&]() -> Task<> {
+        co_await server.stop();
+        stopped = true;
+    });
     loop.run_for(std::chrono::seconds(5));
     ASSERT_TRUE(stopped);
 }
