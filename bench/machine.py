@@ -36,6 +36,12 @@ def busy_seconds():
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def pss(pid):
+    """Bytes of a process, shared pages in parts; 0 when it is gone."""
+    found = re.search(r"^Pss:\s+(\d+) kB", read(f"/proc/{pid}/smaps_rollup"), re.M)
+    return int(found[1]) * 1024 if found else 0
+
+
 def load():
     """Average number of runnable tasks in the last minute: tells whether others used the machine."""
     return os.getloadavg()[0]

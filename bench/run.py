@@ -18,9 +18,10 @@ import conversation
 import gateway
 import machine
 import mixed
+import overcommit
 import switch
 
-BENCHES = ("gateway", "switch", "mixed", "conversation")
+BENCHES = ("gateway", "switch", "mixed", "conversation", "overcommit")
 
 
 def write_between(path, name, text):
@@ -36,6 +37,8 @@ def measure(name, bed, arguments):
         return gateway.measure(bed, arguments.rounds or 7, arguments.seconds)
     if name == "switch":
         return switch.measure(bed, arguments.rounds or 7)
+    if name == "overcommit":
+        return overcommit.measure(bed, arguments.requests, arguments.seed)
     if name == "conversation":
         return conversation.measure(bed, arguments.rounds or 3)
     return mixed.measure(bed, arguments.rounds or 3, arguments.seed, arguments.only)
@@ -52,7 +55,8 @@ def main():
     parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"of {', '.join(BENCHES)}; default: all")
     parser.add_argument("--rounds", type=int, help="instead of each benchmark's own number")
     parser.add_argument("--seconds", type=int, default=3, help="gateway: of each run of wrk")
-    parser.add_argument("--seed", type=int, default=1, help="mixed: of the first round")
+    parser.add_argument("--seed", type=int, default=1, help="mixed: of the first round; overcommit")
+    parser.add_argument("--requests", type=int, default=10_000, help="overcommit: how many")
     parser.add_argument("--only", nargs="*", help="mixed: these systems only")
     parser.add_argument("--build", default=os.path.join(beds.ROOT, "build/release"))
     parser.add_argument("--engine", help="llama-server; default: the engine cache's")

@@ -1,0 +1,167 @@
+"""Sixteen models, memory for a quarter of them, engines that die: is any request lost, any byte over the budget?
+
+Not a comparison but a proof: requests at random over sixteen models from sixteen clients, while one engine after the
+other is killed. Every 50 ms the memory of Drover and all its engines is added up (PSS, so that shared pages count
+once). An answer other than 200 is allowed only for a request that was at an engine when it was killed.
+"""
+
+import collections
+import http.client
+import json
+import os
+import random
+import signal
+import threading
+import time
+
+import machine
+import servers
+
+CLIENTS, COPIES, OVERCOMMIT = 16, {"smol": 5, "gemma": 3, "minilm": 8}, 4
+KILL_EVERY_SECONDS = 3.0
+SAMPLE_SECONDS = 0.05
+ZIPF_EXPONENT = 0.9
+PATIENCE_SECONDS = 600
+MIB = 1 << 20
+
+
+def fleet(bed):
+    """Sixteen files of their own name, as (name, model, file); the most wanted first, kinds mixed."""
+    folder = bed.new_folder("sixteen")
+    found = []
+    for turn in range(max(COPIES.values())):
+        for kind, count in COPIES.items():
+            if turn < count:
+                model = bed.model(kind)
+                file = os.path.join(folder, f"{kind}-{turn}.gguf")
+                os.symlink(model.file, file)
+                found.append((f"{kind}-{turn}", model, file))
+    return found
+
+
+def request_for(generator, name, model):
+    text = " ".join(generator.choice("river stone cloud seven green walks over winter paper".split())
+                    for _ in range(generator.randint(3, 30)))
+    if model.embeds:
+        return name, "/v1/embeddings", {"model": name, "input": text}
+    body = {"model": name, "messages": [{"role": "user", "content": text}], "max_tokens": generator.randint(1, 6)}
+    if generator.random() < 0.3:
+        body["stream"] = True
+    return name, "/v1/chat/completions", body
+
+
+class Memory(threading.Thread):
+    """Adds up what a server and its children take; remembers the most."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.ended, self.peak, self.samples = pid, threading.Event(), 0, 0
+
+    def run(self):
+        while not self.ended.wait(SAMPLE_SECONDS):
+            children = machine.read(f"/proc/{self.pid}/task/{self.pid}/children").split()
+            self.peak = max(self.peak, sum(machine.pss(pid) for pid in [self.pid, *children]))
+            self.samples += 1
+
+
+class Killer(threading.Thread):
+    """Kills one engine after the other, and remembers whose it was and when."""
+
+    def __init__(self, server, seed):
+        super().__init__(daemon=True)
+        self.server, self.generator, self.ended = server, random.Random(seed), threading.Event()
+        self.kills = collections.defaultdict(list)
+
+    def run(self):
+        while not self.ended.wait(self.generator.expovariate(1 / KILL_EVERY_SECONDS)):
+            instances = json.loads(self.server.request("GET", "/admin/ps")[1])["instances"]
+            ready = [one for one in instances if one["state"] == "ready"]
+            if ready:
+                victim = self.generator.choice(ready)
+                self.kills[victim["model"]].append(time.perf_counter())
+                try:
+                    os.kill(victim["pid"], signal.SIGKILL)
+                except ProcessLookupError:
+                    self.kills[victim["model"]].pop()
+
+    def hit(self, model, begun, ended):
+        return any(begun <= at <= ended for at in self.kills[model])
+
+
+def is_whole(body, answer):
+    """Whether a 200 holds what was asked for."""
+    if body.get("stream"):
+        return answer.rstrip().endswith(b"data: [DONE]")
+    said = json.loads(answer)
+    return bool(said.get("choices") or said["data"][0]["embedding"])
+
+
+def drive(server, killer, requests):
+    """What became of each request, by the word for it."""
+    outcomes, examples, lock, todo = collections.Counter(), [], threading.Lock(), iter(requests)
+
+    def client():
+        while True:
+            with lock:
+                request = next(todo, None)
+            if request is None:
+                return
+            name, path, body = request
+            begun = time.perf_counter()
+            try:
+                status, answer = server.request("POST", path, body, PATIENCE_SECONDS)
+                good = status == 200 and is_whole(body, answer)
+                said = f"{status} {answer[-300:].decode(errors='replace')}"
+            except (OSError, http.client.HTTPException, ValueError, KeyError) as failure:
+                good, said = False, repr(failure)
+            hit = killer.hit(name, begun, time.perf_counter())
+            outcome = "served" if good else "at a killed engine" if hit else "lost"
+            with lock:
+                outcomes[outcome] += 1
+                if outcome == "lost" and len(examples) < 5:
+                    examples.append(f"{name}: {said}")
+
+    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes, examples
+
+
+def measure(bed, count, seed):
+    models = fleet(bed)
+    generator = random.Random(seed)
+    weights = [1 / (rank + 1) ** ZIPF_EXPONENT for rank in range(len(models))]
+    requests = [request_for(generator, name, model)
+                for name, model, _ in generator.choices(models, weights, k=count)]
+    budget = sum(model.total for _, model, _ in models) // OVERCOMMIT
+    settings = {name: {"file": file} for name, _, file in models}
+    begun = time.perf_counter()
+    with servers.drover(bed, "overcommit", settings, memory={"budget": budget}) as server:
+        memory, killer = Memory(server.process.pid), Killer(server, seed)
+        memory.start(), killer.start()
+        outcomes, examples = drive(server, killer, requests)
+        for one in (memory, killer):
+            one.ended.set()
+            one.join()
+        loads = machine.read(server.log_path).count("instance.starting")
+    return {"requests": count, "seed": seed, "seconds": time.perf_counter() - begun, "budget": budget,
+            "peak": memory.peak, "samples": memory.samples, "loads": loads,
+            "kills": sum(len(ones) for ones in killer.kills.values()), "outcomes": dict(outcomes), "examples": examples}
+
+
+def report(result):
+    outcomes = result["outcomes"]
+    lines = ["| | |", "|---|---|",
+             f"| requests | {result['requests']:,} over {sum(COPIES.values())} models from {CLIENTS} clients, in "
+             f"{result['seconds']:.0f} s |",
+             f"| served | {outcomes.get('served', 0):,} |",
+             f"| failed because their engine was killed under them | {outcomes.get('at a killed engine', 0):,} "
+             f"({result['kills']} engines were killed) |",
+             f"| lost, or failed for another reason | {outcomes.get('lost', 0):,} |",
+             f"| loads | {result['loads']:,} |",
+             f"| budget, a quarter of what all need | {result['budget'] / MIB:,.0f} MiB |",
+             f"| most memory of all processes in {result['samples']:,} samples | {result['peak'] / MIB:,.0f} MiB |"]
+    lines += [f"\nLost: {text}" for text in result["examples"]]
+    return "\n".join(lines)
