@@ -255,7 +255,7 @@ bool SnapshotKeeper::keeps(const Instance& instance) const {
 Task<> SnapshotKeeper::save(std::shared_ptr<Instance> instance) {
     const TimePoint begun = now();
     const TimePoint deadline = begun + options_.time_limit;
-    EngineClient client(loop_, instance->supervisor.plan().socket);
+    EngineClient client(loop_, instance->upstream.endpoint());
     auto slots = co_await client.slots(deadline);
     if (!slots.ok()) {
         log::warn("snapshots.not_saved",
