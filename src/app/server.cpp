@@ -59,6 +59,11 @@ std::filesystem::path runtime_directory(const config::Config& config) {
     return config.runtime_dir / own;
 }
 
+/// `auto` took all but the reserve. Half of that may go before anybody has to leave.
+std::optional<Bytes> kept_free(const config::MemoryConfig& config) {
+    return config.give_back ? std::optional(Bytes(config.reserve.count() / 2)) : std::nullopt;
+}
+
 /// The folder for snapshots, or nothing when none are to be kept or it cannot be used: models are
 /// served without.
 std::optional<control::SnapshotFolder> claim_snapshots(const config::Config& config) {
@@ -233,6 +238,7 @@ int run_server(const config::Config& config) {
     }
     control::ControlOptions options{.scheduler = scheduler_options(config),
                                     .budget = *budget,
+                                    .kept_free = kept_free(config.memory),
                                     .runtime_dir = runtime->path(),
                                     .snapshots = {.folder = snapshot_dir,
                                                   .budget = config.snapshots.budget,

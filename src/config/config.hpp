@@ -96,6 +96,7 @@ struct MemoryConfig {
     std::optional<Bytes> budget;     ///< unset: `auto`, what is available minus the reserve
     std::filesystem::path measured;  ///< set after loading: what models turned out to take
     Bytes reserve{1_GiB};            ///< left to the rest of the machine when the budget is `auto`
+    bool give_back = true;           ///< the budget shrinks while other programs need the memory
     milliseconds min_residency{2'000};
     milliseconds max_wait{10'000};
 };

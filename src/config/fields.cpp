@@ -323,6 +323,12 @@ std::vector<Field> make_fields() {
                     "1GiB",
                     "What `budget: auto` leaves to the rest of the machine.",
                     memory(&MemoryConfig::reserve)),
+        {"memory.give_back",
+         "",
+         "true",
+         "Whether the budget shrinks while other programs need the memory: idle models leave then, "
+         "until half of the reserve is free again.",
+         setter<Config>(memory(&MemoryConfig::give_back), parse_flag)},
         duration_field(
             "memory.min_residency",
             "2s",

@@ -17,9 +17,6 @@ using platform::Task;
 
 namespace {
 
-/// Our own memory is charged to the budget in steps, so that small changes do not move it.
-constexpr Bytes kOwnMemoryStep = 16_MiB;
-
 /// A client may send any name; messages quote this much of it.
 constexpr std::size_t kNameShownMax = 200;
 
@@ -114,6 +111,7 @@ ControlLoop::ControlLoop(platform::Loop& loop,
       options_(std::move(options)),
       registry_(std::move(registry)),
       snapshots_(loop, pool, options_.snapshots),
+      budget_(pool, options_.budget[memory::kHostDevice], options_.kept_free),
       scheduler_(options_.scheduler, options_.budget),
       wake_timer_(loop),
       instance_ended_(loop),
@@ -126,9 +124,8 @@ ControlLoop::ControlLoop(platform::Loop& loop,
 ControlLoop::~ControlLoop() = default;
 
 void ControlLoop::start() {
-    if (const auto own = platform::process_pss(platform::own_pid()); own.ok()) {
-        charge_own_memory(own->total);
-    }
+    budget_.weigh_ourselves();
+    update_budget();
     snapshots_.start();
     tasks_.spawn("control.measure", [this] { return measure_periodically(); });
     for (const models::Model& model : registry_.models()) {
@@ -244,9 +241,9 @@ std::vector<ModelView> ControlLoop::models() const {
 }
 
 FleetView ControlLoop::view() const {
-    const Footprint held = scheduler_.held() + Footprint::host(own_memory_);
+    const Footprint held = scheduler_.held() + Footprint::host(budget_.own());
     FleetView fleet{.budget = {{.device = "host",
-                                .bytes = options_.budget[memory::kHostDevice],
+                                .bytes = budget_.configured() - budget_.taken(),
                                 .held = held[memory::kHostDevice]}},
                     .instances = {},
                     .snapshots = snapshots_.view(),
@@ -516,11 +513,8 @@ Task<> ControlLoop::measure_periodically() {
         if (error) {
             co_return;
         }
-        const auto own =
-            co_await pool_.run([] { return platform::process_pss(platform::own_pid()); });
-        if (own.ok()) {
-            charge_own_memory(own->total);
-        }
+        co_await budget_.review(engine_processes(), scheduler_.held()[memory::kHostDevice]);
+        update_budget();
         const auto instances = instances_;  // the map may change while one is measured
         for (const auto& [id, instance] : instances) {
             if (instance->supervisor.state() == engines::ProcessState::ready) {
@@ -531,15 +525,30 @@ Task<> ControlLoop::measure_periodically() {
     }
 }
 
-void ControlLoop::charge_own_memory(Bytes own) {
-    const std::int64_t step = kOwnMemoryStep.count();
-    // One step of headroom: our memory may rise between two measurements.
-    const Bytes charged((own.count() / step + 2) * step);
-    if (charged <= own_memory_) {
-        return;  // never given back: a peak that was there once comes again
+std::vector<pid_t> ControlLoop::engine_processes() const {
+    std::vector<pid_t> pids;
+    for (const auto& [id, instance] : instances_) {
+        if (const pid_t pid = instance->supervisor.pid(); pid > 0) {
+            pids.push_back(pid);
+        }
     }
-    own_memory_ = charged;
-    feed(memory::BudgetChanged{options_.budget - Footprint::host(own_memory_)});
+    return pids;
+}
+
+void ControlLoop::update_budget() {
+    memory::Footprint budget = options_.budget;
+    budget[memory::kHostDevice] = budget_.available();
+    if (budget != scheduler_.budget()) {
+        feed(memory::BudgetChanged{budget});
+    }
+}
+
+std::string ControlLoop::taken_by_others() const {
+    if (budget_.taken() <= Bytes(0)) {
+        return {};
+    }
+    return "Other programs on this machine need " + drover::to_string(budget_.taken()) +
+           " of the budget of " + drover::to_string(budget_.configured()) + " at present. ";
 }
 
 Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) const {
@@ -562,7 +571,7 @@ Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) c
                     "model '" + managed.view.name + "' needs " +
                         drover::to_string(effect.needed.total()) + " of memory, but at most " +
                         drover::to_string(effect.available.total()) + " can be freed for it. " +
-                        managed.advice(effect.available.total())};
+                        taken_by_others() + managed.advice(effect.available.total())};
         case memory::RefuseReason::load_failed:
             return {ErrorCode::engine_failed,
                     "model '" + managed.view.name + "' could not be loaded: " + failed,

@@ -16,6 +16,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "control/budget_watch.hpp"
 #include "control/fleet.hpp"
 #include "control/instance.hpp"
 #include "control/managed_model.hpp"
@@ -33,6 +34,9 @@ namespace drover::control {
 struct ControlOptions {
     memory::SchedulerOptions scheduler;
     memory::Footprint budget;
+    /// Host memory that is left to other programs beyond what they have: when there is less, the
+    /// budget shrinks. Unset: it never does.
+    std::optional<Bytes> kept_free{};
     std::filesystem::path runtime_dir;  ///< private; engine sockets
     SnapshotOptions snapshots;
     /// Longest that load() waits.
@@ -129,7 +133,9 @@ class ControlLoop final : public Fleet {
     void note_exit(const Instance& instance);
     platform::Task<> measure(std::shared_ptr<Instance> instance);
     platform::Task<> measure_periodically();
-    void charge_own_memory(Bytes own);
+    std::vector<pid_t> engine_processes() const;
+    void update_budget();
+    std::string taken_by_others() const;
 
     Error refusal(ModelId model, const memory::RefuseRequest& effect) const;
     Error describe_exit(const Instance& instance) const;
@@ -140,6 +146,7 @@ class ControlLoop final : public Fleet {
     models::Registry registry_;
     std::unordered_map<ModelId, ManagedModel> models_;
     SnapshotKeeper snapshots_;
+    BudgetWatch budget_;
     std::unordered_set<ModelId> retired_;  ///< of `models_`: no longer on the disk, but in use
     /// What models are or were called: a request may hold a name longer than there is the model.
     std::unordered_map<ModelId, const std::string*> names_;
@@ -154,7 +161,6 @@ class ControlLoop final : public Fleet {
     /// Ended lately, for failure(): a request may notice its broken connection after the exit.
     std::deque<std::shared_ptr<Instance>> ended_;
     std::unordered_map<ModelId, Error> last_failure_;
-    Bytes own_memory_;
     platform::Timer wake_timer_;
     platform::Notifier instance_ended_;
     platform::TaskScope tasks_;

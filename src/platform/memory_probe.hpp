@@ -26,6 +26,10 @@ struct HostMemory {
 /// that can be dropped counts as available. `root` stands in for "/" in tests.
 Result<HostMemory> host_memory(const std::filesystem::path& root = "/");
 
+/// Share of the last ten seconds in which no process got on because all of them waited for memory
+/// (/proc/pressure/memory, "full avg10"); 0 where the kernel does not count it.
+double memory_stall(const std::filesystem::path& root = "/");
+
 /// A share of memory: pages that several processes share count in parts.
 struct ProcessMemory {
     Bytes total{};      ///< PSS

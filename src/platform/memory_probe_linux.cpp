@@ -171,6 +171,18 @@ Result<HostMemory> host_memory(const fs::path& root) {
     return memory;
 }
 
+double memory_stall(const fs::path& root) {
+    const std::string text = text_of(root / "proc/pressure/memory");
+    double percent = 0;
+    for_each_line(text, [&](std::string_view line) {  // "full avg10=1.25 avg60=..."
+        constexpr std::string_view kStart = "full avg10=";
+        if (line.starts_with(kStart)) {
+            std::from_chars(line.data() + kStart.size(), line.data() + line.size(), percent);
+        }
+    });
+    return percent / 100;
+}
+
 Result<ProcessMemory> process_pss(pid_t pid) {
     const auto text = read_file("/proc/" + std::to_string(pid) + "/smaps_rollup", kKernelFileMax);
     const auto memory = text.ok() ? parse_smaps_rollup(*text) : std::nullopt;

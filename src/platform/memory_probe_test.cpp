@@ -116,6 +116,19 @@ TEST_F(HostMemoryTest, FailsWithoutMeminfo) {
     EXPECT_FALSE(host_memory(root_.path()).ok());
 }
 
+TEST_F(HostMemoryTest, StallsAreToldAsAShare) {
+    put("proc/pressure/memory",
+        "some avg10=50.00 avg60=9.00 avg300=1.00 total=12\n"
+        "full avg10=12.50 avg60=3.00 avg300=1.00 total=7\n");
+    EXPECT_DOUBLE_EQ(memory_stall(root_.path()), 0.125);
+    put("proc/pressure/memory", "full avg10=none\n");
+    EXPECT_EQ(memory_stall(root_.path()), 0);
+}
+
+TEST_F(HostMemoryTest, AKernelWithoutPressureHasNoStalls) {
+    EXPECT_EQ(memory_stall(root_.path()), 0);
+}
+
 TEST(KilobyteField, IsOfTheWholeName) {
     EXPECT_EQ(kilobyte_field("Pss_Anon:   7 kB\nPss:  12 kB\n", "Pss"), Bytes(12 * 1024));
     EXPECT_EQ(kilobyte_field("Pss: 12 kB", "Pss"), Bytes(12 * 1024));

@@ -2,7 +2,11 @@
 
 import threading
 
+import psutil
+
 from support import wait_until
+
+GIB = 1 << 30
 
 
 def held(server) -> int:
@@ -111,3 +115,22 @@ def test_models_load_side_by_side(fake):
     for thread in threads:
         thread.join()
     assert {one["state"] for one in server.instances().values()} == {"ready"}
+
+
+def test_the_budget_shrinks_while_another_program_needs_the_memory(fake):
+    # Half of the reserve is kept free: all but 2 GiB of what there is now.
+    reserve = 2 * (psutil.virtual_memory().available - 2 * GIB)
+    server = fake({"a": "", "b": ""}, {"memory": {"budget": str(GIB), "reserve": str(reserve)}})
+    budget = lambda: server.get("/admin/ps").json()["budget"][0]["bytes"]
+    assert server.chat("a").status_code == 200
+    assert budget() == GIB
+    other = bytearray(3 * GIB)
+    for at in range(0, len(other), 4096):
+        other[at] = 1
+    wait_until(lambda: not server.instances(), 20, "the end of the idle engine")
+    assert budget() < GIB
+    refused = server.chat("b")
+    assert refused.status_code == 507 and "Other programs" in refused.json()["error"]["message"]
+    del other
+    wait_until(lambda: budget() == GIB, 30, "the rise of the budget")
+    assert server.chat("b").status_code == 200
