@@ -111,6 +111,7 @@ int run(int argc, const char* const* argv, const Services& services) {
     add_doctor(app, context);
     add_route(app, context);
     add_config(app, context);
+    add_import(app, context);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

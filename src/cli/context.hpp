@@ -56,5 +56,6 @@ void add_stop(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_route(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
+void add_import(CLI::App& app, Context& context);
 
 }  // namespace drover::cli
