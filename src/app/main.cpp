@@ -3,8 +3,12 @@
 #include "app/plan.hpp"
 #include "app/server.hpp"
 #include "cli/cli.hpp"
+#include "platform/guard.hpp"
 
 int main(int argc, char** argv) {
+    if (const auto status = drover::platform::run_as_guard(argc, argv)) {
+        return *status;
+    }
     return drover::cli::run(argc,
                             argv,
                             {.serve = drover::app::run_server,

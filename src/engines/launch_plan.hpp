@@ -17,7 +17,9 @@ struct LaunchPlan {
     std::vector<std::string> environment;  ///< "NAME=value", the whole environment of the child
     /// UNIX socket on which it will listen; with an `endpoint` only its mark (platform/leftovers).
     std::filesystem::path socket;
-    std::optional<Endpoint> endpoint{};   ///< unset: the socket
+    std::optional<Endpoint> endpoint{};  ///< unset: the socket
+    /// `argv` runs it under a guard (platform/guard): it may have children of its own.
+    bool guarded = false;
     std::string health_path = "/health";  ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};
     std::chrono::milliseconds health_timeout{30'000};

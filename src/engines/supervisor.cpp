@@ -10,6 +10,7 @@
 #include "base/assert.hpp"
 #include "engines/health_probe.hpp"
 #include "platform/clock.hpp"
+#include "platform/guard.hpp"
 #include "platform/leftovers.hpp"
 #include "platform/log.hpp"
 
@@ -126,7 +127,7 @@ void Supervisor::stop() {
     stop_asked_ = true;
     enter(ProcessState::stopping);
     if (plan_.stop_timeout.count() == 0) {
-        child_->signal_group(SIGKILL);
+        kill_tree();
         return;
     }
     child_->signal_group(SIGTERM);
@@ -142,7 +143,7 @@ void Supervisor::kill(std::string cause) {
     }
     if (state_ != ProcessState::idle) {
         enter(ProcessState::stopping);
-        child_->signal_group(SIGKILL);
+        kill_tree();
     }
 }
 
@@ -252,6 +253,14 @@ Task<> Supervisor::kill_when_stop_takes_too_long() {
     if (state_ == ProcessState::stopping) {
         log::warn("engine.killed",
                   {{"pid", child_->pid()}, {"after", to_string(plan_.stop_timeout)}});
+        kill_tree();
+    }
+}
+
+void Supervisor::kill_tree() {
+    if (plan_.guarded) {
+        child_->signal(platform::kGuardKill);
+    } else {
         child_->signal_group(SIGKILL);
     }
 }

@@ -80,6 +80,7 @@ class Supervisor {
     platform::Task<> wait_for_next_probe(TimePoint probed, TimePoint next);
     platform::Task<> read_output();
     platform::Task<> kill_when_stop_takes_too_long();
+    void kill_tree();
     Error why_not_ready() const;
     void enter(ProcessState state);
     void become_gone(std::string cause);

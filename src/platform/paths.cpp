@@ -1,6 +1,9 @@
 #include "platform/paths.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <string_view>
+#include <system_error>
 
 #include <unistd.h>
 
@@ -52,6 +55,25 @@ fs::path runtime_directory(const Environment& environment) {
         return fs::path(*xdg) / "drover";
     }
     return fs::path("/tmp") / ("drover-" + std::to_string(::geteuid()));
+}
+
+Result<fs::path> find_program(const std::string& name, const Environment& environment) {
+    if (name.find('/') != std::string::npos) {
+        return fs::absolute(name);
+    }
+    const std::string folders = environment("PATH").value_or("");
+    std::string_view rest = folders;
+    while (!rest.empty()) {
+        const std::size_t length = std::min(rest.find(':'), rest.size());
+        const fs::path program = fs::path(rest.substr(0, length)) / name;
+        rest.remove_prefix(std::min(length + 1, rest.size()));
+        std::error_code error;
+        if (program.is_absolute() && fs::is_regular_file(program, error) &&
+            ::access(program.c_str(), X_OK) == 0) {
+            return program;
+        }
+    }
+    return Error{ErrorCode::not_found, "there is no program '" + name + "' on PATH: " + folders};
 }
 
 }  // namespace drover::platform

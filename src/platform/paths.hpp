@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "base/result.hpp"
+
 namespace drover::platform {
 
 /// Gives the value of an environment variable, or nullopt when unset or empty.
@@ -22,5 +24,9 @@ std::filesystem::path config_directory(const Environment& environment);
 
 /// $DROVER_RUNTIME_DIR, else $XDG_RUNTIME_DIR/drover, else /tmp/drover-UID: engine sockets.
 std::filesystem::path runtime_directory(const Environment& environment);
+
+/// The program `name` means: with a slash in it a path, else the first of that name on PATH, whose
+/// relative folders are passed over. `not_found` says where it was looked for.
+Result<std::filesystem::path> find_program(const std::string& name, const Environment& environment);
 
 }  // namespace drover::platform

@@ -28,5 +28,14 @@ TEST(Paths, FollowOurVariablesThenXdgThenHome) {
     EXPECT_EQ(runtime_directory(environment({{"DROVER_RUNTIME_DIR", "/d"}})), "/d");
 }
 
+TEST(FindProgram, TakesTheFirstOnPathThatCanBeRun) {
+    const Environment path = environment({{"PATH", "bin:/nonexistent:/bin:/usr/bin"}});
+    EXPECT_EQ(*find_program("sh", path), "/bin/sh");
+    EXPECT_EQ(*find_program("/opt/x", path), "/opt/x");
+    EXPECT_TRUE(find_program("./x", path)->is_absolute());
+    EXPECT_EQ(find_program("no-such-program", path).error().code, ErrorCode::not_found);
+    EXPECT_FALSE(find_program("sh", environment({})).ok());
+}
+
 }  // namespace
 }  // namespace drover::platform

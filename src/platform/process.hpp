@@ -43,6 +43,9 @@ class ChildProcess {
     /// Sends `signal` to the whole group. Nothing happens when it is gone.
     void signal_group(int signal);
 
+    /// Sends it to the process alone.
+    void signal(int signal);
+
     /// Returns when the process has ended and is reaped and the rest of its group, which is killed
     /// then, is gone too (or does not go for a second). Once.
     Task<ExitStatus> wait();

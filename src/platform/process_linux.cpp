@@ -254,6 +254,12 @@ void ChildProcess::signal_group(int signal) {
     }
 }
 
+void ChildProcess::signal(int signal) {
+    if (!reaped_) {
+        ::kill(pid_, signal);
+    }
+}
+
 Task<ExitStatus> ChildProcess::wait() {
     siginfo_t ended{};
     while (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "behaviour.hpp"
 
@@ -15,7 +16,9 @@ struct ModelInfo {
     std::string path;
     int context = 4096;
     int parallel = 1;
-    std::string slot_path;  ///< where slots are saved
+    std::string slot_path;            ///< where slots are saved
+    std::string key;                  ///< requests must carry it; empty: they need not
+    std::vector<std::string> served;  ///< what requests may call it; empty: anything
 };
 
 enum class Kind {

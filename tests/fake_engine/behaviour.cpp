@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 38> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 39> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -75,6 +75,10 @@ constexpr std::array<std::pair<std::string_view, Setter>, 38> kDirectives{{
     {"grandchild-session",
      [](Behaviour& b, std::string_view) {
          b.grandchild_session = true;
+     }},
+    {"worker",
+     [](Behaviour& b, std::string_view) {
+         b.worker = true;
      }},
     {"binary",
      [](Behaviour& b, std::string_view) {

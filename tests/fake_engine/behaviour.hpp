@@ -40,6 +40,7 @@ struct Behaviour {
     int term_ms = 0;                  ///< between SIGTERM and the end
     bool grandchild = false;          ///< a child that outlives it and holds its output
     bool grandchild_session = false;  ///< the same in a session of its own
+    bool worker = false;              ///< a child whose end is its own
     bool binary = false;              ///< prints bytes that are no text, and a line of 1 MiB
     bool flood = false;               ///< never stops printing
     std::size_t alloc_mib = 0;        ///< touched before it is ready

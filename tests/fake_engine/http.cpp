@@ -57,6 +57,8 @@ void read_header(std::string_view line, Request& request, Framing& framing) {
         request.expects_continue = same(value(), "100-continue");
     } else if (same(name, "x-fake")) {
         request.fake = value();
+    } else if (same(name, "authorization")) {
+        request.authorization = value();
     }
 }
 

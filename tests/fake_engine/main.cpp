@@ -62,15 +62,26 @@ void apply_or_die(Behaviour& behaviour, std::string_view directives) {
     }
 }
 
-/// Reads llama-server's flags; those that do not matter here are ignored, with their values.
+/// Reads the flags of llama-server and of `vllm serve MODEL`; those that do not matter here are
+/// ignored, with their values.
 Options read_options(const std::vector<std::string_view>& arguments) {
     Options options;
     std::string_view flag_directives;
+    if (const char* key = std::getenv("VLLM_API_KEY"); key != nullptr) {
+        options.model.key = key;
+    }
     for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
         const std::string_view flag = arguments[i];
         const std::string value(arguments[i + 1]);
-        if (flag == "--host") {
+        if (flag == "--host" || flag == "--uds") {
             options.host = value;
+        } else if (flag == "serve") {
+            options.model.path = value;
+        } else if (flag == "--served-model-name") {
+            options.model.alias = value;
+            options.model.served.push_back(value);
+        } else if (flag == "--api-key") {
+            options.model.key = value;
         } else if (flag == "--port") {
             options.port = number(value);
         } else if (flag == "--model" || flag == "-m") {
@@ -127,6 +138,22 @@ int listen_tcp(const std::string& host, int port, int backlog) {
     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
     say("fake_engine: port " + std::to_string(ntohs(address.sin_port)));
     return fd;
+}
+
+/// A child without which this process ends, as vLLM does without its engine core.
+void start_worker() {
+    ::signal(SIGCHLD, [](int) {
+        constexpr std::string_view kWords = "EngineDeadError: the engine core is gone\n";
+        [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kWords.data(), kWords.size());
+        ::_exit(1);
+    });
+    if (::fork() != 0) {
+        return;
+    }
+    ::signal(SIGCHLD, SIG_DFL);
+    while (true) {
+        ::pause();
+    }
 }
 
 void start_grandchild(bool own_session) {
@@ -209,6 +236,9 @@ int serve(const Options& options) {
     }
     if (behaviour.flood) {
         start_flood();
+    }
+    if (behaviour.worker) {
+        start_worker();
     }
     if (behaviour.grandchild || behaviour.grandchild_session) {
         start_grandchild(behaviour.grandchild_session);

@@ -42,6 +42,8 @@ constexpr std::string_view kGarbage("\x16\x03\x01\x02\0\xff\xfenot http\r\n\r\n\
 Server::Server(int listener, ModelInfo model, Behaviour behaviour)
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       listener_(listener),
+      key_(model.key),
+      served_(model.served),
       answers_(std::move(model)),
       behaviour_(std::move(behaviour)) {
     epoll_event event{};
@@ -178,6 +180,9 @@ void Server::serve(Connection& connection, const Request& request) {
         return;
     }
     ++stats_.requests;
+    if (refuse(connection, request)) {
+        return;
+    }
     if (!ready_) {
         answer(connection, 503, error_body(503, "Loading model", "unavailable_error"));
         return;
@@ -218,6 +223,24 @@ void Server::serve(Connection& connection, const Request& request) {
     const GenerationRequest wanted =
         read_generation(chat ? Kind::chat : Kind::completion, request.body, *behaviour);
     begin(connection, *behaviour, wanted, std::nullopt);
+}
+
+/// Answers a request without the key, or for a model that is not served, as vLLM does.
+bool Server::refuse(Connection& connection, const Request& request) {
+    if (!key_.empty() && request.authorization != "Bearer " + key_) {
+        answer(connection, 401, R"({"error":"Unauthorized"})");
+        return true;
+    }
+    const std::string_view model = json_field(request.body, "\"model\"");
+    if (!served_.empty() && !model.empty() &&
+        std::find(served_.begin(), served_.end(), model) == served_.end()) {
+        answer(connection,
+               404,
+               error_body(
+                   404, "The model `" + std::string(model) + "` does not exist.", "NotFoundError"));
+        return true;
+    }
+    return false;
 }
 
 void Server::serve_special(Connection& connection, const Request& request) {

@@ -74,6 +74,7 @@ class Server {
     void serve_buffered(Connection& connection);
     bool serve_until_pending(Connection& connection);
     void serve(Connection& connection, const Request& request);
+    bool refuse(Connection& connection, const Request& request);
     void serve_special(Connection& connection, const Request& request);
     std::string answer_to(const Request& request, const Behaviour& behaviour);
     void begin(Connection& connection,
@@ -97,6 +98,8 @@ class Server {
 
     int epoll_;
     int listener_;
+    std::string key_;
+    std::vector<std::string> served_;
     Answers answers_;
     Behaviour behaviour_;
     bool ready_ = false;

@@ -1,0 +1,126 @@
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string_view>
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "platform/guard.hpp"
+
+namespace drover::platform {
+
+namespace {
+
+constexpr std::string_view kName = "--drover-guard";
+constexpr int kExecFailed = 127;
+
+/// The children of this process, those that it inherited included. One thread has them all: the
+/// guard has only one.
+std::vector<pid_t> children() {
+    std::vector<pid_t> pids;
+    std::ifstream list("/proc/self/task/" + std::to_string(::getpid()) + "/children");
+    for (pid_t pid = 0; list >> pid;) {
+        pids.push_back(pid);
+    }
+    return pids;
+}
+
+/// Kills what is left. A descendant becomes a child when its own parent is gone, so that every
+/// round reaches one level more, and it ends when there are none.
+void kill_descendants() {
+    int status = 0;
+    do {
+        for (const pid_t pid : children()) {
+            ::kill(pid, SIGKILL);
+        }
+    } while (::waitpid(-1, &status, 0) > 0 || errno == EINTR);
+}
+
+/// Ends this process as `status` says another one did.
+int end_like(int status) {
+    if (WIFSIGNALED(status)) {
+        ::signal(WTERMSIG(status), SIG_DFL);
+        sigset_t one;
+        ::sigemptyset(&one);
+        ::sigaddset(&one, WTERMSIG(status));
+        ::sigprocmask(SIG_UNBLOCK, &one, nullptr);
+        ::raise(WTERMSIG(status));
+    }
+    return WEXITSTATUS(status);
+}
+
+[[noreturn]] void become(char** argv, pid_t guard, const sigset_t& mask) {
+    // The kernel's signal for a guard that is killed itself.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() == guard) {
+        ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+        ::execv(argv[0], argv);
+        std::fprintf(stderr, "cannot execute %s: %s\n", argv[0], std::strerror(errno));
+    }
+    ::_exit(kExecFailed);
+}
+
+/// Reaps what has ended; the status of `engine` when it is among them.
+std::optional<int> reap(pid_t engine) {
+    std::optional<int> ended;
+    int status = 0;
+    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid == engine) {
+            ended = status;
+        }
+    }
+    return ended;
+}
+
+int guard(pid_t parent, char** argv) {
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, &before);
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    ::prctl(PR_SET_PDEATHSIG, kGuardKill);
+    if (::getppid() != parent) {
+        return kExecFailed;  // it died before the line above
+    }
+    const pid_t self = ::getpid();
+    const pid_t engine = ::fork();
+    if (engine == 0) {
+        become(argv, self, before);
+    }
+    std::optional<int> ended;
+    bool kill_all = engine < 0;
+    while (!ended.has_value() && !kill_all) {
+        siginfo_t signal{};
+        ::sigwaitinfo(&all, &signal);
+        kill_all = signal.si_signo == kGuardKill;
+        ended = reap(engine);
+    }
+    kill_descendants();
+    return ended.has_value() ? end_like(*ended) : end_like(SIGKILL);
+}
+
+}  // namespace
+
+std::vector<std::string> guarded(const std::vector<std::string>& argv) {
+    std::vector<std::string> command{
+        "/proc/self/exe", std::string(kName), std::to_string(::getpid())};
+    command.insert(command.end(), argv.begin(), argv.end());
+    return command;
+}
+
+std::optional<int> run_as_guard(int argc, char** argv) {
+    if (argc < 4 || argv[1] != kName) {
+        return std::nullopt;
+    }
+    pid_t parent = 0;
+    const std::string_view number(argv[2]);
+    std::from_chars(number.data(), number.data() + number.size(), parent);
+    return guard(parent, argv + 3);
+}
+
+}  // namespace drover::platform
