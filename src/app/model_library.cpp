@@ -149,8 +149,8 @@ Task<Status> ModelLibrary::remove(std::string model) {
         if (found == nullptr) {
             co_return not_found(model);
         }
-        const std::string place = found->files.empty() ? "in the configuration"
-                                                       : "at " + found->files.front().string();
+        const std::string place =
+            found->files.empty() ? "in the configuration" : "at " + found->files.front().string();
         co_return Error{ErrorCode::invalid_argument,
                         "model '" + model + "' is not of Drover's store, but " + place +
                             ": remove it where it came from"};

@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 
+#include "app/child_wiring.hpp"
 #include "app/wiring.hpp"
 #include "control/sizing.hpp"
 #include "planner/model_spec.hpp"
@@ -30,19 +31,27 @@ constexpr Duration kServiceDefault = std::chrono::seconds(2);
 
 constexpr Bytes kTraceMax = 512_MiB;
 
-Wanted wanted_of(const models::Model& model) {
-    return {.name = model.name,
-            .facts = model.facts,
-            .task = model.task,
-            .settings = model.settings,
-            .projector = projector_footprint(model),
-            .fixed = fixed_footprint(model)};
+Wanted wanted_of(const models::Model& model, const config::ModelSettings& defaults) {
+    Wanted wanted{.name = model.name,
+                  .facts = model.facts,
+                  .task = model.task,
+                  .settings = model.settings,
+                  .projector = projector_footprint(model),
+                  .fixed = fixed_footprint(model, defaults)};
+    if (wanted.fixed.has_value()) {
+        const engines::ResolvedSettings settings = child_settings(model, defaults);
+        wanted.settings.context = settings.context;
+        wanted.settings.parallel = settings.parallel;
+    }
+    return wanted;
 }
 
-Result<Wanted> find(const models::Registry& registry, const std::string& name) {
+Result<Wanted> find(const models::Registry& registry,
+                    const std::string& name,
+                    const config::ModelSettings& defaults) {
     if (const models::Model* model = registry.find(name); model != nullptr) {
         return model->broken.has_value() ? Result<Wanted>(model->broken->with(name))
-                                         : Result<Wanted>(wanted_of(*model));
+                                         : Result<Wanted>(wanted_of(*model, defaults));
     }
     const auto spec = planner::facts_of_spec(name);
     if (!spec.has_value()) {
@@ -180,7 +189,7 @@ Result<planner::Plan> plan_for(const config::Config& config,
                                Bytes budget) {
     std::vector<Wanted> wanted;
     for (const std::string& name : names.empty() ? default_names(registry) : names) {
-        auto one = find(registry, name);
+        auto one = find(registry, name, config.defaults);
         if (!one.ok()) {
             return one.error();
         }

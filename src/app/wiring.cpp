@@ -5,8 +5,8 @@
 #include <string_view>
 #include <utility>
 
-#include <unistd.h>
-
+#include "app/child_wiring.hpp"
+#include "app/model_text.hpp"
 #include "base/assert.hpp"
 #include "control/sizing.hpp"
 #include "engines/llama_cpp_args.hpp"
@@ -25,35 +25,6 @@ namespace log = platform::log;
 using engines::ResolvedSettings;
 
 namespace {
-
-std::string_view to_string(config::Task task) {
-    switch (task) {
-        case config::Task::automatic:
-            return "auto";
-        case config::Task::generate:
-            return "generate";
-        case config::Task::embedding:
-            return "embedding";
-        case config::Task::rerank:
-            return "rerank";
-    }
-    DROVER_UNREACHABLE();
-}
-
-std::vector<std::string> own_environment() {
-    std::vector<std::string> environment;
-    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
-        environment.emplace_back(*entry);
-    }
-    return environment;
-}
-
-memory::KeepAlive keep_alive_of(const ResolvedSettings& settings) {
-    if (settings.keep_alive.count() < 0) {
-        return std::nullopt;
-    }
-    return settings.keep_alive;
-}
 
 /// In Ollama's words, as its clients look for them.
 std::vector<std::string> capabilities_of(const models::Model& model, config::Task task) {
@@ -269,6 +240,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                       adapters = model.recipe.adapters,
                       name = model.name,
                       facts = model.facts,
+                      environment = model.child.environment,
                       snapshot_dir,
                       engine_config = config.engine](const std::filesystem::path& socket) {
         return engines::plan_llama_cpp({.llama_server = llama_server,
@@ -278,6 +250,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                                         .adapters = adapters,
                                         .name = name,
                                         .snapshot_dir = snapshot_dir,
+                                        .environment = environment,
                                         .parent_environment = own_environment()},
                                        settings,
                                        facts,
@@ -291,13 +264,14 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
 
 }  // namespace
 
-std::optional<Bytes> fixed_footprint(const models::Model& model) {
+std::optional<Bytes> fixed_footprint(const models::Model& model,
+                                     const config::ModelSettings& defaults) {
     switch (model.engine) {
         case config::EngineKind::llama_cpp:
             return std::nullopt;
         case config::EngineKind::vllm:
         case config::EngineKind::command:
-            return model.child.memory.value_or(Bytes(0));
+            return child_footprint(model, defaults);
         case config::EngineKind::remote:
             return Bytes(0);
     }
@@ -321,6 +295,7 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
             return manage_llama_cpp(config, model, engine, snapshot_dir, sizes);
         case config::EngineKind::vllm:
         case config::EngineKind::command:
+            return manage_child(config, model, sizes);
         case config::EngineKind::remote:
             return Error{ErrorCode::unavailable,
                          "models." + model.name + ": this engine is not supported yet"};

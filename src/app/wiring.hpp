@@ -34,7 +34,8 @@ Bytes projector_footprint(const models::Model& model);
 
 /// What a model takes, until it is measured, that another engine than llama.cpp serves; nullopt:
 /// llama.cpp serves it, and its size follows from its settings.
-std::optional<Bytes> fixed_footprint(const models::Model& model);
+std::optional<Bytes> fixed_footprint(const models::Model& model,
+                                     const config::ModelSettings& defaults);
 
 /// Whether any model of the configuration needs llama-server.
 bool needs_llama_cpp(const models::Registry& registry);

@@ -59,6 +59,10 @@ struct ChildSettings {
     std::string health = "/health";        ///< answers 200 when the engine can serve
     std::optional<Bytes> memory;           ///< what one instance takes, until it is measured
     std::vector<std::string> environment;  ///< "NAME=value", on top of what engines are given
+    std::string reference;                 ///< of vLLM: "org/model", instead of a folder
+    std::filesystem::path venv;  ///< of vLLM: a Python environment; absolute after loading
+    std::uint16_t port = 0;      ///< that it listens on whatever it is told; 0: none
+    std::optional<milliseconds> stop_timeout;  ///< between SIGTERM and SIGKILL; unset: the engine's
 };
 
 /// One entry of `models:`.

@@ -564,22 +564,6 @@ Result<Task> parse_task(std::string_view text) {
         "'" + std::string(text) + "' is not a task; write auto, generate, embedding or rerank"};
 }
 
-Result<EngineKind> parse_engine(std::string_view text) {
-    constexpr std::array<std::pair<std::string_view, EngineKind>, 4> kEngines{
-        {{"llama_cpp", EngineKind::llama_cpp},
-         {"vllm", EngineKind::vllm},
-         {"command", EngineKind::command},
-         {"remote", EngineKind::remote}}};
-    for (const auto& [name, engine] : kEngines) {
-        if (name == text) {
-            return engine;
-        }
-    }
-    return Error{
-        ErrorCode::invalid_argument,
-        "'" + std::string(text) + "' is not an engine; write llama_cpp, vllm, command or remote"};
-}
-
 Result<bool> parse_flag(std::string_view text) {
     const std::string lower = to_lower(text);
     for (const std::string_view yes : {"true", "yes", "on", "1"}) {

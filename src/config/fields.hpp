@@ -38,9 +38,6 @@ const std::vector<ModelField>& model_fields();
 /// "generate", "embedding", "rerank" or "auto".
 Result<Task> parse_task(std::string_view text);
 
-/// "llama_cpp", "vllm", "command" or "remote".
-Result<EngineKind> parse_engine(std::string_view text);
-
 /// "true" or "false", and YAML's other spellings of them.
 Result<bool> parse_flag(std::string_view text);
 

@@ -403,6 +403,12 @@ class Loader {
         std::vector<fs::path> directories = config().model_dirs;
         directories.push_back(config().cache_dir / "models");
         for (ModelEntry& entry : config().models) {
+            if (!entry.child.command.empty()) {
+                place_program(entry.child.command.front(), base);
+            }
+            if (!entry.child.venv.empty()) {
+                entry.child.venv = resolve_path(entry.child.venv.string(), base);
+            }
             if (entry.file.empty()) {
                 continue;
             }
@@ -440,6 +446,13 @@ class Loader {
         absolute(config().memory.measured);
         if (config().memory.measured.empty()) {
             config().memory.measured = config().cache_dir / "measured.sqlite";
+        }
+    }
+
+    /// A program with a folder in its name starts beside the config; others are found on PATH.
+    static void place_program(std::string& program, const fs::path& base) {
+        if (program.find('/') != std::string::npos) {
+            program = resolve_path(program, base).string();
         }
     }
 

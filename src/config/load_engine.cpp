@@ -1,6 +1,8 @@
 #include "config/load_engine.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -12,6 +14,7 @@ namespace drover::config {
 namespace {
 
 constexpr auto kCommand = EngineKind::command;
+constexpr auto kLlamaCpp = EngineKind::llama_cpp;
 constexpr auto kRemote = EngineKind::remote;
 constexpr auto kVllm = EngineKind::vllm;
 
@@ -34,6 +37,16 @@ bool is_variable(std::string_view name) {
     return !name.empty() && name.find_first_of("= \t\n") == std::string_view::npos;
 }
 
+Result<std::uint16_t> parse_port(std::string_view text) {
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (error != std::errc() || end != text.data() + text.size() || port == 0) {
+        return Error{ErrorCode::invalid_argument,
+                     "'" + std::string(text) + "' is not a port; write a number from 1 to 65535"};
+    }
+    return port;
+}
+
 /// Reads the keys of one entry.
 class EngineReader {
   public:
@@ -48,12 +61,23 @@ class EngineReader {
         if (entry.child.health.empty() || entry.child.health.front() != '/') {
             problem_(node_["health"], path_ + ".health", "must begin with /");
         }
-        read_memory(entry.child.memory);
+        read_value("memory", entry.child.memory, parse_bytes);
+        read_value("stop_timeout", entry.child.stop_timeout, parse_duration);
+        std::optional<std::uint16_t> port;
+        read_value("port", port, parse_port);
+        entry.child.port = port.value_or(0);
+        read_text("reference", entry.child.reference);
+        std::string venv;
+        read_text("venv", venv);
+        entry.child.venv = venv;
         read_environment(entry.child.environment);
         if (entry.engine == kCommand && entry.child.command.empty()) {
             problem_(node_,
                      path_ + ".command",
                      "is missing; write how the engine is started, with {socket} or {port} in it");
+        }
+        if (entry.engine == kVllm) {
+            check_vllm(entry);
         }
     }
 
@@ -68,6 +92,23 @@ class EngineReader {
                          "belongs to engine: " + key.engines_text() + ", and this model's is " +
                              std::string(to_string(engine)));
             }
+        }
+    }
+
+    void check_vllm(const ModelEntry& entry) const {
+        const bool folder = node_["file"].IsDefined();
+        const bool reference = !entry.child.reference.empty();
+        if (folder == reference) {
+            problem_(node_,
+                     path_ + ".file",
+                     folder
+                         ? "and reference: give one of them"
+                         : "is missing; write a folder in Hugging Face's layout, or a reference");
+        }
+        if (reference && !entry.child.memory.has_value()) {
+            problem_(node_,
+                     path_ + ".memory",
+                     "is missing; of a reference nobody knows beforehand what it takes");
         }
     }
 
@@ -110,17 +151,18 @@ class EngineReader {
         }
     }
 
-    void read_memory(std::optional<Bytes>& memory) const {
+    template <typename Value, typename Parse>
+    void read_value(const std::string& key, std::optional<Value>& value, Parse parse) const {
         std::string text;
-        read_text("memory", text);
+        read_text(key, text);
         if (text.empty()) {
             return;
         }
-        const auto bytes = parse_bytes(text);
-        if (bytes.ok()) {
-            memory = *bytes;
+        const Result<Value> parsed = parse(text);
+        if (parsed.ok()) {
+            value = *parsed;
         } else {
-            problem_(node_["memory"], path_ + ".memory", bytes.error().message);
+            problem_(node_[key], path_ + "." + key, parsed.error().message);
         }
     }
 
@@ -165,14 +207,31 @@ const std::vector<EngineKey>& engine_key_table() {
         {"command",
          {kCommand, kVllm},
          "whisper-server --socket {socket} -m {file}",
-         "How the engine is started: a text, split as a shell would, or a list of words."},
+         "How the engine is started: a text, split as a shell would, or a list of words. Of vllm: "
+         "what stands for `vllm serve`."},
         {"health", {kCommand}, "/health", "A path that answers 200 when the engine can serve."},
         {"memory",
          {kCommand, kVllm},
          "3GiB",
          "What one instance takes, until it has been measured."},
-        {"environment",
+        {"reference",
+         {kVllm},
+         "org/model",
+         "A model of Hugging Face that vLLM fetches itself, instead of a folder in `file`."},
+        {"venv",
+         {kVllm},
+         "~/vllm",
+         "The Python environment that vLLM is installed in. Without it: PATH."},
+        {"port",
+         {kCommand},
+         "8080",
+         "The port that it listens on, where the command cannot say {port}."},
+        {"stop_timeout",
          {kCommand, kVllm},
+         "5s",
+         "Time that it has to end after SIGTERM, before it and all that it started are killed."},
+        {"environment",
+         {kLlamaCpp, kCommand, kVllm},
          "{HF_HUB_OFFLINE: 1}",
          "Variables that the engine is given beside the usual ones."},
         {"served_name",
@@ -180,6 +239,22 @@ const std::vector<EngineKey>& engine_key_table() {
          "org/model",
          "What the engine calls the model; requests are rewritten. Without it: as clients do."}};
     return table;
+}
+
+Result<EngineKind> parse_engine(std::string_view text) {
+    constexpr std::array<std::pair<std::string_view, EngineKind>, 4> kEngines{
+        {{"llama_cpp", EngineKind::llama_cpp},
+         {"vllm", EngineKind::vllm},
+         {"command", EngineKind::command},
+         {"remote", EngineKind::remote}}};
+    for (const auto& [name, engine] : kEngines) {
+        if (name == text) {
+            return engine;
+        }
+    }
+    return Error{
+        ErrorCode::invalid_argument,
+        "'" + std::string(text) + "' is not an engine; write llama_cpp, vllm, command or remote"};
 }
 
 std::vector<std::string> engine_keys() {

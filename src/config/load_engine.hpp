@@ -3,10 +3,12 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <yaml-cpp/yaml.h>
 
+#include "base/result.hpp"
 #include "config/config.hpp"
 
 namespace drover::config {
@@ -28,7 +30,10 @@ struct EngineKey {
 
 const std::vector<EngineKey>& engine_key_table();
 
-/// The names of all of them.
+/// "llama_cpp", "vllm", "command" or "remote".
+Result<EngineKind> parse_engine(std::string_view text);
+
+/// The names of all keys of engine_key_table().
 std::vector<std::string> engine_keys();
 
 /// Reads those of the entry's engine, and reports those of others. From `node`, a mapping, into

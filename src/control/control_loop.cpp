@@ -473,8 +473,10 @@ Error ControlLoop::describe_exit(const Instance& instance) const {
 
 Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
     const pid_t pid = instance->supervisor.pid();
-    const auto probe = [pid] {
-        return platform::process_pss(pid);
+    // llama-server has no children, and looking at every process of the machine takes time.
+    const bool tree = instance->supervisor.plan().guarded;
+    const auto probe = [pid, tree] {
+        return tree ? platform::group_pss(pid) : platform::process_pss(pid);
     };
     const auto memory = co_await pool_.run(probe);
     if (!memory.ok() || instance->supervisor.state() != engines::ProcessState::ready) {
@@ -486,7 +488,9 @@ Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
     }
     // What it has touched since it became ready comes out of the growth that was foreseen.
     const Footprint foreseen = *instance->measured_at_ready + models_.at(instance->model).growth;
-    const Footprint charged = measured.fits(foreseen) ? foreseen : measured;
+    const Footprint least = models_.at(instance->model).least;
+    const Footprint larger = measured.fits(foreseen) ? foreseen : measured;
+    const Footprint charged = larger.fits(least) ? least : larger;
     if (charged != instance->charged) {
         instance->charged = charged;
         log::debug("instance.measured",

@@ -39,6 +39,8 @@ struct ManagedModel {
     /// Part of `traits.footprint` that an instance has not yet touched when it becomes ready
     /// (compute buffers, prompt cache): added to what is measured then.
     memory::Footprint growth;
+    /// It is charged at least this: what the configuration declares.
+    memory::Footprint least{};
     /// Unset: no snapshots are kept of it.
     std::optional<SnapshotTraits> snapshots;
     SizeKey size_key;  ///< what its size is remembered under

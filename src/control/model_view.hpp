@@ -26,7 +26,9 @@ struct ModelView {
     std::uint64_t parameters = 0;  ///< 0: unknown
     std::uint64_t context = 0;     ///< tokens one request may use
     std::uint32_t parallel = 1;
-    std::string task{};                   ///< "generate", "embedding", "rerank"
+    std::string task{};  ///< "generate", "embedding", "rerank"
+    /// What its engine calls it, when that insists on a name; requests are rewritten. Empty: any.
+    std::string served_name{};
     std::string state{};                  ///< "cold", "loading", "hot", "stopping"
     Bytes estimated{};                    ///< bytes one instance needs
     std::optional<std::string> broken{};  ///< why it cannot be served

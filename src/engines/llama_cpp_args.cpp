@@ -1,11 +1,10 @@
 #include "engines/llama_cpp_args.hpp"
 
-#include <algorithm>
-#include <array>
 #include <string_view>
 #include <utility>
 
 #include "engines/chat_template.hpp"
+#include "engines/child_environment.hpp"
 
 namespace drover::engines {
 
@@ -32,28 +31,15 @@ Status check_socket(const std::filesystem::path& socket) {
     return {};
 }
 
-/// The child gets what its libraries need, and nothing that could change its behaviour
-/// (LLAMA_ARG_*) or that it has no business to know (keys, tokens).
-std::vector<std::string> child_environment(const std::vector<std::string>& parent) {
-    constexpr std::array<std::string_view, 8> kNames{
-        "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER"};
-    constexpr std::array<std::string_view, 9> kPrefixes{
-        "CUDA_", "GGML_CUDA_", "GGML_VK_", "HIP_", "HSA_", "NVIDIA_", "OMP_", "ROCR_", "VK_"};
-    std::vector<std::string> environment;
-    for (const std::string& entry : parent) {
-        const std::string name = entry.substr(0, entry.find('='));
-        const bool named = std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-        const bool prefixed = std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](auto prefix) {
-            return name.compare(0, prefix.size(), prefix) == 0;
-        });
-        if (named || prefixed) {
-            environment.push_back(entry);
-        }
-    }
+std::vector<std::string> environment_of(const LlamaCppLaunch& launch) {
+    std::vector<std::string> environment = child_environment(launch.parent_environment);
     // Fewer heaps for the HTTP threads: what a busy engine keeps stays near what it uses.
     environment.emplace_back("MALLOC_ARENA_MAX=2");
     // On an abort ggml would start a debugger to print a backtrace, which can hang for minutes.
     environment.emplace_back("GGML_NO_BACKTRACE=1");
+    for (const std::string& variable : launch.environment) {
+        set_variable(environment, variable);
+    }
     return environment;
 }
 
@@ -171,7 +157,7 @@ Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
     }
     LaunchPlan plan;
     plan.argv = std::move(args).take();
-    plan.environment = child_environment(launch.parent_environment);
+    plan.environment = environment_of(launch);
     plan.socket = launch.socket;
     plan.load_timeout = config.load_timeout;
     plan.health_timeout = config.health_timeout;

@@ -23,8 +23,9 @@ struct LlamaCppLaunch {
     std::filesystem::path model_file;    ///< absolute; of a split model the first part
     std::filesystem::path projector;     ///< of a vision or audio model; empty: none
     std::vector<std::filesystem::path> adapters;  ///< LoRA files, all at full strength
-    std::string name;                      ///< what the engine calls the model in its answers
-    std::filesystem::path snapshot_dir{};  ///< where it may save slots; empty: nowhere
+    std::string name;                        ///< what the engine calls the model in its answers
+    std::filesystem::path snapshot_dir{};    ///< where it may save slots; empty: nowhere
+    std::vector<std::string> environment{};  ///< "NAME=value", as configured
     std::vector<std::string>
         parent_environment;  ///< "NAME=value"; only what is needed is passed on
 };

@@ -10,6 +10,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "engines/upstream_connection.hpp"
+#include "gateway/model_rewrite.hpp"
 #include "platform/clock.hpp"
 
 namespace drover::gateway {
@@ -126,7 +127,7 @@ Task<Status> Turn::exchange(const Asked& asked) {
                                      .keep_alive = asked.head.keep_alive,
                                      .model = fleet_.name(asked.model),
                                      .headers = asked.headers};
-    body_ = asked.body;
+    take_body(asked);
     write_head(asked);
     // The second attempt is for one case only: a kept-alive connection that the engine had closed
     // before the request reached it.
@@ -176,6 +177,19 @@ Task<Status> Turn::open(bool fresh) {
     co_return Status();
 }
 
+void Turn::take_body(const Asked& asked) {
+    body_ = asked.body;
+    const control::ModelView* model = fleet_.look(asked.model);
+    const bool json = !asked.path.empty() || !asked.head.content_type.starts_with("multipart/");
+    if (model == nullptr || model->served_name.empty() || !json) {
+        return;
+    }
+    if (auto body = with_model(asked.body, model->served_name)) {
+        renamed_ = std::move(*body);
+        body_ = renamed_;
+    }
+}
+
 void Turn::write_head(const Asked& asked) {
     const RequestHead& head = asked.head;
     const engines::Endpoint& engine = lease_.upstream().endpoint();
@@ -195,7 +209,7 @@ void Turn::write_head(const Asked& asked) {
         head_.append("Content-Type: ").append(type).append("\r\n");
     }
     if (own || head.method == Method::post) {
-        head_.append("Content-Length: ").append(std::to_string(asked.body.size())).append("\r\n");
+        head_.append("Content-Length: ").append(std::to_string(body_.size())).append("\r\n");
     }
     head_ += "\r\n";
 }
@@ -334,6 +348,7 @@ void Turn::stall() {
 
 void Turn::trim() {
     input_.shrink(kIdleBuffer);
+    renamed_ = {};
 }
 
 }  // namespace drover::gateway

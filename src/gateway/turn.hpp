@@ -86,6 +86,8 @@ class Turn {
     platform::Task<> send_rest();
     platform::Task<> relay();
     platform::Task<Status> explain();
+    /// Engines that insist on a name of their own for the model are given it.
+    void take_body(const Asked& asked);
     void write_head(const Asked& asked);
     auto rest() const;
     bool send_some();
@@ -103,6 +105,7 @@ class Turn {
     InputBuffer input_;
     std::string head_;
     std::string_view body_;
+    std::string renamed_;   ///< what `body_` is, when it is not the client's
     std::size_t sent_ = 0;  ///< of head and body together
     Times times_;
     boost::asio::cancellation_signal cancel_acquire_;

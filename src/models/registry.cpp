@@ -167,7 +167,8 @@ class Scanner {
         model.task = resolve_task(model.task, model.facts);
     }
 
-    /// A model of an engine that reads its files itself, if it has any.
+    /// A model of an engine that reads its files itself, if it has any. What vLLM will need is
+    /// known from a few of them.
     void take_unread(Model& model, const fs::path& file) const {
         if (!file.empty()) {
             model.files = {file};
@@ -175,7 +176,17 @@ class Scanner {
         identify(model);
         if (const auto known = known_.find(model.identity); known != known_.end()) {
             model.id = known->second->id;
+            model.hugging_face = known->second->hugging_face;
+            model.broken = known->second->broken;
+        } else if (model.engine == config::EngineKind::vllm && !file.empty()) {
+            auto facts = read_hugging_face_folder(file);
+            if (facts.ok()) {
+                model.hugging_face = std::move(*facts);
+            } else {
+                model.broken = facts.error();
+            }
         }
+        model.facts.pooling = model.hugging_face.config.pooling;
         model.task = resolve_task(model.task, model.facts);
     }
 

@@ -14,6 +14,7 @@
 #include "base/ids.hpp"
 #include "config/config.hpp"
 #include "models/candidate.hpp"
+#include "models/hugging_face_folder.hpp"
 #include "models/model_facts.hpp"
 
 namespace drover::models {
@@ -28,7 +29,7 @@ struct Model {
     /// The first is what the engine is given. Empty only of engines other than llama.cpp.
     std::vector<std::filesystem::path> files;
     config::Task task = config::Task::generate;  ///< never `automatic`
-    ModelFacts facts;            ///< from a GGUF header; empty where there is none
+    ModelFacts facts;                            ///< from a GGUF header; empty where there is none
     std::optional<Error> broken;  ///< why it cannot be served; `facts` are empty then
     Origin origin = Origin::folder;
     std::optional<std::filesystem::path> projector;  ///< of a vision or audio model
@@ -39,6 +40,7 @@ struct Model {
     bool pin = false;
     bool preload = false;
     config::ModelSettings settings;  ///< its own; defaults are not merged in
+    HuggingFaceFacts hugging_face;   ///< of vLLM's; empty where there is no folder
     std::string served_name;         ///< what its engine calls it; empty: as clients do
     config::ChildSettings child;
     std::string identity;  ///< differs when its name, files or recipe do: then it is another model

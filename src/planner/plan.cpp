@@ -14,6 +14,9 @@ namespace {
 using config::ModelSettings;
 using engines::ResolvedSettings;
 
+/// Of an engine that Drover knows nothing of.
+constexpr Duration kLoadTimeGuess = std::chrono::seconds(10);
+
 /// Between two requests of a round: nobody waits for anybody, and youth protects nobody.
 constexpr Duration kRoundStep = std::chrono::hours(1);
 
@@ -76,7 +79,7 @@ class Planner {
 
     Result<PlannedModel> at_level(const Wanted& wanted, std::size_t level) const {
         if (wanted.fixed.has_value()) {
-            return PlannedModel{.name = wanted.name, .bytes = *wanted.fixed};
+            return as_it_is(wanted);
         }
         models::ModelFacts facts = wanted.facts;
         PlannedModel planned{.name = wanted.name, .quantisation = facts.quantisation};
@@ -94,6 +97,16 @@ class Planner {
         planned.bytes = planned.size.total() + wanted.projector;
         planned.load_cached = memory::expected_load_time(facts, planned.size, true);
         planned.load_disk = memory::expected_load_time(facts, planned.size, false);
+        return planned;
+    }
+
+    static PlannedModel as_it_is(const Wanted& wanted) {
+        PlannedModel planned{.name = wanted.name, .bytes = *wanted.fixed};
+        planned.size.process = *wanted.fixed;  // what of it is what, only its engine knows
+        planned.settings.task = wanted.task;
+        planned.settings.context = wanted.settings.context.value_or(0);
+        planned.settings.parallel = wanted.settings.parallel.value_or(0);
+        planned.load_cached = planned.load_disk = kLoadTimeGuess;
         return planned;
     }
 

@@ -1,0 +1,47 @@
+// `vllm serve` as a command that Drover starts. Pure; any thread.
+#pragma once
+
+#include <string>
+
+#include "base/units.hpp"
+#include "config/config.hpp"
+#include "engines/settings.hpp"
+#include "models/hugging_face.hpp"
+
+namespace drover::engines {
+
+/// Requests that an instance is sent at once. It batches what it gets and makes others wait itself;
+/// more only take memory for their conversations.
+inline constexpr std::uint32_t kVllmParallelDefault = 64;
+
+/// Where an instance's memory goes.
+struct VllmSize {
+    Bytes weights;
+    Bytes kv_cache;  ///< 0: the model keeps none
+    Bytes process;   ///< Python, libraries, activations
+
+    Bytes total() const { return weights + kv_cache + process; }
+};
+
+/// Before the load. `weights` is what the tensors take in memory. Of `declared` bytes the cache
+/// gets what the rest leaves, at least one request's context; else it has room for some requests of
+/// full length.
+VllmSize vllm_size(Bytes weights,
+                   const models::HuggingFaceConfig& model,
+                   const ResolvedSettings& settings,
+                   std::optional<Bytes> declared);
+
+/// `settings` completed by what the model can do: its own context is the longest.
+ResolvedSettings vllm_settings(ResolvedSettings settings,
+                               const config::ModelSettings& model,
+                               const models::HuggingFaceConfig& config);
+
+/// What a command template must say so that it is vLLM with the model at `source`, a folder or a
+/// reference, on a private socket, with a key that stands in no command line. `search_path` is PATH
+/// as the engine would have it.
+config::ChildSettings vllm_command(const config::ChildSettings& given,
+                                   const std::string& source,
+                                   Bytes kv_cache,
+                                   const std::string& search_path);
+
+}  // namespace drover::engines

@@ -1,0 +1,135 @@
+"""`engine: vllm`, with the fake engine in place of `vllm serve`."""
+
+import json
+import os
+import signal
+import struct
+
+import psutil
+import pytest
+from support import FAKE_ENGINE, is_alive, wait_until
+
+
+def make_folder(folder, tensors=1 << 20, **config):
+    """A model in Hugging Face's layout, with one tensor of zeros."""
+    folder.mkdir(parents=True)
+    settings = {
+        "architectures": ["LlamaForCausalLM"],
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "hidden_size": 256,
+        "max_position_embeddings": 2048,
+        **config,
+    }
+    (folder / "config.json").write_text(json.dumps(settings))
+    head = json.dumps({"w": {"dtype": "BF16", "shape": [tensors // 2], "data_offsets": [0, tensors]}}).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(head)) + head)
+        file.truncate(8 + len(head) + tensors)
+    return folder
+
+
+@pytest.fixture
+def vllm(start, tmp_path):
+    """vllm({"a": "directives"}, config) runs a server whose models a fake vLLM serves."""
+    if not FAKE_ENGINE:
+        pytest.skip("DROVER_FAKE_ENGINE is not set; run scripts/test")
+    program = tmp_path / "venv" / "bin" / "vllm"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(FAKE_ENGINE)
+
+    def run(behaviours, config=None, **entries):
+        models = {}
+        for name, behaviour in behaviours.items():
+            folder = make_folder(tmp_path / "models" / name)
+            models[name] = {
+                "engine": "vllm",
+                "file": str(folder),
+                "venv": str(tmp_path / "venv"),
+                "environment": {"FAKE_ENGINE": behaviour},
+                **entries.get(name, {}),
+            }
+        return start({**(config or {}), "models": models}, engine="/nonexistent/llama-server")
+
+    return run
+
+
+def tree_of(server, model):
+    guard = psutil.Process(server.pid_of(model))
+    return [guard, *guard.children(recursive=True)]
+
+
+def test_it_serves_under_its_own_name_and_aliases(vllm):
+    server = vllm({"a": ""}, a={"aliases": ["other"]})
+    assert server.chat("a").status_code == 200
+    assert server.chat("OTHER").status_code == 200
+    with server.stream("other") as answer:
+        assert b"[DONE]" in answer.read()
+    assert server.post("/v1/completions", {"model": "a", "prompt": "x", "max_tokens": 2}).status_code == 200
+    assert server.post("/api/chat", {"model": "a", "messages": [{"role": "user", "content": "x"}], "stream": False, "options": {"num_predict": 3}}).json()["done"]
+    assert server.post("/v1/messages", {"model": "a", "max_tokens": 4, "messages": [{"role": "user", "content": "x"}]}).status_code == 200
+
+
+def test_its_command_line_holds_the_computed_sizes_and_no_key(vllm):
+    server = vllm({"a": ""}, a={"context": 1024, "parallel": 8})
+    server.chat("a")
+    words = next(p.cmdline() for p in tree_of(server, "a")[1:])
+    given = dict(zip(words[3::2], words[4::2]))
+    assert given["--max-model-len"] == "1024" and given["--max-num-seqs"] == "8"
+    # 4 layers x 2 heads x 64 x (key + value) x 2 bytes a token; room for four full requests.
+    assert int(given["--kv-cache-memory-bytes"]) == 4 * 2 * 64 * 2 * 2 * 1024 * 4
+    assert given["--uds"].endswith(".sock") and given["--served-model-name"] == "a"
+    assert not any("key" in word.lower() and word != "--kv-cache-memory-bytes" for word in words)
+
+
+def test_a_socket_alone_is_not_enough_without_the_key(vllm):
+    import httpx
+
+    server = vllm({"a": ""})
+    server.chat("a")
+    (engine, *_) = tree_of(server, "a")[1:]
+    path = engine.cmdline()[engine.cmdline().index("--uds") + 1]
+    with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://engine") as direct:
+        assert direct.get("/v1/models").status_code == 401
+    assert engine.environ()["VLLM_API_KEY"] not in server.log_file.read_text()
+
+
+def test_a_killed_worker_takes_only_its_own_model_down(vllm):
+    server = vllm({"a": "worker,slow=20", "b": "slow=20"})
+    with server.stream("a", fake="endless") as dying, server.stream("b", fake="tokens=40") as other:
+        lines = dying.iter_lines()
+        next(lines)
+        worker = tree_of(server, "a")[-1]
+        os.kill(worker.pid, signal.SIGKILL)
+        rest = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        assert "EngineDeadError" in rest[-1]["error"]["message"]
+        assert other.read().count(b"token") >= 40
+    assert server.chat("a").status_code == 200
+
+
+def test_a_slow_start_is_waited_for(vllm):
+    server = vllm({"a": "listen=300,load=300"})
+    assert server.chat("a").status_code == 200
+
+
+def test_it_leaves_with_its_workers(vllm):
+    server = vllm({"a": "worker,grandchild-session"})
+    server.chat("a")
+    tree = tree_of(server, "a")
+    assert len(tree) == 4
+    server.post("/admin/unload", {"model": "a"})
+    wait_until(lambda: not any(is_alive(p) for p in tree), what="the end of its tree")
+
+
+def test_it_is_estimated_before_it_is_loaded(vllm):
+    server = vllm({"a": ""}, {"memory": {"budget": "1GiB"}})
+    answer = server.chat("a")
+    assert answer.status_code in (503, 507) and "of memory" in answer.json()["error"]["message"], answer.text
+
+
+def test_a_broken_folder_is_told(vllm, tmp_path):
+    server = vllm({"a": "", "b": ""}, b={"file": str(make_folder(tmp_path / "broken", num_hidden_layers=-1))})
+    assert server.chat("a").status_code == 200
+    answer = server.chat("b")
+    assert answer.status_code == 502 and "num_hidden_layers" in answer.json()["error"]["message"]

@@ -1,0 +1,127 @@
+"""vLLM itself, on the processor, behind Drover. A run of its own: scripts/test vllm."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from support import MODELS, Drover, is_alive, wait_until
+
+VLLM = Path(os.environ.get("DROVER_VLLM", "/nonexistent"))
+
+pytestmark = pytest.mark.skipif(not VLLM.exists(), reason="DROVER_VLLM is not set; run scripts/test vllm")
+
+# Two processes that import PyTorch: a busy machine with two cores needs minutes.
+TIMEOUT_S = 1800
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    script = Path(__file__).with_name("make_models.py")
+    subprocess.run([VLLM / "bin" / "python", script, MODELS, folder], check=True, timeout=TIMEOUT_S)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folders, tmp_path_factory):
+    entry = {"engine": "vllm", "venv": str(VLLM), "extra_args": ["--enforce-eager"], "keep_alive": -1}
+    config = {
+        "engine": {"load_timeout": "30m", "health_timeout": "5m"},
+        "limits": {"queue_timeout": "30m"},
+        "memory": {"budget": "12GiB"},
+        "models": {
+            "smol": {**entry, "file": str(folders / "smol"), "context": 512, "parallel": 16, "aliases": ["chat"]},
+            "minilm": {**entry, "file": str(folders / "minilm")},
+        },
+    }
+    drover = Drover(tmp_path_factory.mktemp("server"), config, "/nonexistent/llama-server")
+    drover.client.timeout = httpx.Timeout(TIMEOUT_S)
+    yield drover
+    if drover.process.poll() is None:
+        drover.stop()
+
+
+def tree_of(server, model):
+    guard = psutil.Process(server.pid_of(model))
+    return [guard, *guard.children(recursive=True)]
+
+
+def test_chat_streaming_and_completions(server):
+    answer = server.chat("chat").json()
+    assert answer["choices"][0]["message"]["content"], answer
+    with server.stream("smol", max_tokens=8) as stream:
+        lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
+    assert lines[-1] == "data: [DONE]" and len(lines) > 4
+    completion = server.post("/v1/completions", {"model": "smol", "prompt": "Once", "max_tokens": 4}).json()
+    assert completion["usage"]["completion_tokens"] == 4
+    ollama = server.post("/api/chat", {"model": "smol", "messages": [{"role": "user", "content": "Hello"}], "stream": False, "options": {"num_predict": 4}}).json()
+    assert ollama["done"] and ollama["message"]["content"]
+
+
+def test_a_schema_and_log_probabilities(server):
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["n"], "additionalProperties": False}
+    format_ = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    answer = server.chat("smol", response_format=format_, logprobs=True, max_tokens=64, temperature=0).json()
+    assert answer["choices"][0]["logprobs"]["content"], answer
+    assert answer["choices"][0]["message"]["content"].lstrip().startswith("{")
+
+
+def test_many_at_once_lose_nothing(server):
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda _: httpx.post(f"{server.url}/v1/chat/completions", json={"model": "smol", "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}, timeout=TIMEOUT_S, trust_env=False), range(64)))
+    assert {one.status_code for one in answers} == {200}
+
+
+def test_it_is_measured_with_its_workers(server):
+    server.chat("smol")
+    tree = tree_of(server, "smol")
+    assert len(tree) >= 3
+    assert server.instances()["smol"]["bytes"] > 1 << 30
+
+
+def test_nobody_reaches_it_without_the_key(server):
+    server.chat("smol")
+    engine = next(p for p in tree_of(server, "smol") if "--uds" in p.cmdline() and "serve" in p.cmdline() and "--drover-guard" not in p.cmdline())
+    words = engine.cmdline()
+    with httpx.Client(transport=httpx.HTTPTransport(uds=words[words.index("--uds") + 1]), base_url="http://engine") as direct:
+        assert direct.get("/v1/models").status_code == 401
+    assert engine.environ()["VLLM_API_KEY"] not in " ".join(words)
+
+
+def test_a_killed_worker_is_survived(server):
+    server.chat("smol")
+    tree = tree_of(server, "smol")
+    os.kill(tree[-1].pid, signal.SIGKILL)
+    wait_until(lambda: not any(is_alive(p) for p in tree), 120, "the end of the whole tree")
+    assert server.chat("smol").status_code == 200
+
+
+def test_embeddings(server):
+    texts = ["A cat sat on the mat.", "A kitten lay on the rug.", "Interest rates rose again."]
+    answer = server.post("/v1/embeddings", {"model": "minilm", "input": texts}).json()
+    cat, kitten, rates = (one["embedding"] for one in answer["data"])
+
+    def similarity(a, b):
+        return sum(x * y for x, y in zip(a, b)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+
+    assert len(cat) == 384
+    assert similarity(cat, kitten) > similarity(cat, rates) + 0.2
+
+
+def test_stopping_leaves_nothing(server):
+    server.chat("smol")
+    tree = tree_of(server, "smol")
+    server.post("/admin/unload", {"model": "smol"})
+    wait_until(lambda: not any(is_alive(p) for p in tree), 30, "the end of the whole tree")
+    server.chat("smol")
+    tree = tree_of(server, "smol")
+    server.stop(signal.SIGKILL)
+    wait_until(lambda: not any(is_alive(p) for p in tree), 30, "the end of the whole tree")
+    assert "VLLM_API_KEY" not in json.dumps(server.log_file.read_text())
