@@ -50,6 +50,18 @@ def test_it_serves_without_any_llama_server(serve):
     assert ollama["done"] and ollama["message"]["content"]
 
 
+def test_listings_show_it_like_any_other(serve, tmp_path):
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"x" * 1000)
+    server = serve(a={"file": str(file)}, b={"memory": "1GiB", "context": 1234})
+    assert {one["id"] for one in server.get("/v1/models").json()["data"]} == {"a", "b"}
+    assert {one["name"] for one in server.get("/api/tags").json()["models"]} == {"a:latest", "b:latest"}
+    assert server.post("/api/show", {"model": "a"}).json()["capabilities"] == ["completion"]
+    assert str(file) in server.run("list", "--json").stdout
+    plan = server.post("/admin/plan", {"models": ["a", "b"]}).json()
+    assert [(one["bytes"], one["context"]) for one in plan["models"]] == [(64 << 20, 4096), (1 << 30, 1234)]
+
+
 def test_requests_name_the_model_as_the_engine_does(serve):
     server = serve(a={"served_name": "org/a", "command": [*SOCKET, "--served-model-name", "{model}"], "aliases": ["other"]}, b={})
     assert server.chat("a").status_code == 200
