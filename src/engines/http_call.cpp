@@ -61,7 +61,7 @@ Task<bool> receive(UpstreamConnection& connection, Parser& parser) {
         const auto [failed, count] =
             co_await connection.async_read_some(asio::buffer(piece), as_result);
         boost::system::error_code error;
-        if (failed == asio::error::eof) {
+        if (failed == asio::error::eof && parser.got_some()) {
             parser.put_eof(error);
             co_return !error && parser.is_done();
         }
