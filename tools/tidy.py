@@ -22,13 +22,14 @@ LAYERS = {
     "memory": ["base", "models"],
     "router": ["base"],
     "snapshots": ["base"],
+    "upstreams": ["base"],
     "engines": ["base", "config", "models", "platform"],
-    "control": ["base", "config", "engines", "memory", "models", "platform", "snapshots"],
+    "control": ["base", "config", "engines", "memory", "models", "platform", "snapshots", "upstreams"],
     "planner": ["base", "config", "control", "engines", "memory", "models"],
     "gateway": ["base", "config", "control", "engines", "memory", "platform", "router", "store"],
     "importer": ["base", "config"],
     "cli": ["base", "config", "importer", "platform", "router", "store"],
-    "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "planner", "platform", "router", "store"],
+    "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "planner", "platform", "router", "store", "upstreams"],
 }
 
 # Headers of other components that a pure component may see, although it sees nothing else of them.
@@ -39,7 +40,7 @@ ONLY_HEADERS = {
 }
 
 # Folders and files without I/O, clock, threads or logs.
-PURE = [r"src/base/", r"src/memory/", r"src/planner/", r"src/snapshots/", r"src/router/", r"src/config/(fields|command_line|load_engine)", r"src/importer/", r"src/engines/(chat_template|child_environment|child_settings|command_launch|llama_cpp_args|settings|last_words|endpoint|vllm_launch)", r"src/models/(gguf|hugging_face\.)", r"src/gateway/dialect/"]
+PURE = [r"src/base/", r"src/memory/", r"src/planner/", r"src/snapshots/", r"src/router/", r"src/upstreams/", r"src/config/(fields|command_line|load_engine|load_remote)", r"src/importer/", r"src/engines/(chat_template|child_environment|child_settings|command_launch|llama_cpp_args|settings|last_words|endpoint|vllm_launch)", r"src/models/(gguf|hugging_face\.)", r"src/gateway/dialect/"]
 IMPURE_INCLUDES = r"<(boost/asio|thread|mutex|spdlog|fstream|sys/|unistd)"
 
 # (pattern, where it does not apply, what to do instead)
