@@ -16,6 +16,7 @@
 #include "platform/files.hpp"
 #include "platform/guard.hpp"
 #include "platform/paths.hpp"
+#include "store/digest.hpp"
 
 namespace drover::app {
 
@@ -116,15 +117,16 @@ Result<engines::LaunchPlan> start(engines::CommandLaunch launch,
     return finish(engines::plan_command(launch, child, config));
 }
 
-std::string text_of(const config::ChildSettings& child, const ResolvedSettings& settings) {
-    std::string text = "context=" + std::to_string(settings.context) +
-                       " parallel=" + std::to_string(settings.parallel);
+/// All that its size may depend on. Only its digest is remembered: people write keys into commands
+/// and environments.
+std::string size_settings_of(const config::ChildSettings& child, const ResolvedSettings& settings) {
+    std::string text = std::to_string(settings.context) + " " + std::to_string(settings.parallel);
     for (const auto* list : {&child.command, &child.environment, &settings.extra_args}) {
         for (const std::string& word : *list) {
-            text += " " + word;
+            text += '\0' + word;
         }
     }
-    return text;
+    return store::digest_of(text).hex();
 }
 
 /// What is started for a model, and what it takes.
@@ -222,7 +224,7 @@ Result<control::ManagedModel> manage_child(const config::Config& config,
     managed.least = memory::Footprint::host(least);
     managed.size_key = {.model = model.identity,
                         .engine = child.engine,
-                        .settings = text_of(child.settings, settings)};
+                        .settings = size_settings_of(child.settings, settings)};
     if (const auto known = sizes != nullptr ? sizes->find(managed.size_key) : std::nullopt) {
         managed.view.estimated = std::max(known->bytes, least);
         managed.traits.footprint = memory::Footprint::host(managed.view.estimated);

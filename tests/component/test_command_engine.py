@@ -95,6 +95,8 @@ def test_a_port_is_closed_to_all_but_drover_by_a_key(serve):
     assert httpx.get(direct, headers={"authorization": f"Bearer {key}"}).status_code == 200
     assert key not in " ".join(word for p in processes for word in p.cmdline())
     assert key not in server.log_file.read_text()
+    wait_until(lambda: (server.directory / "measured.sqlite").exists(), what="the measurement")
+    assert b"VLLM_API_KEY" not in (server.directory / "measured.sqlite").read_bytes()
     server.post("/admin/unload", {"model": "a"})
     assert server.chat("a").status_code == 200
     assert key not in {p.environ().get("VLLM_API_KEY") for p in tree_of(server, "a")}

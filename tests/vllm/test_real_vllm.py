@@ -15,17 +15,22 @@ from support import MODELS, Drover, is_alive, wait_until
 
 VLLM = Path(os.environ.get("DROVER_VLLM", "/nonexistent"))
 
-pytestmark = pytest.mark.skipif(not VLLM.exists(), reason="DROVER_VLLM is not set; run scripts/test vllm")
-
 # Two processes that import PyTorch: a busy machine with two cores needs minutes.
 TIMEOUT_S = 1800
 
+pytestmark = [
+    pytest.mark.skipif(not VLLM.exists(), reason="DROVER_VLLM is not set; run scripts/test vllm"),
+    pytest.mark.timeout(2 * TIMEOUT_S),
+]
+
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    script = Path(__file__).with_name("make_models.py")
-    subprocess.run([VLLM / "bin" / "python", script, MODELS, folder], check=True, timeout=TIMEOUT_S)
+def folders():
+    """The models' folders; made once and kept beside vLLM."""
+    folder = VLLM / "models"
+    if not (folder / "minilm" / "modules.json").exists():
+        script = Path(__file__).with_name("make_models.py")
+        subprocess.run([VLLM / "bin" / "python", script, MODELS, folder], check=True, timeout=TIMEOUT_S)
     return folder
 
 
