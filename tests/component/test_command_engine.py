@@ -46,7 +46,8 @@ def test_it_serves_without_any_llama_server(serve):
     with server.stream("a") as answer:
         assert "data: [DONE]" in answer.read().decode()
     assert server.post("/v1/embeddings", {"model": "a", "input": "x"}).json()["data"]
-    ollama = server.post("/api/chat", {"model": "a", "messages": [{"role": "user", "content": "x"}], "stream": False, "options": {"num_predict": 3}}).json()
+    question = {"model": "a", "messages": [{"role": "user", "content": "x"}], "options": {"num_predict": 3}}
+    ollama = server.post("/api/chat", {**question, "stream": False}).json()
     assert ollama["done"] and ollama["message"]["content"]
 
 
@@ -63,7 +64,8 @@ def test_listings_show_it_like_any_other(serve, tmp_path):
 
 
 def test_requests_name_the_model_as_the_engine_does(serve):
-    server = serve(a={"served_name": "org/a", "command": [*SOCKET, "--served-model-name", "{model}"], "aliases": ["other"]}, b={})
+    strict = [*SOCKET, "--served-model-name", "{model}"]
+    server = serve(a={"served_name": "org/a", "command": strict, "aliases": ["other"]}, b={})
     assert server.chat("a").status_code == 200
     assert server.chat("other").status_code == 200
     with server.stream("a") as answer:
@@ -86,7 +88,8 @@ def test_a_port_is_closed_to_all_but_drover_by_a_key(serve):
     server = serve(a={"command": [FAKE_ENGINE, "--port", "{port}"], "environment": {"VLLM_API_KEY": "{key}"}})
     assert server.chat("a").status_code == 200
     processes = tree_of(server, "a")
-    (listening,) = {c.laddr for p in processes for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN}
+    connections = [one for p in processes for one in p.net_connections(kind="inet")]
+    (listening,) = {one.laddr for one in connections if one.status == psutil.CONN_LISTEN}
     assert listening.ip == "127.0.0.1"
     direct = f"http://127.0.0.1:{listening.port}/v1/models"
     assert httpx.get(direct).status_code == 401
@@ -130,8 +133,8 @@ def test_a_killed_engine_hurts_no_other(serve, victim):
 
 
 def test_it_ends_with_its_whole_tree(serve):
-    shell = ["sh", "-c", f"{FAKE_ENGINE} --host {{socket}} --fake grandchild-session & {FAKE_ENGINE} --host {{socket}}.2 & wait"]
-    server = serve(a={"command": shell, "stop_timeout": "200ms"})
+    both = f"{FAKE_ENGINE} --host {{socket}} --fake grandchild-session & {FAKE_ENGINE} --port 0 & wait"
+    server = serve(a={"command": ["sh", "-c", both], "stop_timeout": "200ms"})
     server.chat("a")
     tree = wait_until(lambda: (found := tree_of(server, "a")) and len(found) >= 5 and found, what="the tree")
     server.post("/admin/unload", {"model": "a"})

@@ -5,6 +5,7 @@ import os
 import signal
 import struct
 
+import httpx
 import psutil
 import pytest
 from support import FAKE_ENGINE, is_alive, wait_until
@@ -67,8 +68,9 @@ def test_it_serves_under_its_own_name_and_aliases(vllm):
     with server.stream("other") as answer:
         assert b"[DONE]" in answer.read()
     assert server.post("/v1/completions", {"model": "a", "prompt": "x", "max_tokens": 2}).status_code == 200
-    assert server.post("/api/chat", {"model": "a", "messages": [{"role": "user", "content": "x"}], "stream": False, "options": {"num_predict": 3}}).json()["done"]
-    assert server.post("/v1/messages", {"model": "a", "max_tokens": 4, "messages": [{"role": "user", "content": "x"}]}).status_code == 200
+    question = {"model": "a", "messages": [{"role": "user", "content": "x"}]}
+    assert server.post("/api/chat", {**question, "stream": False}).json()["done"]
+    assert server.post("/v1/messages", {**question, "max_tokens": 4}).status_code == 200
 
 
 def test_its_command_line_holds_the_computed_sizes_and_no_key(vllm):
@@ -84,8 +86,6 @@ def test_its_command_line_holds_the_computed_sizes_and_no_key(vllm):
 
 
 def test_a_socket_alone_is_not_enough_without_the_key(vllm):
-    import httpx
-
     server = vllm({"a": ""})
     server.chat("a")
     (engine, *_) = tree_of(server, "a")[1:]

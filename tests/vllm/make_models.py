@@ -132,10 +132,12 @@ def make_minilm(models: Path, folder: Path):
     BertTokenizer(str(vocabulary)).save_pretrained(folder)
     pooling = folder / "1_Pooling"
     pooling.mkdir(exist_ok=True)
-    (pooling / "config.json").write_text(json.dumps({"word_embedding_dimension": config["hidden_size"], "pooling_mode_mean_tokens": True}))
+    mean = {"word_embedding_dimension": config["hidden_size"], "pooling_mode_mean_tokens": True}
+    (pooling / "config.json").write_text(json.dumps(mean))
     kind = "sentence_transformers.models"
     parts = [("", f"{kind}.Transformer"), ("1_Pooling", f"{kind}.Pooling"), ("2_Normalize", f"{kind}.Normalize")]
-    (folder / "modules.json").write_text(json.dumps([{"idx": i, "name": str(i), "path": path, "type": type_} for i, (path, type_) in enumerate(parts)]))
+    modules = [{"idx": i, "name": str(i), "path": path, "type": type_} for i, (path, type_) in enumerate(parts)]
+    (folder / "modules.json").write_text(json.dumps(modules))
 
 
 def main():

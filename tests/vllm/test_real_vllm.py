@@ -66,12 +66,14 @@ def test_chat_streaming_and_completions(server):
     assert lines[-1] == "data: [DONE]" and len(lines) > 4
     completion = server.post("/v1/completions", {"model": "smol", "prompt": "Once", "max_tokens": 4}).json()
     assert completion["usage"]["completion_tokens"] == 4
-    ollama = server.post("/api/chat", {"model": "smol", "messages": [{"role": "user", "content": "Hello"}], "stream": False, "options": {"num_predict": 4}}).json()
+    question = {"model": "smol", "messages": [{"role": "user", "content": "Hello"}], "options": {"num_predict": 4}}
+    ollama = server.post("/api/chat", {**question, "stream": False}).json()
     assert ollama["done"] and ollama["message"]["content"]
 
 
 def test_a_schema_and_log_probabilities(server):
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["n"], "additionalProperties": False}
+    number = {"type": "integer", "minimum": 0, "maximum": 9}
+    schema = {"type": "object", "properties": {"n": number}, "required": ["n"], "additionalProperties": False}
     format_ = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
     answer = server.chat("smol", response_format=format_, logprobs=True, max_tokens=64, temperature=0).json()
     assert answer["choices"][0]["logprobs"]["content"], answer
@@ -79,9 +81,13 @@ def test_a_schema_and_log_probabilities(server):
 
 
 def test_many_at_once_lose_nothing(server):
+    body = {"model": "smol", "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}
+
+    def ask(_):
+        return httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=TIMEOUT_S, trust_env=False).status_code
+
     with ThreadPoolExecutor(32) as pool:
-        answers = list(pool.map(lambda _: httpx.post(f"{server.url}/v1/chat/completions", json={"model": "smol", "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}, timeout=TIMEOUT_S, trust_env=False), range(64)))
-    assert {one.status_code for one in answers} == {200}
+        assert set(pool.map(ask, range(64))) == {200}
 
 
 def test_it_is_measured_with_its_workers(server):
@@ -93,9 +99,10 @@ def test_it_is_measured_with_its_workers(server):
 
 def test_nobody_reaches_it_without_the_key(server):
     server.chat("smol")
-    engine = next(p for p in tree_of(server, "smol") if "--uds" in p.cmdline() and "serve" in p.cmdline() and "--drover-guard" not in p.cmdline())
+    engine = next(p for p in tree_of(server, "smol")[1:] if "--uds" in p.cmdline())
     words = engine.cmdline()
-    with httpx.Client(transport=httpx.HTTPTransport(uds=words[words.index("--uds") + 1]), base_url="http://engine") as direct:
+    socket = httpx.HTTPTransport(uds=words[words.index("--uds") + 1])
+    with httpx.Client(transport=socket, base_url="http://engine") as direct:
         assert direct.get("/v1/models").status_code == 401
     assert engine.environ()["VLLM_API_KEY"] not in " ".join(words)
 
