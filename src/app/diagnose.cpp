@@ -25,7 +25,10 @@ std::string_view to_string(engines::EngineSource source) {
     return "";
 }
 
-Finding check_engine(const Result<engines::LocatedEngine>& engine) {
+Finding check_engine(const Result<engines::LocatedEngine>& engine, bool needed) {
+    if (!engine.ok() && !needed) {
+        return {Grade::ok, "engine", "no llama-server, and no model that needs it", ""};
+    }
     if (!engine.ok()) {
         return {Grade::failure,
                 "engine",
@@ -121,7 +124,7 @@ std::vector<Finding> diagnose(const config::Config& config) {
     const auto engine = locate_engine(config);
     const auto budget = memory_budget(config.memory);
     const models::Registry registry = find_models(config);
-    std::vector<Finding> findings{check_engine(engine),
+    std::vector<Finding> findings{check_engine(engine, needs_llama_cpp(registry)),
                                   check_memory(config, budget),
                                   check_runtime(config),
                                   check_snapshots(config)};

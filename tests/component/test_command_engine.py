@@ -63,6 +63,13 @@ def test_listings_show_it_like_any_other(serve, tmp_path):
     assert [(one["bytes"], one["context"]) for one in plan["models"]] == [(64 << 20, 4096), (1 << 30, 1234)]
 
 
+def test_the_doctor_misses_no_llama_server_where_none_is_needed(serve):
+    server = serve(a={})
+    command = [DROVER, "-c", str(server.config_file), "doctor"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=server.environment)
+    assert "no model that needs it" in done.stdout, done.stdout + done.stderr
+
+
 def test_requests_name_the_model_as_the_engine_does(serve):
     strict = [*SOCKET, "--served-model-name", "{model}"]
     server = serve(a={"served_name": "org/a", "command": strict, "aliases": ["other"]}, b={})
