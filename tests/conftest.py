@@ -28,8 +28,8 @@ def fake(start, tmp_path):
     if not support.SMOL.exists():
         pytest.skip("the default models are not there; run scripts/fetch-models")
 
-    def run(behaviours, config=None, environment=None, **settings):
-        models = {}
+    def run(behaviours, config=None, environment=None, remotes=None, **settings):
+        models = dict(remotes or {})
         for name, behaviour in behaviours.items():
             file = tmp_path / (f"{name}@{behaviour}.gguf" if behaviour else f"{name}.gguf")
             file.symlink_to(support.SMOL)

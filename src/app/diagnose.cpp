@@ -1,5 +1,8 @@
 #include "app/diagnose.hpp"
 
+#include <utility>
+
+#include "app/remote_models.hpp"
 #include "app/wiring.hpp"
 #include "base/units.hpp"
 #include "engines/llama_cpp_locate.hpp"
@@ -140,6 +143,9 @@ std::vector<Finding> diagnose(const config::Config& config) {
                                 ", or name them in the configuration"});
     }
     for (const models::Model& model : registry.models()) {
+        if (model.engine == config::EngineKind::remote) {
+            continue;  // see check_remotes()
+        }
         if (model.broken.has_value()) {
             findings.push_back({Grade::failure,
                                 "model " + model.name,
@@ -151,6 +157,9 @@ std::vector<Finding> diagnose(const config::Config& config) {
                 manage_model(config, model, engine.ok() ? *engine : engines::LocatedEngine(), {}),
                 budget));
         }
+    }
+    for (Finding& finding : check_remotes(config)) {
+        findings.push_back(std::move(finding));
     }
     return findings;
 }

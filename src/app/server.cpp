@@ -13,6 +13,7 @@
 #include "app/model_library.hpp"
 #include "app/model_watch.hpp"
 #include "app/plan.hpp"
+#include "app/remote_models.hpp"
 #include "app/wiring.hpp"
 #include "base/address.hpp"
 #include "base/units.hpp"
@@ -244,7 +245,8 @@ int run_server(const config::Config& config) {
                                                   .budget = config.snapshots.budget,
                                                   .time_limit = config.snapshots.time_limit},
                                     .load_timeout = config.engine.load_timeout,
-                                    .sizes = sizes};
+                                    .sizes = sizes,
+                                    .remotes = remote_groups(config)};
     Service service(config,
                     std::move(options),
                     std::move(registry),

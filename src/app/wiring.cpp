@@ -310,6 +310,9 @@ std::vector<control::ManagedModel> manage_models(const config::Config& config,
                                                  const control::MeasuredSizes* sizes) {
     std::vector<control::ManagedModel> managed;
     for (const models::Model& model : registry.models()) {
+        if (model.engine == config::EngineKind::remote) {
+            continue;  // it has no instance here (app/remote_models)
+        }
         if (model.broken.has_value()) {
             log::warn("model.broken", {{"model", model.name}, {"reason", model.broken->message}});
             continue;

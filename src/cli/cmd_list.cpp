@@ -11,10 +11,29 @@ namespace drover::cli {
 
 namespace {
 
+/// " (http://10.0.0.5:8000/v1 and 2 more)".
+std::string remote_at(const boost::json::array& servers) {
+    std::string where = " (" + std::string(servers.front().get_string());
+    if (servers.size() > 1) {
+        where += " and " + std::to_string(servers.size() - 1) + " more";
+    }
+    return where + ")";
+}
+
 void print_models(const boost::json::value& answer) {
     std::vector<std::vector<std::string>> rows;
     for (const boost::json::value& model : elements(answer, "models")) {
         const std::string broken = text(model, "broken");
+        if (const auto servers = elements(model, "servers"); !servers.empty()) {
+            rows.push_back({text(model, "name"),
+                            text(model, "task"),
+                            "-",
+                            "-",
+                            "-",
+                            "-",
+                            text(model, "state") + remote_at(servers)});
+            continue;
+        }
         rows.push_back({text(model, "name"),
                         broken.empty() ? text(model, "task") : "broken",
                         broken.empty() ? text(model, "quantisation") : "-",

@@ -39,6 +39,31 @@ void print_snapshots(const boost::json::value& answer) {
         to_string(std::chrono::milliseconds(number(*snapshots, "saved_ms"))).c_str());
 }
 
+/// Servers elsewhere, and whether requests are sent to them.
+void print_remotes(const boost::json::value& answer) {
+    std::vector<std::vector<std::string>> rows;
+    for (const boost::json::value& remote : elements(answer, "remotes")) {
+        const boost::json::value* retry = member(remote, "retry_ms");
+        std::string circuit = text(remote, "circuit");
+        if (retry != nullptr && !retry->is_null()) {
+            circuit += " for " + to_string(std::chrono::milliseconds(
+                                     (number(remote, "retry_ms") + 999) / 1000 * 1000));
+        }
+        rows.push_back({text(remote, "model"),
+                        text(remote, "url"),
+                        circuit,
+                        std::to_string(number(remote, "leases")),
+                        std::to_string(number(remote, "queued")),
+                        text(remote, "problem")});
+    }
+    if (!rows.empty()) {
+        std::fputs(
+            format_table({"REMOTE", "SERVER", "CIRCUIT", "REQUESTS", "QUEUED", "PROBLEM"}, rows)
+                .c_str(),
+            stdout);
+    }
+}
+
 void print_fleet(const boost::json::value& answer) {
     for (const boost::json::value& device : elements(answer, "budget")) {
         std::printf("%s: %s of %s in use, %lld requests waiting\n",
@@ -60,12 +85,13 @@ void print_fleet(const boost::json::value& answer) {
     }
     if (rows.empty()) {
         std::printf("no model is in memory\n");
-        return;
+    } else {
+        std::fputs(
+            format_table({"MODEL", "STATE", "MEMORY", "REQUESTS", "QUEUED", "STAYS", "PID"}, rows)
+                .c_str(),
+            stdout);
     }
-    std::fputs(
-        format_table({"MODEL", "STATE", "MEMORY", "REQUESTS", "QUEUED", "STAYS", "PID"}, rows)
-            .c_str(),
-        stdout);
+    print_remotes(answer);
 }
 
 }  // namespace

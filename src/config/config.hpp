@@ -65,6 +65,20 @@ struct ChildSettings {
     std::optional<milliseconds> stop_timeout;  ///< between SIGTERM and SIGKILL; unset: the engine's
 };
 
+/// How a server is reached that somebody else runs. Of `engine: remote`.
+struct RemoteSettings {
+    std::vector<std::string> urls;        ///< one for each replica, as OpenAI's clients take them
+    std::string key_env;                  ///< name of the variable that has the key; empty: none
+    std::filesystem::path key_file;       ///< has the key; empty: none
+    std::filesystem::path ca_file;        ///< PEM; empty: the system's authorities
+    milliseconds connect_timeout{5'000};  ///< in all, however many replicas are tried
+    milliseconds first_byte_timeout{120'000};
+    milliseconds idle_timeout{60'000};     ///< longest silence within an answer
+    milliseconds health_interval{30'000};  ///< between two health checks
+    milliseconds open_time{5'000};         ///< first pause of a server that fails; then it doubles
+    std::uint32_t failures = 5;            ///< in a row, and a server is left alone
+};
+
 /// One entry of `models:`.
 struct ModelEntry {
     std::string name;
@@ -72,6 +86,7 @@ struct ModelEntry {
     std::filesystem::path file;  ///< absolute after loading; empty: its engine needs none
     std::string served_name{};   ///< what its engine calls it; empty: as clients do
     ChildSettings child{};
+    RemoteSettings remote{};
     std::vector<std::string> aliases;
     Task task = Task::automatic;
     bool pin = false;
@@ -150,6 +165,7 @@ struct Config {
     std::string listen_host = "127.0.0.1";
     std::uint16_t listen_port = 11435;
     std::vector<std::string> origins;  ///< of web pages that may use the server; "*" in them: any
+    bool local_only = false;           ///< no request goes to a remote model
     EngineConfig engine;
     MemoryConfig memory;
     SnapshotConfig snapshots;

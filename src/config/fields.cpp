@@ -274,6 +274,11 @@ std::vector<Field> make_fields() {
          "Web pages that may use the server, separated by commas, besides those of this machine; "
          "`*` stands for anything.",
          set_origins},
+        {"local_only",
+         "DROVER_LOCAL_ONLY",
+         "false",
+         "No request goes to a remote model, whatever it asks for (docs/remotes.md).",
+         setter<Config>([](Config& config) -> bool& { return config.local_only; }, parse_flag)},
         {"engine.llama_server",
          "DROVER_LLAMA_SERVER",
          "/opt/llama.cpp/llama-server",

@@ -437,6 +437,10 @@ class Loader {
             }
         };
         absolute(config().engine.llama_server);
+        for (ModelEntry& entry : config().models) {
+            absolute(entry.remote.key_file);
+            absolute(entry.remote.ca_file);
+        }
         absolute(config().log.file);
         absolute(config().store.dir);
         if (config().store.dir.empty()) {
@@ -556,7 +560,8 @@ std::string reference() {
            "| `complexity` | `{small: a, large: b, quality: 98%}` | The small model where it will "
            "do; or `budget: 30%`, or `threshold`; `predictor` if wanted. |\n"
            "| `fallback` | `[a, b]` | When no stage decides, and when a model fails. |\n"
-           "| `affinity` | `true` | A conversation stays with its model. |\n";
+           "| `affinity` | `true` | A conversation stays with its model. |\n"
+           "| `local_only` | `false` | Its requests never go to a remote model. |\n";
     return out.str();
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/units.hpp"
 #include "config/command_line.hpp"
+#include "config/load_remote.hpp"
 
 namespace drover::config {
 
@@ -71,6 +72,9 @@ class EngineReader {
         read_text("venv", venv);
         entry.child.venv = venv;
         read_environment(entry.child.environment);
+        if (entry.engine == kRemote) {
+            read_remote(node_, path_, problem_, entry);
+        }
         if (entry.engine == kCommand && entry.child.command.empty()) {
             problem_(node_,
                      path_ + ".command",
@@ -237,7 +241,33 @@ const std::vector<EngineKey>& engine_key_table() {
         {"served_name",
          {kCommand, kRemote},
          "org/model",
-         "What the engine calls the model; requests are rewritten. Without it: as clients do."}};
+         "What the engine calls the model; requests are rewritten. Without it: as clients do. Of a "
+         "remote, `*`: every model that it lists."},
+        {"url",
+         {kRemote},
+         "https://api.example.com/v1",
+         "Where the server is, as OpenAI's clients take it; a list: replicas of it."},
+        {"key_env",
+         {kRemote},
+         "EXAMPLE_KEY",
+         "The environment variable that has the server's key."},
+        {"key_file", {kRemote}, "keys/example", "A file that has the server's key."},
+        {"ca_file",
+         {kRemote},
+         "office-ca.pem",
+         "Certificate authorities to trust for it, in place of the system's."},
+        {"connect_timeout",
+         {kRemote},
+         "5s",
+         "Longest that a request waits for a connection, however many replicas are tried."},
+        {"first_byte_timeout", {kRemote}, "2m", "Longest that the server may take to answer."},
+        {"idle_timeout", {kRemote}, "1m", "Longest silence within an answer."},
+        {"health_interval", {kRemote}, "30s", "Between two health checks of a replica."},
+        {"failures", {kRemote}, "5", "So many failures in a row, and a replica is left alone."},
+        {"open_time",
+         {kRemote},
+         "5s",
+         "For how long at first; then it doubles, up to twelve times that, until it answers."}};
     return table;
 }
 

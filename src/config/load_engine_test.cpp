@@ -75,5 +75,32 @@ TEST(LoadEngine, ReportsWhatCannotBeRead) {
                 ElementsAre("models.m.environment must be a mapping from names to single values"));
 }
 
+TEST(LoadEngine, ReadsARemote) {
+    const Read result = read(EngineKind::remote,
+                             "url: [http://a:1, https://b/v1]\n"
+                             "served_name: org/m\n"
+                             "key_env: KEY\n"
+                             "connect_timeout: 2s\n"
+                             "failures: 3\n");
+    EXPECT_THAT(result.problems, IsEmpty());
+    EXPECT_THAT(result.entry.remote.urls, ElementsAre("http://a:1", "https://b/v1"));
+    EXPECT_EQ(result.entry.served_name, "org/m");
+    EXPECT_EQ(result.entry.remote.key_env, "KEY");
+    EXPECT_EQ(result.entry.remote.connect_timeout, milliseconds(2'000));
+    EXPECT_EQ(result.entry.remote.failures, 3U);
+}
+
+TEST(LoadEngine, SaysWhatIsWrongWithARemote) {
+    const Read result = read(EngineKind::remote,
+                             "key_env: KEY\nkey_file: key\nidle_timeout: 0\nfailures: none\n"
+                             "command: server\n");
+    EXPECT_THAT(result.problems,
+                ElementsAre(testing::HasSubstr("models.m.command belongs to engine: command, vllm"),
+                            testing::HasSubstr("models.m.url is missing"),
+                            testing::HasSubstr("models.m.key_file is given beside key_env"),
+                            testing::HasSubstr("models.m.idle_timeout '0' is not a positive"),
+                            testing::HasSubstr("models.m.failures 'none' is not a whole number")));
+}
+
 }  // namespace
 }  // namespace drover::config

@@ -33,7 +33,7 @@ class RouteReader {
             problem_(node, path, "must be a mapping of stages");
             return entry;
         }
-        known(node, path, {"rules", "task", "complexity", "fallback", "affinity"});
+        known(node, path, {"rules", "task", "complexity", "fallback", "affinity", "local_only"});
         if (const YAML::Node rules = node["rules"]) {
             read_rules(rules, path + ".rules", entry.rules);
         }
@@ -47,6 +47,7 @@ class RouteReader {
             entry.fallback = names(fallback, path + ".fallback");
         }
         read_flag(node["affinity"], path + ".affinity", entry.affinity);
+        read_flag(node["local_only"], path + ".local_only", entry.local_only);
         if (entry.fallback.empty() && !entry.complexity.has_value()) {
             problem_(node,
                      path + ".fallback",

@@ -45,6 +45,7 @@ struct RouteEntry {
     std::optional<ComplexityStage> complexity;
     std::vector<std::string> fallback;  ///< when no stage decides, and when the chosen model fails
     bool affinity = true;               ///< a conversation stays with its model
+    bool local_only = false;            ///< its requests never go to a remote model
     std::string where;                  ///< "drover.yaml:12"
 };
 

@@ -17,9 +17,6 @@ using platform::Task;
 
 namespace {
 
-/// A client may send any name; messages quote this much of it.
-constexpr std::size_t kNameShownMax = 200;
-
 /// Asked of a client that waited in vain.
 constexpr auto kRetryAfterTimeout = std::chrono::seconds(10);
 
@@ -45,25 +42,6 @@ std::string_view to_string(memory::StopReason reason) {
             return "draining";
     }
     DROVER_UNREACHABLE();
-}
-
-std::string_view to_string(memory::InstanceState state) {
-    switch (state) {
-        case memory::InstanceState::loading:
-            return "loading";
-        case memory::InstanceState::ready:
-            return "ready";
-        case memory::InstanceState::stopping:
-            return "stopping";
-    }
-    DROVER_UNREACHABLE();
-}
-
-std::string_view state_of_model(const std::optional<memory::InstanceView>& instance) {
-    if (!instance.has_value()) {
-        return "cold";
-    }
-    return instance->state == memory::InstanceState::ready ? "hot" : to_string(instance->state);
 }
 
 /// A cause and last words are kept for requests that notice late; a few instances are enough.
@@ -112,6 +90,7 @@ ControlLoop::ControlLoop(platform::Loop& loop,
       registry_(std::move(registry)),
       snapshots_(loop, pool, options_.snapshots),
       budget_(pool, options_.budget[memory::kHostDevice], options_.kept_free),
+      remotes_(loop, std::move(options_.remotes)),
       scheduler_(options_.scheduler, options_.budget),
       wake_timer_(loop),
       instance_ended_(loop),
@@ -127,6 +106,7 @@ void ControlLoop::start() {
     budget_.weigh_ourselves();
     update_budget();
     snapshots_.start();
+    remotes_.start([this](std::string_view name) { return registry_.find(name) != nullptr; });
     tasks_.spawn("control.measure", [this] { return measure_periodically(); });
     for (const models::Model& model : registry_.models()) {
         const auto managed = models_.find(model.id);
@@ -138,6 +118,7 @@ void ControlLoop::start() {
 
 Task<> ControlLoop::stop() {
     feed(memory::DrainStarted{});
+    co_await remotes_.stop();
     while (!instances_.empty()) {
         co_await instance_ended_.wait();
     }
@@ -147,43 +128,10 @@ Task<> ControlLoop::stop() {
     co_await tasks_.join();
 }
 
-Result<ModelId> ControlLoop::find(std::string_view name) const {
-    const models::Model* model = registry_.find(name);
-    if (model == nullptr) {
-        std::string message =
-            "model '" + std::string(name.substr(0, kNameShownMax)) + "' does not exist";
-        const std::vector<std::string> nearest = registry_.nearest(name);
-        for (std::size_t i = 0; i < nearest.size(); ++i) {
-            message += (i == 0 ? "; did you mean '" : i + 1 == nearest.size() ? " or '" : ", '");
-            message += nearest[i] + "'";
-        }
-        message += nearest.empty() ? "; GET /v1/models lists what there is" : "?";
-        return Error{ErrorCode::not_found, std::move(message)};
-    }
-    if (!models_.contains(model->id)) {
-        return Error{
-            ErrorCode::engine_failed,
-            "model '" + model->name + "' cannot be served: " +
-                (model->broken.has_value() ? model->broken->message : "its settings are wrong")};
-    }
-    return model->id;
-}
-
-std::optional<ModelId> ControlLoop::only_model() const {
-    if (models_.size() - retired_.size() != 1) {
-        return std::nullopt;
-    }
-    return std::find_if(models_.begin(),
-                        models_.end(),
-                        [this](const auto& one) { return !retired_.contains(one.first); })
-        ->first;
-}
-
-std::string_view ControlLoop::name(ModelId model) const {
-    return *names_.at(model);
-}
-
 std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOptions& options) {
+    if (Remotes::has(model)) {
+        return remotes_.try_acquire(model, options);
+    }
     const auto instance = scheduler_.instance_of(model);
     if (!instance.has_value() || instance->state != memory::InstanceState::ready ||
         instance->retiring || instance->leases >= models_.at(model).traits.lease_limit) {
@@ -198,6 +146,9 @@ std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOption
 }
 
 Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) {
+    if (Remotes::has(model)) {
+        co_return co_await remotes_.acquire(model, std::move(options));
+    }
     if (retired_.contains(model) || !models_.contains(model)) {
         co_return Error{ErrorCode::not_found,
                         "model '" + std::string(name(model)) + "' was removed meanwhile"};
@@ -219,56 +170,6 @@ Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) 
     co_return std::move(*pending.outcome());
 }
 
-std::vector<ModelView> ControlLoop::models() const {
-    std::vector<ModelView> views;
-    for (const models::Model& model : registry_.models()) {
-        if (const auto found = models_.find(model.id); found != models_.end()) {
-            ModelView view = found->second.view;
-            view.state = state_of_model(scheduler_.instance_of(model.id));
-            views.push_back(std::move(view));
-        } else {
-            views.push_back({.name = model.name,
-                             .aliases = model.aliases,
-                             .file = model.files.empty() ? "" : model.files.front().string(),
-                             .state = "cold",
-                             .broken = model.broken.has_value() ? model.broken->message
-                                                                : "its settings are wrong",
-                             .digest = model.digest,
-                             .origin = std::string(models::to_string(model.origin))});
-        }
-    }
-    return views;
-}
-
-FleetView ControlLoop::view() const {
-    const Footprint held = scheduler_.held() + Footprint::host(budget_.own());
-    FleetView fleet{.budget = {{.device = "host",
-                                .bytes = budget_.configured() - budget_.taken(),
-                                .held = held[memory::kHostDevice]}},
-                    .instances = {},
-                    .snapshots = snapshots_.view(),
-                    .queued = static_cast<std::uint32_t>(scheduler_.waiting())};
-    const std::int64_t wall_now = platform::wall_clock_ms();
-    for (const memory::InstanceView& one : scheduler_.instances()) {
-        const Instance& instance = *instances_.at(one.instance);
-        std::optional<std::int64_t> expires_at_ms;
-        if (one.expires_at.has_value()) {
-            expires_at_ms = wall_now + milliseconds_of(*one.expires_at - now());
-        }
-        fleet.instances.push_back(
-            {.model = models_.at(one.model).view.name,
-             .state = std::string(to_string(one.state)),
-             .bytes = one.held.total(),
-             .leases = one.leases,
-             .queued = static_cast<std::uint32_t>(scheduler_.waiting(one.model)),
-             .expires_at_ms = expires_at_ms,
-             .pid = instance.supervisor.pid(),
-             .loaded_ms = milliseconds_of(instance.load_time),
-             .restored_tokens = snapshots_.restored_tokens(one.instance)});
-    }
-    return fleet;
-}
-
 Task<Status> ControlLoop::load(ModelId model) {
     const AcquireOptions patient{.queue_timeout = options_.load_timeout};
     const Result<Lease> lease = co_await acquire(model, patient);
@@ -276,6 +177,9 @@ Task<Status> ControlLoop::load(ModelId model) {
 }
 
 Task<Result<Bytes>> ControlLoop::unload(ModelId model) {
+    if (Remotes::has(model)) {
+        co_return Bytes(0);  // nothing of it is here
+    }
     const auto resident = scheduler_.instance_of(model);
     if (!resident.has_value()) {
         co_return Bytes(0);

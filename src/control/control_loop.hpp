@@ -21,6 +21,7 @@
 #include "control/instance.hpp"
 #include "control/managed_model.hpp"
 #include "control/measured_sizes.hpp"
+#include "control/remotes.hpp"
 #include "control/snapshot_keeper.hpp"
 #include "memory/scheduler.hpp"
 #include "models/registry.hpp"
@@ -45,6 +46,7 @@ struct ControlOptions {
     std::shared_ptr<MeasuredSizes> sizes{};
     /// How often resident instances are measured again.
     std::chrono::milliseconds measure_every{2'000};
+    std::vector<RemoteGroup> remotes{};
 };
 
 /// Owns the scheduler and all instances.
@@ -111,6 +113,7 @@ class ControlLoop final : public Fleet {
     };
 
     void end_lease(RequestId request) override;
+    void report(RequestId, const upstreams::Report&) override {}
     bool may_recall(InstanceId instance) const override;
     platform::Task<> recall(InstanceId instance,
                             std::string_view path,
@@ -147,6 +150,7 @@ class ControlLoop final : public Fleet {
     std::unordered_map<ModelId, ManagedModel> models_;
     SnapshotKeeper snapshots_;
     BudgetWatch budget_;
+    Remotes remotes_;
     std::unordered_set<ModelId> retired_;  ///< of `models_`: no longer on the disk, but in use
     /// What models are or were called: a request may hold a name longer than there is the model.
     std::unordered_map<ModelId, const std::string*> names_;

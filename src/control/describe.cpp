@@ -59,11 +59,17 @@ Result<ModelDescription> read_description(const std::vector<std::filesystem::pat
 }  // namespace
 
 const ModelView* ControlLoop::look(ModelId model) const {
+    if (Remotes::has(model)) {
+        return remotes_.look(model);
+    }
     const auto found = models_.find(model);
     return found == models_.end() ? nullptr : &found->second.view;
 }
 
 platform::Task<Result<ModelDescription>> ControlLoop::describe(ModelId model) {
+    if (Remotes::has(model)) {
+        co_return ModelDescription();  // its server has the files
+    }
     const models::Model* found = registry_.find(model);
     if (found == nullptr) {
         co_return Error{ErrorCode::not_found, "the model is gone"};

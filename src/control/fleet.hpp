@@ -8,71 +8,24 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "base/units.hpp"
+#include "control/lease.hpp"
 #include "control/model_view.hpp"
-#include "engines/upstream_pool.hpp"
 #include "memory/events.hpp"
 #include "platform/async.hpp"
 
 namespace drover::control {
 
-class Fleet;
-
-/// The right of one request to use an instance; an instance with leases is never evicted. Ends when
-/// destroyed. Move-only.
-class Lease {
-  public:
-    Lease() = default;
-    /// For implementations of Fleet, which hear of the end through end_lease().
-    Lease(Fleet& fleet, RequestId request, InstanceId instance, engines::UpstreamPool& upstream)
-        : fleet_(&fleet), request_(request), instance_(instance), upstream_(&upstream) {}
-    Lease(Lease&& other) noexcept
-        : fleet_(std::exchange(other.fleet_, nullptr)),
-          request_(other.request_),
-          instance_(other.instance_),
-          upstream_(other.upstream_) {}
-    Lease& operator=(Lease&& other) noexcept;
-    ~Lease() { release(); }
-
-    explicit operator bool() const { return fleet_ != nullptr; }
-    RequestId request() const { return request_; }
-    InstanceId instance() const { return instance_; }
-    /// Connections to the instance; valid as long as the lease.
-    engines::UpstreamPool& upstream() const { return *upstream_; }
-
-    /// Whether recall() may have something to do; costs nothing.
-    bool may_recall() const;
-
-    /// If the conversation that this request goes on with lies on disk and in no slot of the
-    /// instance, it is brought into one. Bounded; what fails is as if nothing was there. REQUIRES:
-    /// `path` and `body` stay until it returns.
-    platform::Task<> recall(std::string_view path, std::string_view body);
-
-    /// The instance hangs: it is killed with this cause, and every lease on it fails.
-    void report_hung(std::string cause);
-
-    /// Why the instance is gone, with its last words: waits (bounded, about a second) for the exit
-    /// of a process whose connection just broke. Nullopt: it still lives.
-    platform::Task<std::optional<Error>> failure();
-
-    /// Ends it early; also done by the destructor.
-    void release();
-
-  private:
-    Fleet* fleet_ = nullptr;
-    RequestId request_{};
-    InstanceId instance_{};
-    engines::UpstreamPool* upstream_ = nullptr;
-};
-
 struct AcquireOptions {
     std::optional<memory::KeepAlive> keep_alive{};  ///< as the client asked
     std::chrono::milliseconds queue_timeout{600'000};
+    bool local_only = false;          ///< the request must not leave this machine
+    std::uint64_t affinity = 0;       ///< of a remote with replicas: see upstreams::Ask
+    std::vector<InstanceId> tried{};  ///< replicas that failed this request already
 };
 
 /// One engine process, for listings.
@@ -86,6 +39,19 @@ struct InstanceView {
     std::int64_t pid = 0;                         ///< 0: none yet
     std::int64_t loaded_ms = 0;                   ///< what its load took
     std::uint64_t restored_tokens = 0;            ///< from snapshots, into its slots
+};
+
+/// One replica of a server that somebody else runs, for listings.
+struct RemoteView {
+    std::string model;  ///< its name in the configuration
+    std::string url;
+    std::string state;  ///< of its circuit: "closed", "open", "half open"
+    std::uint32_t leases = 0;
+    std::uint32_t queued = 0;                ///< requests that wait for this or another replica
+    std::uint32_t failures = 0;              ///< in a row
+    std::optional<std::int64_t> retry_ms{};  ///< until an open one is tried again
+    std::int64_t first_byte_ms = 0;          ///< smoothed; 0: not known
+    std::string problem;  ///< what went wrong last, or is wrong with its model list
 };
 
 /// What one device has and how much of it is given out.
@@ -112,14 +78,13 @@ struct FleetView {
     std::vector<DeviceView> budget;
     std::vector<InstanceView> instances;
     SnapshotView snapshots;
-    std::uint32_t queued = 0;  ///< requests that wait, over all models
+    std::uint32_t queued = 0;  ///< requests that wait, over all models of this machine
+    std::vector<RemoteView> remotes{};
 };
 
 /// What the gateway asks for. Every call is made on the loop; only the Tasks take time.
-class Fleet {
+class Fleet : public LeaseOwner {
   public:
-    virtual ~Fleet() = default;
-
     /// The model with this name or alias. `not_found`: the message names the nearest.
     virtual Result<ModelId> find(std::string_view name) const = 0;
 
@@ -157,49 +122,6 @@ class Fleet {
 
     /// Takes the model out of memory; returns when the memory is free, with the bytes it was.
     virtual platform::Task<Result<Bytes>> unload(ModelId model) = 0;
-
-  private:
-    friend class Lease;
-    virtual void end_lease(RequestId request) = 0;
-    virtual bool may_recall(InstanceId instance) const = 0;
-    virtual platform::Task<> recall(InstanceId instance,
-                                    std::string_view path,
-                                    std::string_view body) = 0;
-    virtual void report_hung(InstanceId instance, std::string cause) = 0;
-    virtual platform::Task<std::optional<Error>> failure(InstanceId instance) = 0;
 };
-
-inline Lease& Lease::operator=(Lease&& other) noexcept {
-    if (this != &other) {
-        release();
-        fleet_ = std::exchange(other.fleet_, nullptr);
-        request_ = other.request_;
-        instance_ = other.instance_;
-        upstream_ = other.upstream_;
-    }
-    return *this;
-}
-
-inline bool Lease::may_recall() const {
-    return fleet_->may_recall(instance_);
-}
-
-inline platform::Task<> Lease::recall(std::string_view path, std::string_view body) {
-    return fleet_->recall(instance_, path, body);
-}
-
-inline void Lease::report_hung(std::string cause) {
-    fleet_->report_hung(instance_, std::move(cause));
-}
-
-inline platform::Task<std::optional<Error>> Lease::failure() {
-    return fleet_->failure(instance_);
-}
-
-inline void Lease::release() {
-    if (Fleet* fleet = std::exchange(fleet_, nullptr)) {
-        fleet->end_lease(request_);
-    }
-}
 
 }  // namespace drover::control

@@ -29,8 +29,8 @@ struct ModelView {
     std::string task{};  ///< "generate", "embedding", "rerank"
     /// What its engine calls it, when that insists on a name; requests are rewritten. Empty: any.
     std::string served_name{};
-    std::string state{};                  ///< "cold", "loading", "hot", "stopping"
-    Bytes estimated{};                    ///< bytes one instance needs
+    std::string state{};  ///< "cold", "loading", "hot", "stopping"; of a remote "remote" or "down"
+    Bytes estimated{};    ///< bytes one instance needs
     std::optional<std::string> broken{};  ///< why it cannot be served
     std::string digest{};                 ///< of its manifest, "sha256:..."; empty: it has none
     std::string origin{};                 ///< "config", "folder", "store", "ollama", ...
@@ -41,6 +41,7 @@ struct ModelView {
     std::uint32_t embedding_length = 0;
     /// "completion", "embedding", "tools", "thinking", ...: in Ollama's words.
     std::vector<std::string> capabilities{};
+    std::vector<std::string> servers{};  ///< URLs, of a remote model; empty: it runs here
 };
 
 /// One value of a file's metadata. Arrays of anything but numbers, and long ones, are empty.

@@ -32,8 +32,8 @@ std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(TimePoint now) {
     return connection;
 }
 
-Task<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect() {
-    return engines::connect(loop_, endpoint_, platform::now() + limits_.connect_timeout);
+Task<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(Duration at_most) {
+    return engines::connect(loop_, endpoint_, platform::now() + at_most);
 }
 
 void UpstreamPool::give_back(std::unique_ptr<UpstreamConnection> connection, TimePoint now) {

@@ -25,7 +25,6 @@ class UpstreamPool {
     struct Limits {
         std::size_t idle_max = 256;
         Duration idle_age_max = std::chrono::seconds(4);
-        std::chrono::milliseconds connect_timeout{5'000};
     };
 
     UpstreamPool(platform::Loop& loop, Endpoint endpoint);
@@ -40,9 +39,9 @@ class UpstreamPool {
     /// engine may have closed it since: a request that gets no byte back may be repeated.
     std::unique_ptr<UpstreamConnection> take_idle(TimePoint now);
 
-    /// A fresh connection; errors as those of engines::connect(), after `connect_timeout` at the
-    /// latest. REQUIRES: the pool outlives the call.
-    platform::Task<Result<std::unique_ptr<UpstreamConnection>>> connect();
+    /// A fresh connection; errors as those of engines::connect(), after `at_most` at the latest.
+    /// REQUIRES: the pool outlives the call.
+    platform::Task<Result<std::unique_ptr<UpstreamConnection>>> connect(Duration at_most);
 
     /// Returns a connection on which a whole response was read and which the engine keeps open.
     void give_back(std::unique_ptr<UpstreamConnection> connection, TimePoint now);

@@ -33,13 +33,17 @@ json::object anthropic_entry(const control::ModelView& model) {
             {"created_at", dialect::rfc3339(model.created * 1000)}};
 }
 
-json::object admin_entry(const control::ModelView& model) {
-    json::array aliases;
-    for (const std::string& alias : model.aliases) {
-        aliases.emplace_back(text(alias));
+json::array texts(const std::vector<std::string>& values) {
+    json::array array;
+    for (const std::string& value : values) {
+        array.emplace_back(text(value));
     }
+    return array;
+}
+
+json::object admin_entry(const control::ModelView& model) {
     return {{"name", text(model.name)},
-            {"aliases", std::move(aliases)},
+            {"aliases", texts(model.aliases)},
             {"file", text(model.file)},
             {"size", model.size.count()},
             {"architecture", text(model.architecture)},
@@ -50,7 +54,21 @@ json::object admin_entry(const control::ModelView& model) {
             {"task", text(model.task)},
             {"state", text(model.state)},
             {"estimated_bytes", model.estimated.count()},
+            {"servers", texts(model.servers)},
             {"broken", model.broken.has_value() ? json::value(text(*model.broken)) : nullptr}};
+}
+
+json::object remote_entry(const control::RemoteView& remote) {
+    return {{"model", text(remote.model)},
+            {"url", text(remote.url)},
+            {"circuit", text(remote.state)},
+            {"leases", remote.leases},
+            {"queued", remote.queued},
+            {"failures", remote.failures},
+            {"retry_ms",
+             remote.retry_ms.has_value() ? json::value(*remote.retry_ms) : json::value(nullptr)},
+            {"first_byte_ms", remote.first_byte_ms},
+            {"problem", text(remote.problem)}};
 }
 
 json::object snapshots_entry(const control::SnapshotView& snapshots) {
@@ -132,8 +150,13 @@ std::string admin_fleet(const control::FleetView& fleet) {
                                             {"loaded_ms", instance.loaded_ms},
                                             {"restored_tokens", instance.restored_tokens}});
     }
+    json::array remotes;
+    for (const control::RemoteView& remote : fleet.remotes) {
+        remotes.emplace_back(remote_entry(remote));
+    }
     return json::serialize(json::object{{"budget", std::move(budget)},
                                         {"instances", std::move(instances)},
+                                        {"remotes", std::move(remotes)},
                                         {"snapshots", snapshots_entry(fleet.snapshots)},
                                         {"queued", fleet.queued}});
 }

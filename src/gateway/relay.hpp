@@ -1,11 +1,14 @@
 // What becomes of an engine's response on its way to the client. No I/O; one thread at a time.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "gateway/dialect.hpp"
+#include "gateway/dialect/answer_translator.hpp"
 #include "gateway/error_reply.hpp"
 
 namespace drover::gateway {
@@ -22,6 +25,8 @@ class Relay {
         bool keep_alive = true;
         std::string_view model;      ///< for x-drover-model; outlives the response
         std::string_view headers{};  ///< further lines, each with its CRLF; likewise
+        /// What the body of a successful answer becomes; null: it stays as it is. Likewise.
+        dialect::AnswerTranslator* translator = nullptr;
     };
 
     virtual ~Relay() = default;
@@ -46,6 +51,8 @@ class Relay {
     virtual bool done() const = 0;
     virtual bool failed() const = 0;
     virtual unsigned status() const = 0;
+    /// How long the engine asks to be left alone.
+    virtual std::optional<std::chrono::seconds> retry_after() const = 0;
     /// The engine keeps the connection open for another request. REQUIRES: done().
     virtual bool engine_keeps_alive() const = 0;
     /// The client's connection can be used again. REQUIRES: done() or fail() returned true.

@@ -31,7 +31,8 @@ struct RequestHead {
     std::string expect;
     bool http11 = true;
     bool keep_alive = true;
-    bool anthropic = false;  ///< from a client of Anthropic: it says which version of its API
+    bool anthropic = false;   ///< from a client of Anthropic: it says which version of its API
+    bool local_only = false;  ///< x-drover-local-only: no remote model may see it
 
     /// Back to the beginning; keeps the memory.
     void clear() {
@@ -50,6 +51,7 @@ struct RequestHead {
         http11 = true;
         keep_alive = true;
         anthropic = false;
+        local_only = false;
     }
 };
 

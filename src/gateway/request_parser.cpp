@@ -158,6 +158,10 @@ void RequestParser::on_field_impl(Field field, View name, View value, Code& code
         default:  // Beast's enum, not ours
             head_.anthropic =
                 head_.anthropic || equals_ignoring_case(view(name), "anthropic-version");
+            // Whatever is not clearly "no" is "yes": a typing error must not send anything away.
+            head_.local_only =
+                head_.local_only || (equals_ignoring_case(view(name), "x-drover-local-only") &&
+                                     text != "0" && !equals_ignoring_case(text, "false"));
             return;
     }
 }

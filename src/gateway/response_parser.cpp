@@ -1,6 +1,7 @@
 #include "gateway/response_parser.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
@@ -23,9 +24,10 @@ bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
 }
 
 /// Headers that end here: of the connection, of the framing (written anew), the engine's CORS
-/// policy (ours is: none), and its identity.
+/// policy (ours is: none), its identity, and what a remote says to its own client, which we are.
 bool ends_here(http::field field, std::string_view name) {
     switch (field) {
+        case http::field::alt_svc:
         case http::field::connection:
         case http::field::content_length:
         case http::field::keep_alive:
@@ -33,10 +35,13 @@ bool ends_here(http::field field, std::string_view name) {
         case http::field::proxy_authorization:
         case http::field::proxy_connection:
         case http::field::server:
+        case http::field::set_cookie:
+        case http::field::strict_transport_security:
         case http::field::te:
         case http::field::trailer:
         case http::field::transfer_encoding:
         case http::field::upgrade:
+        case http::field::www_authenticate:
             return true;
         default:  // Beast's enum, not ours
             return starts_with_ignoring_case(name, "access-control-") ||
@@ -115,6 +120,14 @@ void ResponseParser::on_field_impl(Field field, View name, View value, Code& cod
     if (field == Field::connection && !equals_ignoring_case(text, "close") &&
         !equals_ignoring_case(text, "keep-alive")) {
         nominated_.append(text).append(",");
+    }
+    if (field == Field::retry_after) {
+        std::uint32_t seconds = 0;
+        const char* end = text.data() + text.size();
+        if (const auto [stop, failed] = std::from_chars(text.data(), end, seconds);
+            failed == std::errc() && stop == end) {
+            head_.retry_after = std::chrono::seconds(seconds);
+        }
     }
     if (field == Field::content_type) {
         head_.event_stream = starts_with_ignoring_case(text, "text/event-stream");

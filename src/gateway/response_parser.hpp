@@ -1,6 +1,7 @@
 // An engine's HTTP/1 response from bytes: bounded, incremental. One thread at a time.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,12 +19,14 @@ struct ResponseHead {
     std::string reason;
     std::string headers;  ///< lines to pass on, each with its CRLF: end-to-end headers only
     bool event_stream = false;
+    std::optional<std::chrono::seconds> retry_after{};  ///< as a number of seconds
 
     void clear() {
         status = 0;
         reason.clear();
         headers.clear();
         event_stream = false;
+        retry_after.reset();
     }
 };
 
@@ -47,6 +50,8 @@ class ResponseParser final : private boost::beast::http::basic_parser<false> {
     bool done() const { return is_done(); }
     bool failed() const { return failed_; }
     bool keep_alive() const { return basic_parser::keep_alive(); }
+    /// Only the end of the connection ends the body.
+    bool ends_with_connection() const { return head_done() && need_eof(); }
     /// The body's size when the head says so.
     std::optional<std::uint64_t> content_length() const;
 

@@ -46,6 +46,8 @@ void ResponseRelay::start(const Terms& terms) {
     begun_ = false;
     keep_alive_ = terms.keep_alive;
     small_ = false;
+    torn_ = false;
+    tail_.clear();
     gathered_.clear();
     events_.clear();
     whole_ = 0;
@@ -63,6 +65,7 @@ std::size_t ResponseRelay::put(std::string_view input) {
         }
     } while (used < input.size() && !parser_->started());
     if (!parser_->failed() && parser_->head_done()) {
+        note_tail();
         forward();
     }
     return used;
@@ -71,9 +74,22 @@ std::size_t ResponseRelay::put(std::string_view input) {
 void ResponseRelay::put_eof() {
     output_.clear();
     pieces_.clear();
+    const bool open_end = parser_->ends_with_connection();
     parser_->put_eof();
-    if (!parser_->failed()) {
+    torn_ = open_end && head_.event_stream && tail_.find("[DONE]") == std::string::npos &&
+            tail_.find("message_stop") == std::string::npos;
+    if (!failed()) {
         forward();
+    }
+}
+
+void ResponseRelay::note_tail() {
+    constexpr std::size_t kTail = 128;
+    if (head_.event_stream && parser_->ends_with_connection()) {
+        for (const std::string_view piece : pieces_) {
+            tail_ += piece.substr(piece.size() - std::min(piece.size(), kTail));
+        }
+        tail_.erase(0, tail_.size() - std::min(tail_.size(), kTail));
     }
 }
 
@@ -81,7 +97,11 @@ void ResponseRelay::forward() {
     if (!begun_ && framing_ == Framing::none) {
         decide_framing();
     }
-    if (small_ && (!done() || !gathered_.empty() || head_.status >= kErrorMin)) {
+    if (terms_.translator != nullptr && head_.event_stream && head_.status < kErrorMin) {
+        translate_events();
+    }
+    const bool whole = !gathered_.empty() || terms_.translator != nullptr;
+    if (small_ && (!done() || whole || head_.status >= kErrorMin)) {
         for (const std::string_view piece : pieces_) {
             gathered_ += piece;
         }
@@ -90,6 +110,7 @@ void ResponseRelay::forward() {
             return;
         }
         translate_error();
+        translate_whole();
         pieces_.emplace_back(gathered_);
     }
     if (head_.event_stream && framing_ != Framing::length) {
@@ -118,9 +139,32 @@ void ResponseRelay::translate_error() {
     }
 }
 
+void ResponseRelay::translate_events() {
+    translated_.clear();
+    for (const std::string_view piece : pieces_) {
+        terms_.translator->put(piece, translated_);
+    }
+    if (done()) {
+        terms_.translator->finish(translated_);
+    }
+    pieces_.assign(translated_.empty() ? 0 : 1, translated_);
+}
+
+void ResponseRelay::translate_whole() {
+    if (terms_.translator != nullptr && head_.status < kErrorMin) {
+        gathered_ = terms_.translator->whole(gathered_);
+        length_ = gathered_.size();
+    }
+}
+
 void ResponseRelay::decide_framing() {
     const auto length = parser_->content_length();
     length_ = length;
+    if (terms_.translator != nullptr && !head_.event_stream) {
+        framing_ = Framing::length;  // known when all is there
+        small_ = true;
+        return;
+    }
     if (terms_.head_request || head_.status == 204 || head_.status == 304) {
         framing_ = Framing::none;
     } else if (length.has_value()) {

@@ -16,13 +16,14 @@
 
 namespace drover::gateway {
 
-/// Passes a response on as it comes, with a head of its own. Three rules beyond that:
+/// Passes a response on as it comes, with a head of its own. Four rules beyond that:
 /// 1. A small response of known size goes out in one piece once it is complete, so that an engine
 ///    which breaks before that still leads to a proper error reply.
 /// 2. Of an event stream only whole events go out. An engine writes one at a time, so nothing is
 ///    delayed, and when it dies in the middle of one the client's parser sees an error event
 ///    instead of a torn one.
 /// 3. Chunks are framed anew: the end of a broken stream can be written properly.
+/// 4. A stream that only the end of the connection ends must have its last event, or it is broken.
 class ResponseRelay final : public Relay {
   public:
     void start(const Terms& terms) override;
@@ -32,8 +33,9 @@ class ResponseRelay final : public Relay {
     bool answered() const override { return parser_->started(); }
     bool begun() const override { return begun_; }
     bool done() const override { return parser_->done(); }
-    bool failed() const override { return parser_->failed(); }
+    bool failed() const override { return parser_->failed() || torn_; }
     unsigned status() const override { return head_.status; }
+    std::optional<std::chrono::seconds> retry_after() const override { return head_.retry_after; }
     bool engine_keeps_alive() const override { return parser_->keep_alive(); }
     bool client_keeps_alive() const override { return keep_alive_; }
     bool fail(const ErrorRow& row, std::string_view message) override;
@@ -52,6 +54,9 @@ class ResponseRelay final : public Relay {
     void take_events();
     void emit_body();
     void forward();
+    void note_tail();
+    void translate_events();
+    void translate_whole();
     void translate_error();
 
     Terms terms_;
@@ -63,6 +68,8 @@ class ResponseRelay final : public Relay {
     bool begun_ = false;
     bool keep_alive_ = true;
     bool small_ = false;
+    bool torn_ = false;  ///< the stream ended without its last event
+    std::string tail_;   ///< the last bytes of a stream that ends with its connection
     std::string client_head_;
     std::string gathered_;                 ///< the beginning of a small response
     std::optional<std::uint64_t> length_;  ///< of the body that the client gets
@@ -71,6 +78,7 @@ class ResponseRelay final : public Relay {
     std::size_t whole_ = 0;  ///< how much of `events_` was sent
     std::array<char, 24> chunk_head_{};
     std::string ending_;
+    std::string translated_;  ///< what the pieces of a stream became
 };
 
 }  // namespace drover::gateway

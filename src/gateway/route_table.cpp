@@ -30,6 +30,9 @@ constexpr std::uint32_t kStartMs = 300;
 constexpr std::int64_t kReadPerMs = (1 << 30) / 1000;
 /// What each request that waits for a model adds.
 constexpr std::uint32_t kQueuedMs = 1000;
+/// What a request to a server waits whose circuit is open: any model that has to be loaded is
+/// quicker.
+constexpr std::uint32_t kServerDownMs = 60'000;
 
 constexpr double kDefaultQuality = 0.98;
 
@@ -65,6 +68,11 @@ bool does(const control::ModelView& model, Need need) {
             return model.task == "rerank";
     }
     return false;
+}
+
+/// Whether a text of so many bytes may fit; of a remote nobody may know.
+bool holds(const control::ModelView& model, std::uint64_t bytes) {
+    return model.context == 0 || bytes / kBytesPerTokenMax <= model.context;
 }
 
 std::uint32_t load_ms(const control::ModelView& model) {
@@ -103,7 +111,7 @@ Status RouteTable::open() {
         if (!policy.ok()) {
             return policy.error().with(entry.where + ": routes." + entry.name);
         }
-        routes_.push_back({entry.name, entry.affinity, std::move(*policy)});
+        routes_.push_back({entry.name, entry.affinity, std::move(*policy), entry.local_only});
     }
     return {};
 }
@@ -215,7 +223,8 @@ const NamedRoute* RouteTable::find(std::string_view name) const {
 Choice RouteTable::decide(const NamedRoute& route,
                           const router::RequestFacts& facts,
                           Need need,
-                          const control::Fleet& fleet) {
+                          const control::Fleet& fleet,
+                          bool local_only) {
     const std::vector<std::string>& names = route.policy.targets;
     const control::FleetView view = fleet.view();
     std::vector<const control::ModelView*> models(names.size());
@@ -225,12 +234,18 @@ Choice RouteTable::decide(const NamedRoute& route,
     for (std::size_t i = 0; i < names.size(); ++i) {
         const auto id = fleet.find(names[i]);
         const control::ModelView* model = id.ok() ? fleet.look(*id) : nullptr;
-        if (model == nullptr || !does(*model, need) ||
-            facts.bytes / kBytesPerTokenMax > model->context) {
+        if (model == nullptr || !does(*model, need) || !holds(*model, facts.bytes) ||
+            (local_only && !model->servers.empty())) {
             continue;
         }
         models[i] = model;
         ids[i] = *id;
+        if (!model->servers.empty()) {
+            const bool works = model->state == "remote";
+            choice.states[i] = {
+                .usable = true, .hot = works, .expected_ms = works ? 0 : kServerDownMs};
+            continue;
+        }
         const auto instance = std::find_if(
             view.instances.begin(), view.instances.end(), [&](const control::InstanceView& one) {
                 return one.model == model->name;

@@ -34,6 +34,7 @@ struct NamedRoute {
     std::string name;
     bool affinity = true;
     router::Policy policy;
+    bool local_only = false;  ///< its requests never go to a remote model
 };
 
 /// A decision with the models that it means, in the order in which they are to be tried.
@@ -55,11 +56,13 @@ class RouteTable {
     /// The route with this name, whatever its case and with or without ":latest"; null: none.
     const NamedRoute* find(std::string_view name) const;
 
-    /// Chooses. The order is empty when no target can do what is needed.
+    /// Chooses, of a request that is `local_only` among the models of this machine. The order is
+    /// empty when no target can do what is needed.
     Choice decide(const NamedRoute& route,
                   const router::RequestFacts& facts,
                   Need need,
-                  const control::Fleet& fleet);
+                  const control::Fleet& fleet,
+                  bool local_only);
 
     /// The conversation had its answer from `target`.
     void remember(const NamedRoute& route,

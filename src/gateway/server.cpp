@@ -57,6 +57,7 @@ ServerOptions server_options(const config::Config& config) {
             .limits = config.limits,
             .routes = config.routes,
             .origins = config.origins,
+            .local_only = config.local_only,
             .stall_timeout = config.engine.stall_timeout};
 }
 
@@ -74,7 +75,8 @@ Server::Server(platform::Loop& loop,
                .plan = options_.plan,
                .library = library,
                .loopback_only = true,
-               .origins = options_.origins},
+               .origins = options_.origins,
+               .local_only = options_.local_only},
       acceptor_(loop),
       ticker_(loop),
       accept_pause_(loop),

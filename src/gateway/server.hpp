@@ -28,6 +28,7 @@ struct ServerOptions {
     config::LimitsConfig limits{};
     std::vector<config::RouteEntry> routes{};
     std::vector<std::string> origins{};  ///< of web pages that may use the server
+    bool local_only = false;             ///< no request goes to a remote model
     std::chrono::milliseconds stall_timeout{600'000};
     /// What fits into memory together, as POST /admin/plan asks; called on the loop.
     std::function<Result<boost::json::object>(const boost::json::object&)> plan{};

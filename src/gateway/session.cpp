@@ -430,6 +430,17 @@ Error Session::no_model_named(const Route& route) const {
     return Error{ErrorCode::invalid_argument, message};
 }
 
+control::AcquireOptions Session::acquire_options(const Route& route) {
+    control::AcquireOptions options{.queue_timeout = context_.limits.queue_timeout,
+                                    .local_only = context_.local_only || head_.local_only};
+    if (route.model_from == ModelFrom::json) {
+        if (const auto fields = fields_reader_.finish(); fields.ok()) {
+            options.keep_alive = (*fields)->keep_alive;
+        }
+    }
+    return options;
+}
+
 Task<> Session::forward(const Route& route) {
     const NamedRoute* named = route.action == Action::forward ? asked_route(route) : nullptr;
     if (named != nullptr) {
@@ -440,12 +451,12 @@ Task<> Session::forward(const Route& route) {
         co_return co_await reply(error_reply(route.dialect, model.error()));
     }
     model_ = context_.fleet.name(*model);
-    control::AcquireOptions options{.keep_alive = std::nullopt,
-                                    .queue_timeout = context_.limits.queue_timeout};
-    if (route.model_from == ModelFrom::json) {
-        options.keep_alive = (*fields_reader_.finish())->keep_alive;
-    }
+    control::AcquireOptions options = acquire_options(route);
     client_.watch();
+    options.affinity = co_await affinity_of(*model);
+    if (client_.gone()) {
+        co_return;
+    }
     const Turn::Asked asked{.head = head_,
                             .body = body_,
                             .model = *model,

@@ -43,6 +43,7 @@ struct SessionContext {
     store::Library& library;
     bool loopback_only;                  ///< nobody but this machine is meant to reach us
     std::vector<std::string> origins{};  ///< of web pages that may use the server
+    bool local_only = false;             ///< no request goes to a remote model
 };
 
 class Session final : private BodySink {
@@ -101,6 +102,9 @@ class Session final : private BodySink {
     Reply show_model(const Route& route) const;
     Result<ModelId> asked_model(const Route& route);
     Error no_model_named(const Route& route) const;
+    /// How the request that was read wants its model.
+    control::AcquireOptions acquire_options(const Route& route);
+    platform::Task<std::uint64_t> affinity_of(ModelId model);
     void on_body(std::string_view piece) override;
     void client_left();
     void allow_page();

@@ -101,8 +101,7 @@ Task<> Session::answer_ollama(const Route& route) {
                                 .request = request,
                                 .model = *model,
                                 .name = name,
-                                .acquire = {.keep_alive = (*fields)->keep_alive,
-                                            .queue_timeout = context_.limits.queue_timeout},
+                                .acquire = acquire_options(route),
                                 .since = since,
                                 .headers = cors_};
     OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));

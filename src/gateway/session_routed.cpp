@@ -55,7 +55,7 @@ bool is_models_fault(ErrorCode code) {
     DROVER_UNREACHABLE();
 }
 
-Error no_target(const NamedRoute& route, Need need) {
+Error no_target(const NamedRoute& route, Need need, bool local_only) {
     std::string names;
     for (const std::string& name : route.policy.targets) {
         names += (names.empty() ? "" : ", ") + name;
@@ -66,6 +66,7 @@ Error no_target(const NamedRoute& route, Need need) {
                 (need == Need::embedding ? " (an embedding)"
                  : need == Need::rerank  ? " (a ranking)"
                                          : "") +
+                (local_only ? " on this machine, which the request must not leave" : "") +
                 "; see GET /admin/models"};
 }
 
@@ -155,15 +156,28 @@ Task<router::RequestFacts> Session::read_facts(std::string_view body) {
     co_return reader.finish();
 }
 
+/// What is read of a body only where it matters: a server with replicas keeps conversations apart.
+Task<std::uint64_t> Session::affinity_of(ModelId model) {
+    const control::ModelView* view = context_.fleet.look(model);
+    if (view == nullptr || view->servers.size() < 2) {
+        co_return 0;
+    }
+    const router::RequestFacts facts = co_await read_facts(body_);
+    co_return facts.conversation;
+}
+
 Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
     const Need need = need_of(head_.path);
     client_.watch();
     const router::RequestFacts facts = co_await read_facts(body_);
-    const Choice choice = context_.routes.decide(named, facts, need, context_.fleet);
+    control::AcquireOptions options = acquire_options(route);
+    options.local_only = options.local_only || named.local_only;
+    options.affinity = facts.conversation;
+    const Choice choice =
+        context_.routes.decide(named, facts, need, context_.fleet, options.local_only);
     route_name_ = named.name;
     reason_ = choice.decision.reason;
-    Error error = no_target(named, need);
-    const auto keep_alive = (*fields_reader_.finish())->keep_alive;
+    Error error = no_target(named, need, options.local_only);
     for (std::size_t i = 0; i < choice.models.size() && !client_.gone(); ++i) {
         model_ = context_.fleet.name(choice.models[i]);
         const auto body = with_model(body_, model_);
@@ -171,14 +185,13 @@ Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
             break;
         }
         const std::string headers = headers_of(named, reason_) + cors_;
-        const Turn::Asked asked{
-            .head = head_,
-            .body = *body,
-            .model = choice.models[i],
-            .acquire = {.keep_alive = keep_alive, .queue_timeout = context_.limits.queue_timeout},
-            .may_load = true,
-            .dialect = route.dialect,
-            .headers = headers};
+        const Turn::Asked asked{.head = head_,
+                                .body = *body,
+                                .model = choice.models[i],
+                                .acquire = options,
+                                .may_load = true,
+                                .dialect = route.dialect,
+                                .headers = headers};
         const Status status = co_await turn_.run(asked);
         if (client_.gone()) {
             co_return;
@@ -213,22 +226,24 @@ Task<> Session::answer_ollama_routed(const Route& route,
     client_.watch();
     const std::string document = json::serialize(request);
     const router::RequestFacts facts = co_await read_facts(document);
-    const Choice choice = context_.routes.decide(named, facts, need, context_.fleet);
+    control::AcquireOptions options = acquire_options(route);
+    options.local_only = options.local_only || named.local_only;
+    options.affinity = facts.conversation;
+    const Choice choice =
+        context_.routes.decide(named, facts, need, context_.fleet, options.local_only);
     route_name_ = named.name;
     reason_ = choice.decision.reason;
-    Reply answer = error_reply(route.dialect, no_target(named, need));
+    Reply answer = error_reply(route.dialect, no_target(named, need, options.local_only));
     for (std::size_t i = 0; i < choice.models.size() && !client_.gone(); ++i) {
         model_ = context_.fleet.name(choice.models[i]);
-        OllamaExchange::Asked asked{
-            .head = head_,
-            .call = call,
-            .request = request,
-            .model = choice.models[i],
-            .name = named.name,
-            .acquire = {.keep_alive = (*fields_reader_.finish())->keep_alive,
-                        .queue_timeout = context_.limits.queue_timeout},
-            .since = since,
-            .headers = headers_of(named, reason_) + cors_};
+        OllamaExchange::Asked asked{.head = head_,
+                                    .call = call,
+                                    .request = request,
+                                    .model = choice.models[i],
+                                    .name = named.name,
+                                    .acquire = options,
+                                    .since = since,
+                                    .headers = headers_of(named, reason_) + cors_};
         OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
         auto outcome = co_await exchange.run();
         if (client_.gone()) {
@@ -278,7 +293,9 @@ Task<> Session::explain_route(const Route& route) {
     }
     const router::RequestFacts facts = co_await read_facts(body_);
     const TimePoint began = platform::now();
-    const Choice choice = context_.routes.decide(*named, facts, Need::generation, context_.fleet);
+    const bool local_only = acquire_options(route).local_only || named->local_only;
+    const Choice choice =
+        context_.routes.decide(*named, facts, Need::generation, context_.fleet, local_only);
     const auto took = platform::now() - began;
     json::object result = explanation(*named, facts, choice);
     result.emplace("decided_us",

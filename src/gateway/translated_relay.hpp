@@ -34,6 +34,7 @@ class TranslatedRelay final : public Relay {
     bool done() const override { return parser_->done(); }
     bool failed() const override { return parser_->failed() || overflow_; }
     unsigned status() const override { return head_.status; }
+    std::optional<std::chrono::seconds> retry_after() const override { return head_.retry_after; }
     bool engine_keeps_alive() const override { return parser_->keep_alive(); }
     bool client_keeps_alive() const override { return terms_.keep_alive && terms_.http11; }
     bool fail(const ErrorRow& row, std::string_view message) override;

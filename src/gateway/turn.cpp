@@ -8,8 +8,12 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "engines/upstream_connection.hpp"
+#include "gateway/dialect/anthropic_request.hpp"
+#include "gateway/dialect/remote_request.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "platform/clock.hpp"
 
@@ -24,8 +28,27 @@ using platform::Task;
 namespace {
 
 constexpr std::size_t kReadSize = 16 * 1024;
+/// Longest that an engine of this machine may take to accept a connection.
+constexpr std::chrono::milliseconds kConnectTimeout{5'000};
 /// What an idle session may keep.
 constexpr std::size_t kIdleBuffer = 16 * 1024;
+
+constexpr unsigned kUnauthorized = 401;
+constexpr unsigned kForbidden = 403;
+constexpr unsigned kNotFound = 404;
+constexpr unsigned kTooManyRequests = 429;
+constexpr unsigned kServerErrors = 500;
+constexpr unsigned kNotImplemented = 501;
+
+/// What a remote says of its key is not about the client's.
+bool is_about_the_key(unsigned status) {
+    return status == kUnauthorized || status == kForbidden;
+}
+
+/// The fault lies with the server, not with the request.
+bool is_servers_fault(unsigned status) {
+    return (status >= kServerErrors && status != kNotImplemented) || is_about_the_key(status);
+}
 
 Error client_left() {
     return Error{ErrorCode::cancelled, "the client left"};
@@ -47,7 +70,11 @@ Task<Status> Turn::run(Asked asked) {
     times_ = lease_ ? Times{.leased = times_.leased} : Times();
     relay_ = asked.relay != nullptr ? asked.relay : &passing_;
     keeps_lease_ = asked.keeps_lease;
+    tried_.clear();
     Status status = co_await attempt(asked);
+    if (retryable_) {
+        co_return co_await try_others(asked, std::move(status));
+    }
     if (!status.ok() && unreached_ && !aborted_) {
         // The engine had just died, and this request never reached it: it is not the one to suffer.
         status = co_await attempt(asked);
@@ -55,9 +82,21 @@ Task<Status> Turn::run(Asked asked) {
     co_return status;
 }
 
+Task<Status> Turn::try_others(const Asked& asked, Status failed) {
+    while (retryable_ && !aborted_) {
+        Status status = co_await attempt(asked);
+        if (!status.ok() && !leased_) {
+            break;  // nobody else is there: what went wrong is the answer
+        }
+        failed = std::move(status);
+    }
+    co_return failed;
+}
+
 Task<Status> Turn::hold(Asked asked) {
     aborted_ = false;
     times_ = {};
+    tried_.clear();
     co_return co_await obtain(asked);
 }
 
@@ -65,13 +104,15 @@ Task<Status> Turn::obtain(const Asked& asked) {
     if (lease_) {
         co_return Status();  // kept from the request before
     }
-    if (auto lease = fleet_.try_acquire(asked.model, asked.acquire)) {
+    control::AcquireOptions options = asked.acquire;
+    options.tried = tried_;
+    if (auto lease = fleet_.try_acquire(asked.model, options)) {
         lease_ = std::move(*lease);
     } else if (!asked.may_load) {
         co_return Error{ErrorCode::unavailable,
                         "model '" + std::string(fleet_.name(asked.model)) +
                             "' is not loaded, or busy; this request does not load it"};
-    } else if (Status status = co_await acquire(asked); !status.ok()) {
+    } else if (Status status = co_await acquire(asked.model, options); !status.ok()) {
         co_return status;
     }
     times_.leased = now();
@@ -79,14 +120,24 @@ Task<Status> Turn::obtain(const Asked& asked) {
 }
 
 Task<Status> Turn::attempt(const Asked& asked) {
-    unreached_ = false;
+    unreached_ = held_ = stalled_ = leased_ = retryable_ = false;
     Status status = co_await obtain(asked);
     if (!status.ok()) {
         co_return status;
     }
+    leased_ = true;
+    times_.first_byte = {};
+    path_ = asked.path.empty() ? std::string_view(asked.head.path) : asked.path;
+    take_body(asked);
+    anthropic_.reset();
+    if (lease_.remote() != nullptr) {
+        if (auto refused = adapt_to_remote(asked); refused.has_value()) {
+            lease_.release();
+            co_return *std::move(refused);
+        }
+    }
     if (lease_.may_recall()) {
-        const std::string_view path = asked.path.empty() ? asked.head.path : asked.path;
-        co_await lease_.recall(path, asked.body);
+        co_await lease_.recall(path_, asked.body);
         if (aborted_) {
             lease_.release();
             co_return client_left();
@@ -94,17 +145,20 @@ Task<Status> Turn::attempt(const Asked& asked) {
     }
     status = co_await exchange(asked);
     upstream_.reset();
+    if (lease_ && lease_.remote() != nullptr) {
+        report(status);
+    }
     if (!keeps_lease_ || !status.ok()) {
         lease_.release();
     }
     co_return status;
 }
 
-Task<Status> Turn::acquire(const Asked& asked) {
+Task<Status> Turn::acquire(ModelId model, const control::AcquireOptions& options) {
     // A coroutine of its own, because only one that is spawned can be cancelled alone.
     std::optional<Result<control::Lease>> outcome;
     const auto wait = [&]() -> Task<> {
-        outcome.emplace(co_await fleet_.acquire(asked.model, asked.acquire));
+        outcome.emplace(co_await fleet_.acquire(model, options));
     };
     const auto [failure] =
         co_await asio::co_spawn(co_await asio::this_coro::executor,
@@ -126,8 +180,8 @@ Task<Status> Turn::exchange(const Asked& asked) {
                                      .http11 = asked.head.http11,
                                      .keep_alive = asked.head.keep_alive,
                                      .model = fleet_.name(asked.model),
-                                     .headers = asked.headers};
-    take_body(asked);
+                                     .headers = asked.headers,
+                                     .translator = anthropic_ ? &*anthropic_ : nullptr};
     write_head(asked);
     // The second attempt is for one case only: a kept-alive connection that the engine had closed
     // before the request reached it.
@@ -140,10 +194,14 @@ Task<Status> Turn::exchange(const Asked& asked) {
             co_return status;
         }
         const bool reused = upstream_->reused;
+        sent_at_ = now();
         if (!send_some()) {
             co_await send_rest();
         }
         co_await relay();
+        if (held_) {
+            co_return held_back();
+        }
         if (relay_->done() && !relay_->failed()) {
             co_return Status();
         }
@@ -163,7 +221,9 @@ Task<Status> Turn::exchange(const Asked& asked) {
 Task<Status> Turn::open(bool fresh) {
     upstream_ = fresh ? nullptr : lease_.upstream().take_idle(now());
     if (upstream_ == nullptr) {
-        auto opened = co_await lease_.upstream().connect();
+        const TimePoint begun = now();
+        auto opened = co_await lease_.upstream().connect(connect_time());
+        connect_left_ -= now() - begun;
         if (aborted_) {
             co_return client_left();
         }
@@ -179,7 +239,8 @@ Task<Status> Turn::open(bool fresh) {
 
 void Turn::take_body(const Asked& asked) {
     body_ = asked.body;
-    const control::ModelView* model = fleet_.look(asked.model);
+    const control::ModelView* model =
+        lease_.remote() != nullptr ? nullptr : fleet_.look(asked.model);
     const bool json = !asked.path.empty() || !asked.head.content_type.starts_with("multipart/");
     if (model == nullptr || model->served_name.empty() || !json) {
         return;
@@ -190,13 +251,128 @@ void Turn::take_body(const Asked& asked) {
     }
 }
 
+std::optional<Error> Turn::adapt_to_remote(const Asked& asked) {
+    const std::string& model = lease_.remote()->served_name;
+    if (tried_.empty()) {
+        connect_left_ = lease_.remote()->connect_timeout;
+    }
+    if (asked.path.empty() && path_ == "/v1/messages") {
+        return adapt_anthropic(asked);
+    }
+    const std::string_view path = dialect::remote_path(path_);
+    if (path.empty() || asked.head.method != Method::post) {
+        return Error{ErrorCode::invalid_argument,
+                     "model '" + std::string(fleet_.name(asked.model)) +
+                         "' is remote, and of its server only OpenAI's chat completions, "
+                         "completions, embeddings, rerank and transcriptions are asked, not " +
+                         std::string(path_)};
+    }
+    path_ = path;
+    if (asked.path.empty() && asked.head.content_type.starts_with("multipart/")) {
+        if (fleet_.name(asked.model) != model) {
+            return Error{ErrorCode::invalid_argument,
+                         "the server calls this model '" + model +
+                             "', and a form's fields are not rewritten: name the entry so"};
+        }
+        return std::nullopt;
+    }
+    renamed_ = dialect::remote_body(asked.body, model, !asked.path.empty());
+    body_ = renamed_;
+    return std::nullopt;
+}
+
+std::optional<Error> Turn::adapt_anthropic(const Asked& asked) {
+    boost::json::error_code failed;
+    const boost::json::value request = boost::json::parse(asked.body, failed);
+    if (failed || !request.is_object()) {
+        return Error{ErrorCode::invalid_argument, "the body is no JSON object"};
+    }
+    auto body = dialect::openai_chat_of_anthropic(request.get_object());
+    if (!body.ok()) {
+        return body.error();
+    }
+    (*body)["model"] = lease_.remote()->served_name;
+    path_ = "/v1/chat/completions";
+    renamed_ = boost::json::serialize(*body);
+    body_ = renamed_;
+    anthropic_.emplace(fleet_.name(asked.model));
+    return std::nullopt;
+}
+
+Duration Turn::connect_time() const {
+    if (lease_.remote() == nullptr) {
+        return kConnectTimeout;
+    }
+    // A server that swallows everything leaves time for the others.
+    return std::max(connect_left_, Duration()) / static_cast<Duration::rep>(lease_.others() + 1);
+}
+
+Duration Turn::patience() const {
+    const control::RemoteTerms* remote = lease_.remote();
+    if (remote == nullptr) {
+        return stall_timeout_;
+    }
+    return relay_->answered() ? remote->idle_timeout : remote->first_byte_timeout;
+}
+
+bool Turn::holds_back(unsigned status) const {
+    if (lease_.remote() == nullptr || is_about_the_key(status)) {
+        return lease_.remote() != nullptr;
+    }
+    return lease_.others() > 0 &&
+           (is_servers_fault(status) || status == kTooManyRequests || status == kNotFound);
+}
+
+Error Turn::held_back() const {
+    const unsigned status = relay_->status();
+    const std::string server = lease_.upstream().endpoint().text();
+    if (is_about_the_key(status)) {
+        return {
+            ErrorCode::engine_failed,
+            server + " refuses the key that Drover has for it (" + std::to_string(status) + ")"};
+    }
+    const ErrorCode code = status == kTooManyRequests ? ErrorCode::overloaded
+                           : status == kNotFound      ? ErrorCode::not_found
+                                                      : ErrorCode::engine_failed;
+    return {
+        code, server + " answered with status " + std::to_string(status), relay_->retry_after()};
+}
+
+void Turn::report(const Status& status) {
+    upstreams::Report report{.cause = status.ok() ? std::string() : status.error().message};
+    if (aborted_ || client_.gone()) {
+        report.outcome = upstreams::Outcome::unknown;
+    } else if (relay_->answered() && relay_->status() == kTooManyRequests) {
+        report.outcome = upstreams::Outcome::pushed_back;
+        report.rest = relay_->retry_after();
+    } else if (!relay_->answered() || is_servers_fault(relay_->status()) || !relay_->done() ||
+               relay_->failed()) {
+        report.outcome = held_ && relay_->status() == kNotFound ? upstreams::Outcome::unknown
+                                                                : upstreams::Outcome::failed;
+        if (report.cause.empty()) {
+            report.cause = relay_->done() && !relay_->failed()
+                               ? "it answered with status " + std::to_string(relay_->status())
+                               : "it broke off in the middle of an answer";
+        }
+    } else {
+        report.outcome = upstreams::Outcome::served;
+        report.first_byte = times_.first_byte - sent_at_;
+    }
+    lease_.report(report);
+    unreached_ = false;  // its own replica is not tried a second time
+    if (!status.ok() && !aborted_ && !client_.gone() && lease_.others() > 0) {
+        tried_.push_back(lease_.instance());
+        retryable_ = true;
+    }
+}
+
 void Turn::write_head(const Asked& asked) {
     const RequestHead& head = asked.head;
     const engines::Endpoint& engine = lease_.upstream().endpoint();
     const bool own = !asked.path.empty();
     head_.assign(own ? "POST" : head.method_name).append(" ");
-    engine.append_target(head_, own ? asked.path : head.path);
-    if (!own && !head.query.empty()) {
+    engine.append_target(head_, path_);
+    if (!own && lease_.remote() == nullptr && !head.query.empty()) {
         head_.append("?").append(head.query);
     }
     head_ += " HTTP/1.1\r\n";
@@ -236,7 +412,7 @@ bool Turn::send_some() {
 
 Task<> Turn::send_rest() {
     while (sent_ < head_.size() + body_.size()) {
-        deadline_.set(Waiting::engine, stall_timeout_);
+        deadline_.set(Waiting::engine, patience());
         const auto [error, count] = co_await upstream_->async_write_some(rest(), as_result);
         deadline_.clear();
         if (error) {
@@ -251,7 +427,7 @@ Task<> Turn::send_rest() {
 Task<> Turn::relay() {
     for (;;) {
         const InputBuffer::Room room = input_.prepare(kReadSize);
-        deadline_.set(Waiting::engine, stall_timeout_);
+        deadline_.set(Waiting::engine, patience());
         const auto [error, size] =
             co_await upstream_->async_read_some(asio::buffer(room.data, room.size), as_result);
         deadline_.clear();
@@ -267,10 +443,15 @@ Task<> Turn::relay() {
                 times_.first_byte = now();
             }
             input_.commit(size);
+            const bool begun = relay_->begun();
             used = relay_->put(input_.data());
+            if (!begun && holds_back(relay_->status())) {
+                held_ = true;
+                co_return;
+            }
         }
         const bool all_sent = client_.send(relay_->output());
-        if (relay_->done() && used == input_.data().size()) {
+        if (relay_->done() && !relay_->failed() && used == input_.data().size()) {
             leave_engine();
         }
         if (!all_sent) {
@@ -291,6 +472,9 @@ void Turn::leave_engine() {
     }
     upstream_.reset();
     if (!keeps_lease_) {
+        if (lease_.remote() != nullptr) {
+            report(Status());
+        }
         lease_.release();
     }
 }
@@ -300,9 +484,10 @@ Task<Status> Turn::explain() {
         co_return client_left();
     }
     upstream_.reset();
+    const auto silence = std::chrono::duration_cast<std::chrono::milliseconds>(patience());
     std::optional<Error> error;
     if (stalled_) {
-        error = Error{ErrorCode::timeout, "the engine was silent for " + to_string(stall_timeout_)};
+        error = Error{ErrorCode::timeout, "the engine was silent for " + to_string(silence)};
         lease_.report_hung(error->message);
     } else if (relay_->failed() && !ended_) {
         error = Error{ErrorCode::engine_failed, "the engine's answer is not valid HTTP"};
@@ -317,6 +502,9 @@ Task<Status> Turn::explain() {
     }
     if (client_.gone()) {
         co_return client_left();
+    }
+    if (lease_.remote() != nullptr) {
+        error = error->with(lease_.upstream().endpoint().text());
     }
     if (!relay_->begun()) {
         co_return *error;

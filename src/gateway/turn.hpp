@@ -7,12 +7,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/cancellation_signal.hpp>
 
 #include "control/fleet.hpp"
 #include "gateway/client_connection.hpp"
 #include "gateway/deadline.hpp"
+#include "gateway/dialect/anthropic_answer.hpp"
 #include "gateway/input_buffer.hpp"
 #include "gateway/request.hpp"
 #include "gateway/response_relay.hpp"
@@ -79,8 +81,9 @@ class Turn {
 
   private:
     platform::Task<Status> attempt(const Asked& asked);
+    platform::Task<Status> try_others(const Asked& asked, Status failed);
     platform::Task<Status> obtain(const Asked& asked);
-    platform::Task<Status> acquire(const Asked& asked);
+    platform::Task<Status> acquire(ModelId model, const control::AcquireOptions& options);
     platform::Task<Status> exchange(const Asked& asked);
     platform::Task<Status> open(bool fresh);
     platform::Task<> send_rest();
@@ -88,7 +91,14 @@ class Turn {
     platform::Task<Status> explain();
     /// Engines that insist on a name of their own for the model are given it.
     void take_body(const Asked& asked);
+    std::optional<Error> adapt_to_remote(const Asked& asked);
+    std::optional<Error> adapt_anthropic(const Asked& asked);
     void write_head(const Asked& asked);
+    Duration connect_time() const;
+    Duration patience() const;
+    bool holds_back(unsigned status) const;
+    Error held_back() const;
+    void report(const Status& status);
     auto rest() const;
     bool send_some();
     void leave_engine();
@@ -104,16 +114,24 @@ class Turn {
     Relay* relay_ = &passing_;
     InputBuffer input_;
     std::string head_;
+    std::string_view path_;
     std::string_view body_;
-    std::string renamed_;   ///< what `body_` is, when it is not the client's
-    std::size_t sent_ = 0;  ///< of head and body together
+    std::string renamed_;  ///< what `body_` is, when it is not the client's
+    std::optional<dialect::AnthropicAnswer> anthropic_;  ///< of a remote that does not speak it
+    std::size_t sent_ = 0;                               ///< of head and body together
     Times times_;
+    std::vector<InstanceId> tried_;  ///< replicas of a remote that failed this request
+    TimePoint sent_at_{};            ///< the request, in this attempt
+    Duration connect_left_{};        ///< of a remote's time to connect, for all attempts
     boost::asio::cancellation_signal cancel_acquire_;
     bool keeps_lease_ = false;
     bool aborted_ = false;
     bool stalled_ = false;
     bool unreached_ = false;  ///< the engine did not take the connection
     bool ended_ = false;      ///< the engine closed its side
+    bool held_ = false;       ///< a remote's answer that the client does not get
+    bool leased_ = false;     ///< this attempt had a lease
+    bool retryable_ = false;  ///< it failed, the client has nothing, and there are other replicas
 };
 
 }  // namespace drover::gateway

@@ -1,0 +1,17 @@
+// Anthropic's messages as OpenAI's chat completions, for servers that speak only those. Pure; any
+// thread.
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include "base/result.hpp"
+
+namespace drover::gateway::dialect {
+
+/// The body of a chat completion that asks the same as the body of POST /v1/messages.
+/// `invalid_argument` names what cannot be said in OpenAI's words: documents, tools that the
+/// vendor runs. What only tunes the vendor's service (thinking, metadata, cache_control, top_k) is
+/// left out.
+Result<boost::json::object> openai_chat_of_anthropic(const boost::json::object& request);
+
+}  // namespace drover::gateway::dialect

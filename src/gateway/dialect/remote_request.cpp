@@ -1,0 +1,103 @@
+#include "gateway/dialect/remote_request.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "gateway/model_rewrite.hpp"
+
+namespace drover::gateway::dialect {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view kPaths[] = {"/v1/audio/transcriptions",
+                                       "/v1/chat/completions",
+                                       "/v1/completions",
+                                       "/v1/embeddings",
+                                       "/v1/rerank"};
+
+/// What a translated request may have of the members of OpenAI's.
+constexpr std::string_view kMembers[] = {"dimensions",
+                                         "encoding_format",
+                                         "frequency_penalty",
+                                         "input",
+                                         "logprobs",
+                                         "max_tokens",
+                                         "messages",
+                                         "presence_penalty",
+                                         "prompt",
+                                         "response_format",
+                                         "seed",
+                                         "stop",
+                                         "stream",
+                                         "stream_options",
+                                         "temperature",
+                                         "tool_choice",
+                                         "tools",
+                                         "top_logprobs",
+                                         "top_p"};
+static_assert(std::is_sorted(std::begin(kMembers), std::end(kMembers)));
+
+bool is_negative(const json::value* value) {
+    return value != nullptr && value->is_int64() && value->get_int64() < 0;
+}
+
+json::object openai_members(const json::object& body) {
+    json::object kept;
+    for (const auto& [name, value] : body) {
+        if (std::binary_search(std::begin(kMembers),
+                               std::end(kMembers),
+                               std::string_view(name.data(), name.size()))) {
+            kept.emplace(name, value);
+        }
+    }
+    if (const json::value* limit = body.if_contains("n_predict");
+        limit != nullptr && !is_negative(limit)) {
+        kept["max_tokens"] = *limit;
+    }
+    if (is_negative(kept.if_contains("seed"))) {
+        kept.erase("seed");  // "any", in the words of our engine
+    }
+    return kept;
+}
+
+}  // namespace
+
+std::string_view remote_path(std::string_view path) {
+    if (path == "/reranking" || path == "/v1/reranking") {
+        path = "/v1/rerank";
+    }
+    const auto found = std::find_if(std::begin(kPaths), std::end(kPaths), [&](auto one) {
+        return one == path || one.substr(3) == path;
+    });
+    return found == std::end(kPaths) ? std::string_view() : *found;
+}
+
+std::string remote_body(std::string_view body, std::string_view model, bool translated) {
+    const bool plain = !translated && body.find("\"keep_alive\"") == std::string_view::npos;
+    if (plain) {
+        if (auto rewritten = with_model(body, model); rewritten.has_value()) {
+            return *std::move(rewritten);
+        }
+    }
+    json::error_code failed;
+    json::value document = json::parse(body, failed);
+    if (failed || !document.is_object()) {
+        return std::string(body);
+    }
+    json::object& object = document.get_object();
+    if (translated) {
+        object = openai_members(object);
+    }
+    object.erase("keep_alive");
+    object["model"] = model;
+    return json::serialize(object);
+}
+
+}  // namespace drover::gateway::dialect

@@ -1,0 +1,500 @@
+"""Models of servers elsewhere, which fail in every way that servers do."""
+
+import contextlib
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import support
+from remote_server import RemoteServer, Swallow, certificate
+
+SLACK = 1.5  # what a busy machine may add to a time-out
+
+
+@pytest.fixture
+def serve():
+    """serve(...) runs a RemoteServer; all of them are stopped at the end of the test."""
+    servers = []
+
+    def run(*arguments, **keywords):
+        servers.append(RemoteServer(*arguments, **keywords))
+        return servers[-1]
+
+    yield run
+    for server in servers:
+        server.stop()
+
+
+def entry(*servers, **settings) -> dict:
+    urls = [one if isinstance(one, str) else one.url for one in servers]
+    return {"engine": "remote", "url": urls, "served_name": "upstream-model", **settings}
+
+
+def remotes(drover) -> list[dict]:
+    return drover.get("/admin/ps").json()["remotes"]
+
+
+def circuit(drover) -> str:
+    return remotes(drover)[0]["circuit"]
+
+
+def text_of(answer: httpx.Response) -> str:
+    assert answer.status_code == 200, answer.text
+    return answer.json()["choices"][0]["message"]["content"]
+
+
+def error_of(answer: httpx.Response) -> str:
+    return answer.json()["error"]["message"]
+
+
+def timed(call):
+    began = time.monotonic()
+    return call(), time.monotonic() - began
+
+
+# ---- serving ----
+
+
+def test_a_remote_is_served_under_its_own_name_with_its_key(start, serve, tmp_path):
+    remote = serve()
+    drover = start(
+        {"models": {"far": entry(remote, key_env="FAR_KEY", aliases=["away"])}, "log": {"level": "debug"}},
+        environment={"FAR_KEY": "sesame-1234"},
+    )
+    assert text_of(drover.chat("far", keep_alive="5m")) == "one two three four"
+    assert text_of(drover.chat("away")) == "one two three four"
+    with drover.stream("far") as answer:
+        assert answer.read().decode().count("data: ") == 6
+    sent = remote.requests[0]
+    assert sent["path"] == "/v1/chat/completions"
+    assert sent["headers"]["authorization"] == "Bearer sesame-1234"
+    assert sent["headers"]["host"] == remote.url.removeprefix("http://")
+    assert sent["body"]["model"] == "upstream-model"
+    assert "keep_alive" not in sent["body"]
+    assert drover.post("/v1/embeddings", {"model": "far", "input": "a"}).json()["data"][0]["embedding"] == [0.5, 0.25]
+    shown = drover.get("/admin/models").text + drover.get("/admin/ps").text + drover.get("/v1/models").text
+    assert remote.url in shown
+    drover.stop()
+    assert "sesame" not in shown + drover.log_file.read_text()
+
+
+def test_a_key_may_stand_in_a_file_and_a_missing_one_is_told(start, serve, tmp_path):
+    remote = serve()
+    (tmp_path / "key").write_text("open-me\n")
+    models = {"far": entry(remote, key_file=str(tmp_path / "key")), "keyless": entry(remote, key_env="NOT_THERE")}
+    drover = start({"models": models})
+    assert drover.chat("far").status_code == 200
+    assert remote.requests[0]["headers"]["authorization"] == "Bearer open-me"
+    assert drover.chat("keyless").status_code == 502
+    assert "key_env: the variable NOT_THERE is empty or not set" in drover.log_file.read_text()
+
+
+def test_ollamas_clients_reach_a_remote(start, serve):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote)}})
+    body = {"model": "far", "messages": [{"role": "user", "content": "hi"}], "options": {"num_predict": 9, "top_k": 3}}
+    with drover.client.stream("POST", "/api/chat", json=body) as answer:
+        lines = [json.loads(line) for line in answer.iter_lines()]
+    assert "".join(line["message"]["content"] for line in lines) == "one two three four"
+    assert lines[-1]["done"]
+    assert remote.bodies()[0]["max_tokens"] == 9
+    assert "top_k" not in remote.bodies()[0] and "n_predict" not in remote.bodies()[0]
+    answer = drover.post("/api/generate", {"model": "far", "prompt": "hi", "stream": False}).json()
+    assert answer["response"] == "one two three four"
+    assert "far" in [one["name"].removesuffix(":latest") for one in drover.get("/api/tags").json()["models"]]
+
+
+def test_anthropics_clients_reach_a_remote(start, serve):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote)}})
+    body = {"model": "far", "max_tokens": 4, "system": "Be brief.", "messages": [{"role": "user", "content": "hi"}]}
+    answer = drover.post("/v1/messages", body).json()
+    assert answer["content"] == [{"type": "text", "text": "one two three four"}]
+    assert answer["stop_reason"] == "end_turn" and answer["usage"] == {"input_tokens": 3, "output_tokens": 4}
+    assert remote.requests[0]["path"] == "/v1/chat/completions"
+    assert remote.bodies()[0]["messages"][0] == {"role": "system", "content": "Be brief."}
+    with drover.client.stream("POST", "/v1/messages", json={**body, "stream": True}) as streamed:
+        lines = list(streamed.iter_lines())
+    events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    assert "".join(one["delta"]["text"] for one in events if one["type"] == "content_block_delta") == "one two three four"
+    assert events[-1]["type"] == "message_stop"
+    remote.mode = "cut"
+    with drover.client.stream("POST", "/v1/messages", json={**body, "stream": True}) as streamed:
+        lines = list(streamed.iter_lines())
+    assert "event: error" in lines and json.loads(lines[-2][6:])["type"] == "error"
+    remote.mode = "503"
+    answer = drover.post("/v1/messages", body)
+    assert answer.status_code == 503 and answer.json()["type"] == "error"
+
+
+def test_what_only_our_own_engine_speaks_is_refused_in_the_clients_words(start, serve):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote)}})
+    answer = drover.post("/v1/messages/count_tokens", {"model": "far", "messages": []})
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "error"
+    assert "only OpenAI's chat completions" in answer.json()["error"]["message"]
+    assert drover.post("/tokenize", {"model": "far", "content": "a"}).status_code == 400
+    assert remote.requests == []
+
+
+def test_a_client_that_leaves_ends_the_request_at_the_remote(start, serve):
+    remote = serve()
+    remote.mode = "slow"
+    drover = start({"models": {"far": entry(remote)}})
+    with drover.stream("far") as answer:
+        next(answer.iter_lines())
+    assert remote.left.wait(10)
+    assert circuit(drover) == "closed"
+    assert remotes(drover)[0]["failures"] == 0
+
+
+# ---- circuits ----
+
+
+def test_a_circuit_opens_after_so_many_failures_and_closes_by_itself(start, serve):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote, failures=3, open_time="1s", health_interval="1h")}})
+    assert drover.chat("far").status_code == 200
+    remote.stop()
+    for _ in range(3):
+        answer = drover.chat("far")
+        assert answer.status_code == 502, answer.text
+        assert remote.url in error_of(answer)
+    answer, took = timed(lambda: drover.chat("far"))
+    assert answer.status_code == 503
+    assert took < SLACK
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "refused" in error_of(answer)
+    assert circuit(drover) != "closed"
+    again = serve(port=remote.port)
+    support.wait_until(lambda: circuit(drover) == "closed", 20, "the circuit to close without a request")
+    assert again.requests == []
+    assert drover.chat("far").status_code == 200
+
+
+def test_nobody_waits_longer_than_the_connect_timeout(start):
+    swallow = Swallow()
+    drover = start({"models": {"far": entry(swallow.url, connect_timeout="700ms", failures=4, health_interval="1h")}})
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: timed(lambda: drover.chat("far")), range(24)))
+    swallow.stop()
+    assert all(answer.status_code in (503, 504) for answer, _ in answers)
+    assert max(took for _, took in answers) < 0.7 + SLACK
+    assert circuit(drover) != "closed"
+    answer, took = timed(lambda: drover.chat("far"))
+    assert answer.status_code == 503
+    assert took < 0.7
+
+
+def test_two_replicas_that_swallow_connections_share_the_connect_timeout(start):
+    swallows = [Swallow(), Swallow()]
+    urls = [one.url for one in swallows]
+    drover = start({"models": {"far": entry(*urls, connect_timeout="1s", health_interval="1h")}})
+    answer, took = timed(lambda: drover.chat("far"))
+    for one in swallows:
+        one.stop()
+    assert answer.status_code == 504
+    assert took < 1 + SLACK
+
+
+def test_silence_before_the_first_byte_ends_in_time(start, serve):
+    remote = serve()
+    remote.mode = "hang"
+    drover = start({"models": {"far": entry(remote, first_byte_timeout="500ms")}})
+    answer, took = timed(lambda: drover.chat("far"))
+    assert answer.status_code == 504
+    assert "silent for 500ms" in error_of(answer)
+    assert took < 0.5 + SLACK
+    assert remote.left.wait(10)
+
+
+@pytest.mark.parametrize("mode", ["500", "503", "garbage", "cut"])
+def test_an_answer_that_is_none_is_a_failure(start, serve, mode):
+    remote = serve()
+    remote.mode = mode
+    drover = start({"models": {"far": entry(remote, failures=2, open_time="1m")}})
+    for _ in range(2):
+        answer = drover.chat("far")
+        assert answer.status_code == (int(mode) if mode.isdigit() else 502), answer.text
+        assert answer.json()["error"]["message"]
+    assert drover.chat("far").status_code == 503
+    assert len(remote.requests) == 2
+    assert circuit(drover) == "open"
+
+
+def test_a_key_that_is_refused_is_not_the_clients_fault(start, serve):
+    remote = serve()
+    remote.mode = "401"
+    drover = start({"models": {"far": entry(remote)}})
+    answer = drover.chat("far")
+    assert answer.status_code == 502
+    assert "refuses the key that Drover has" in error_of(answer)
+
+
+def test_a_server_that_asks_for_rest_gets_it(start, serve):
+    remote = serve()
+    remote.mode, remote.headers = "429", ["Retry-After: 2"]
+    drover = start({"models": {"far": entry(remote)}})
+    answer = drover.chat("far")
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "2"
+    remote.mode = "ok"
+    answer = drover.chat("far")
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] in ("1", "2")
+    assert len(remote.requests) == 1
+    assert circuit(drover) == "closed"
+    support.wait_until(lambda: drover.chat("far").status_code == 200, 10, "the end of the rest")
+
+
+def test_a_model_that_the_server_does_not_have_is_told(start, serve):
+    remote = serve(models=["other"])
+    drover = start({"models": {"far": entry(remote)}})
+    answer = drover.chat("far")
+    assert answer.status_code == 404
+    assert "upstream-model" in error_of(answer)
+    problem = support.wait_until(lambda: remotes(drover)[0]["problem"], 10, "the health check")
+    assert problem == "it does not list model 'upstream-model'; it has other"
+
+
+# ---- streams that break ----
+
+
+@pytest.mark.parametrize("mode", ["cut", "cut-plain", "slow"])
+def test_a_broken_stream_ends_with_an_error_event(start, serve, mode):
+    remote = serve()
+    remote.mode = mode
+    drover = start({"models": {"far": entry(remote, idle_timeout="500ms")}})
+    with drover.stream("far") as answer:
+        assert answer.status_code == 200
+        events = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: {")]
+    assert [one["choices"][0]["delta"]["content"] for one in events[:2]] == ["one", " two"]
+    assert events[-1]["error"]["message"]
+    assert len(remote.requests) == 1
+    assert remotes(drover)[0]["failures"] == 1
+
+
+def test_a_broken_stream_of_ollamas_ends_with_an_error_line(start, serve):
+    remote = serve()
+    remote.mode = "cut"
+    drover = start({"models": {"far": entry(remote)}})
+    body = {"model": "far", "messages": [{"role": "user", "content": "hi"}]}
+    with drover.client.stream("POST", "/api/chat", json=body) as answer:
+        lines = [json.loads(line) for line in answer.iter_lines()]
+    assert lines[0]["message"]["content"] == "one"
+    assert lines[-1]["error"]
+
+
+# ---- replicas ----
+
+
+def test_one_of_two_replicas_killed_under_load_fails_no_request(start, serve):
+    replicas = [serve(), serve()]
+    for one in replicas:
+        one.delay = 0.02
+    drover = start({"models": {"far": entry(*replicas, failures=3, parallel=64)}})
+    killed = threading.Event()
+
+    def ask(i: int) -> int:
+        if i == 60:
+            replicas[0].stop()
+            killed.set()
+        return drover.chat("far").status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(ask, range(200)))
+    assert killed.is_set()
+    assert statuses == [200] * 200
+    assert all(len(one.requests) > 10 for one in replicas)
+    assert [one["circuit"] == "closed" for one in remotes(drover)] == [False, True]
+
+
+def test_a_burst_of_errors_of_one_replica_reaches_no_client(start, serve):
+    good, bad = serve(), serve()
+    bad.mode = "503"
+    drover = start({"models": {"far": entry(good, bad, failures=5, open_time="1m")}})
+    for i in range(30):
+        messages = [{"role": "user", "content": f"Conversation {i}."}]
+        assert drover.chat("far", messages=messages).status_code == 200
+    assert len(bad.requests) == 5
+    assert [one["circuit"] for one in remotes(drover)] == ["closed", "open"]
+
+
+def test_a_request_that_streamed_is_never_repeated(start, serve):
+    replicas = [serve(), serve()]
+    for one in replicas:
+        one.mode = "cut"
+    drover = start({"models": {"far": entry(*replicas)}})
+    with drover.stream("far") as answer:
+        assert "error" in answer.read().decode()
+    assert sum(len(one.requests) for one in replicas) == 1
+
+
+def test_a_conversation_stays_with_its_replica(start, serve):
+    replicas = [serve(), serve(), serve()]
+    drover = start({"models": {"far": entry(*replicas)}})
+    for name in ("anna", "bert", "carl", "dora", "emil"):
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"I am {name}."}]
+        for turn in range(4):
+            before = [len(one.requests) for one in replicas]
+            assert drover.chat("far", messages=messages).status_code == 200
+            here = next(i for i, one in enumerate(replicas) if len(one.requests) > before[i])
+            first = here if turn == 0 else first
+            assert here == first
+            messages += [{"role": "assistant", "content": "Hello."}, {"role": "user", "content": f"turn {turn}"}]
+    assert sum(1 for one in replicas if one.requests) > 1
+
+
+def test_a_replica_gets_no_more_than_its_limit_at_once(start, serve):
+    remote = serve()
+    remote.mode = "hang"
+    drover = start({"models": {"far": entry(remote, parallel=2, queue=1)}})
+    with ThreadPoolExecutor(3) as pool, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            client = stack.enter_context(httpx.Client(base_url=drover.url, timeout=60))
+            pool.submit(client.post, "/v1/chat/completions", json={"model": "far", "messages": []})
+        support.wait_until(lambda: remotes(drover)[0]["queued"] == 1, 10, "one that waits")
+        assert remotes(drover)[0]["leases"] == 2
+        answer = drover.chat("far")
+        assert answer.status_code == 429
+        assert len(remote.requests) == 2
+        remote.stop()
+
+
+# ---- TLS ----
+
+
+def test_an_unknown_authority_is_not_trusted(start, serve, tmp_path):
+    _, context = certificate(tmp_path)
+    remote = serve(tls=context)
+    drover = start({"models": {"far": entry(remote)}})
+    answer = drover.chat("far")
+    assert answer.status_code == 502
+    assert "certificate" in error_of(answer)
+    assert remote.requests == []
+
+
+def test_an_authority_of_the_configuration_is_trusted(start, serve, tmp_path):
+    cert, context = certificate(tmp_path)
+    remote = serve(tls=context)
+    drover = start({"models": {"far": entry(remote, ca_file=str(cert))}})
+    assert text_of(drover.chat("far")) == "one two three four"
+    large = "x" * 3_000_000
+    assert drover.chat("far", messages=[{"role": "user", "content": large}]).status_code == 200
+    assert len(remote.bodies()[1]["messages"][0]["content"]) == 3_000_000
+    with drover.stream("far") as answer:
+        assert answer.read().decode().endswith("data: [DONE]\n\n")
+
+
+def test_a_certificate_for_another_name_is_refused(start, serve, tmp_path):
+    cert, context = certificate(tmp_path, "elsewhere.example")
+    remote = serve(tls=context)
+    drover = start({"models": {"far": entry(remote, ca_file=str(cert))}})
+    answer = drover.chat("far")
+    assert answer.status_code == 502
+    assert remote.requests == []
+
+
+# ---- privacy ----
+
+
+@pytest.mark.parametrize("value", ["1", "true", "yes please"])
+def test_a_request_marked_local_only_never_reaches_a_remote(start, serve, value):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote)}, "routes": {"any": {"fallback": ["far"]}}})
+    private = {"x-drover-local-only": value}
+    body = {"model": "far", "messages": [{"role": "user", "content": "secret"}]}
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/api/chat", "/api/generate", "/api/embed"):
+        for model in ("far", "any"):
+            answer = drover.post(path, {**body, "model": model, "prompt": "secret", "input": "secret"}, headers=private)
+            assert answer.status_code in (400, 404), (path, model, answer.text)
+    assert remote.requests == []
+    assert drover.post("/v1/chat/completions", body, headers={"x-drover-local-only": "false"}).status_code == 200
+
+
+def test_a_server_that_is_local_only_sends_nothing_away(start, serve):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote)}, "local_only": True})
+    answer = drover.chat("far")
+    assert answer.status_code == 400
+    assert "local_only" in error_of(answer)
+    assert remote.requests == []
+
+
+def test_routes_mix_local_and_remote_models_and_keep_private_ones_here(fake, serve):
+    remote = serve()
+    routes = {
+        "mixed": {"fallback": ["far", "near"]},
+        "private": {"fallback": ["far", "near"], "local_only": True},
+    }
+    drover = fake({"near": ""}, {"routes": routes}, remotes={"far": entry(remote)})
+    assert drover.chat("mixed").headers["x-drover-model"] == "far"
+    assert drover.chat("private").headers["x-drover-model"] == "near"
+    body = {"model": "mixed", "messages": [{"role": "user", "content": "secret"}]}
+    answer = drover.post("/v1/chat/completions", body, headers={"x-drover-local-only": "1"})
+    assert answer.headers["x-drover-model"] == "near"
+    assert len(remote.requests) == 1
+    remote.stop()
+    assert drover.chat("mixed").headers["x-drover-model"] == "near"
+    assert drover.chat("near").status_code == 200
+
+
+# ---- lists ----
+
+
+def test_the_lists_of_servers_are_merged_and_clashes_told(start, serve):
+    first, second = serve(models=["alpha", "shared"]), serve(models=["beta", "shared", "far"])
+    everything = {"served_name": "*"}
+    models = {"one": entry(first, **everything), "two": entry(second, **everything), "far": entry(first, served_name="alpha")}
+    drover = start({"models": models})
+
+    def listed():
+        return {one["id"] for one in drover.get("/v1/models").json()["data"]}
+
+    support.wait_until(lambda: {"alpha", "beta"} <= listed(), 10, "both lists")
+    names = listed()
+    assert "far" in names and "two/far" in names
+    assert "shared" in names and len({"one/shared", "two/shared"} & names) == 1
+    assert "one" not in names and "two" not in names
+    assert text_of(drover.chat("beta")) and second.bodies()[-1]["model"] == "beta"
+    assert text_of(drover.chat("two/far")) and second.bodies()[-1]["model"] == "far"
+    assert text_of(drover.chat("one/alpha")) and first.bodies()[-1]["model"] == "alpha"
+    assert any("others have these names" in one["problem"] for one in remotes(drover))
+    answer = drover.chat("two")
+    assert answer.status_code == 404 and "stands for a server's models" in error_of(answer)
+
+
+def test_the_commands_show_remotes_and_their_circuits(start, serve):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote, failures=1, open_time="1m")}})
+    assert f"remote ({remote.url}/v1)" in drover.run("list").stdout
+    assert "closed" in drover.run("ps").stdout
+    healthy = drover.run("--config", str(drover.config_file), "doctor").stdout
+    assert f"{remote.url}/v1 answers, 1 models" in healthy
+    remote.stop()
+    drover.chat("far")
+    assert "open for" in drover.run("ps").stdout
+    assert "down" in drover.run("list").stdout
+    broken = drover.run("--config", str(drover.config_file), "doctor")
+    assert "refused" in broken.stdout and broken.returncode != 0
+
+
+# ---- the others ----
+
+
+def test_a_dead_remote_disturbs_no_local_model(fake, serve):
+    remote = serve()
+    remote.mode = "hang"
+    drover = fake({"near": ""}, remotes={"far": entry(remote, failures=2)})
+    with ThreadPoolExecutor(4) as pool:
+        far = [pool.submit(drover.chat, "far") for _ in range(4)]
+        support.wait_until(lambda: len(remote.requests) == 4, 10, "the remote's requests")
+        assert drover.chat("near").status_code == 200
+        remote.stop()
+        assert all(one.result().status_code == 502 for one in far)
+    assert drover.chat("near").status_code == 200
+    assert drover.chat("far").status_code == 503

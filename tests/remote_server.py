@@ -1,0 +1,207 @@
+"""An OpenAI-compatible server on loopback that behaves, or misbehaves, as a test tells it."""
+
+import contextlib
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+WORDS = ["one", " two", " three", " four"]
+
+
+class RemoteServer:
+    """Serves from construction until stop(). `mode` may change at any time:
+
+    ok              answers
+    hang            reads a request and never answers it
+    cut             half an answer, then the end of the connection
+    cut-plain       the same of a stream whose end only the end of the connection tells
+    slow            a stream that stops in the middle and stays open
+    STATUS          answers generations with this number; `headers` come along
+    garbage         bytes that are not HTTP
+
+    Health checks (GET /v1/models) are answered unless `dead` is set.
+    """
+
+    def __init__(self, models=("upstream-model",), port=0, tls: ssl.SSLContext | None = None):
+        self.models = list(models)
+        self.mode = "ok"
+        self.dead = False
+        self.headers: list[str] = []
+        self.delay = 0.0
+        self.requests: list[dict] = []  # generations, as they came
+        self.left = threading.Event()  # a client broke off
+        self.tls = tls
+        self.connections: set[socket.socket] = set()
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self):
+        """As kill -9 would: every connection breaks, and nobody listens any more."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for one in list(self.connections):
+            with contextlib.suppress(OSError):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                one.shutdown(socket.SHUT_RDWR)
+
+    def bodies(self) -> list[dict]:
+        return [one["body"] for one in self.requests]
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket):
+        self.connections.add(connection)
+        try:
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+                self.connections.add(connection)
+            while self._one(connection):
+                pass
+        except OSError:
+            self.left.set()
+        finally:
+            self.connections.discard(connection)
+            connection.close()
+
+    def _one(self, connection) -> bool:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = connection.recv(65536)
+            if not piece:
+                return False
+            head += piece
+        head, body = head.split(b"\r\n\r\n", 1)
+        lines = head.decode().split("\r\n")
+        method, path, _ = lines[0].split(" ")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
+        while len(body) < int(headers.get("content-length", 0)):
+            body += connection.recv(65536)
+        if method == "GET":
+            return self._list(connection)
+        document = json.loads(body)
+        self.requests.append({"path": path, "headers": headers, "body": document})
+        return self._answer(connection, path, document)
+
+    def _list(self, connection) -> bool:
+        if self.dead:
+            return False
+        data = [{"id": name, "object": "model"} for name in self.models]
+        send(connection, 200, json.dumps({"object": "list", "data": data}))
+        return True
+
+    def _answer(self, connection, path: str, body: dict) -> bool:
+        mode = self.mode
+        time.sleep(self.delay)
+        if mode == "hang":
+            connection.recv(1)
+            self.left.set()
+            return False
+        if mode == "garbage":
+            connection.sendall(b"\0\1\2 nothing\r\n\r\n")
+            return False
+        if mode.isdigit():
+            error = {"error": {"message": f"mode {mode}", "type": "server_error", "code": None}}
+            send(connection, int(mode), json.dumps(error), self.headers)
+            return True
+        if body["model"] not in self.models:
+            error = {"error": {"message": f"The model `{body['model']}` does not exist.", "type": "invalid_request_error"}}
+            send(connection, 404, json.dumps(error))
+            return True
+        if path.endswith("/embeddings"):
+            send(connection, 200, json.dumps({"object": "list", "data": [{"index": 0, "embedding": [0.5, 0.25]}]}))
+            return True
+        return self._stream(connection, mode) if body.get("stream") else self._whole(connection, mode)
+
+    def _whole(self, connection, mode: str) -> bool:
+        message = {"role": "assistant", "content": "".join(WORDS)}
+        answer = json.dumps(
+            {
+                "object": "chat.completion",
+                "model": "upstream-model",
+                "choices": [{"index": 0, "message": message, "text": "".join(WORDS), "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+            }
+        )
+        if mode == "cut":
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+            connection.sendall((head + answer[:20]).encode())
+            return False
+        send(connection, 200, answer)
+        return True
+
+    def _stream(self, connection, mode: str) -> bool:
+        plain = mode == "cut-plain"
+        framing = "Connection: close" if plain else "Transfer-Encoding: chunked"
+        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{framing}\r\n\r\n".encode())
+        for i, word in enumerate(WORDS):
+            if mode != "ok" and i == 2:
+                if mode == "slow":
+                    connection.recv(1)
+                    self.left.set()
+                return False
+            choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+            event(connection, json.dumps({"object": "chat.completion.chunk", "choices": [choice]}), plain)
+        choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        event(connection, json.dumps({"object": "chat.completion.chunk", "choices": [choice]}), plain)
+        event(connection, "[DONE]", plain)
+        if not plain:
+            connection.sendall(b"0\r\n\r\n")
+        return not plain
+
+
+def send(connection, status: int, body: str, headers=()):
+    lines = [f"HTTP/1.1 {status} Status", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
+    connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+
+
+def event(connection, data: str, plain: bool):
+    text = f"data: {data}\n\n".encode()
+    connection.sendall(text if plain else b"%x\r\n%b\r\n" % (len(text), text))
+
+
+class Swallow:
+    """A port whose connections never come about: its accept queue is full, and nobody accepts."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(0)
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.fill = []
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(self.listener.getsockname())
+            self.fill.append(one)
+
+    def stop(self):
+        for one in [*self.fill, self.listener]:
+            one.close()
+
+
+def certificate(directory: Path, name: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext]:
+    """A self-signed certificate for `name`, and the context of a server that shows it."""
+    key, cert = directory / f"{name}.key", directory / f"{name}.pem"
+    kind = "IP" if name[0].isdigit() else "DNS"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        + ["-subj", f"/CN={name}", "-addext", f"subjectAltName={kind}:{name}", "-keyout", str(key), "-out", str(cert)],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return cert, context
