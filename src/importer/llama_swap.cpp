@@ -42,8 +42,7 @@ const Keys kGlobalNotes{
     {"upstream", "has no counterpart"},
     {"profiles", "has no counterpart; a route can choose among models"},
     {"selectors", "has no counterpart; a route can choose among models"},
-    {"matrix", "is not needed: the memory budget decides which models stay together"},
-    {"peers", "is not imported: write a model with `engine: remote` for each"}};
+    {"matrix", "is not needed: the memory budget decides which models stay together"}};
 
 /// The same of one model.
 const Keys kModelNotes{
@@ -159,6 +158,7 @@ class Importer {
         for (const auto& entry : child(root, "models")) {
             convert_model(out, entry.first.Scalar(), entry.second, entry.first);
         }
+        convert_peers(out, child(root, "peers"));
         out << YAML::EndMap << YAML::EndMap;
         result_.yaml = std::string(out.c_str()) + "\n";
         std::stable_sort(result_.notes.begin(),
@@ -182,6 +182,7 @@ class Importer {
                                                       "globalTTL",
                                                       "hooks",
                                                       "groups",
+                                                      "peers",
                                                       "routing"};
         for (const auto& entry : root) {
             const std::string key = scalar(entry.first);
@@ -254,6 +255,57 @@ class Importer {
     /// Seconds; 0 is never, as it is when nothing is said.
     static std::string keep_alive(const std::string& seconds) {
         return seconds.empty() || seconds == "0" ? "-1" : seconds + "s";
+    }
+
+    // ---- peers ----
+
+    void convert_peers(YAML::Emitter& out, const YAML::Node& peers) {
+        for (const auto& entry : peers) {
+            const std::string path = "peers." + scalar(entry.first);
+            for (const char* key : {"filters", "timeouts"}) {
+                if (const YAML::Node told = child(entry.second, key)) {
+                    note(told, path + "." + key, "has no counterpart");
+                }
+            }
+            const std::string key = key_variable(path, entry.second);
+            for (const YAML::Node& model : child(entry.second, "models")) {
+                emit_peer(out, scalar(entry.first), scalar(model), entry.second, key);
+            }
+        }
+    }
+
+    /// The variable that has the key. One that is written out is not copied into another file.
+    std::string key_variable(const std::string& path, const YAML::Node& peer) {
+        constexpr std::string_view kPrefix = "${env.";
+        const std::string key = scalar(child(peer, "apiKey"));
+        if (key.starts_with(kPrefix) && key.find('}') == key.size() - 1) {
+            return key.substr(kPrefix.size(), key.size() - kPrefix.size() - 1);
+        }
+        if (!key.empty()) {
+            note(child(peer, "apiKey"),
+                 path + ".apiKey",
+                 "is left out: put it into a file and name that as key_file, or use key_env");
+        }
+        return "";
+    }
+
+    void emit_peer(YAML::Emitter& out,
+                   const std::string& peer,
+                   const std::string& model,
+                   const YAML::Node& node,
+                   const std::string& key) {
+        std::string url = macros_.expand(scalar(child(node, "proxy")));
+        while (url.ends_with("/")) {
+            url.pop_back();
+        }
+        out << YAML::Key << usable_name(peer + "/" + model) << YAML::Value << YAML::BeginMap;
+        emit(out, "engine", "remote");
+        emit(out, "url", url + "/v1");
+        emit(out, "served_name", model);
+        if (!key.empty()) {
+            emit(out, "key_env", key);
+        }
+        out << YAML::EndMap;
     }
 
     // ---- models ----

@@ -142,11 +142,29 @@ TEST(LlamaSwap, TakesOverWhatItSaysOfPrioritiesPinsAndPreloading) {
                             HasSubstr("10 routing.router.settings.matrix is not needed")));
 }
 
+TEST(LlamaSwap, MakesPeersRemoteModels) {
+    const Imported result = imported(
+        "models: {}\n"
+        "peers:\n"
+        "  far:\n"
+        "    proxy: https://far/api/\n"
+        "    apiKey: ${env.FAR_KEY}\n"
+        "    models: [org/x]\n"
+        "    filters: {stripParams: top_k}\n");
+    EXPECT_THAT(result.yaml,
+                HasSubstr("  far/org/x:\n"
+                          "    engine: remote\n"
+                          "    url: https://far/api/v1\n"
+                          "    served_name: org/x\n"
+                          "    key_env: FAR_KEY\n"));
+    EXPECT_THAT(notes(result), ElementsAre(HasSubstr("7 peers.far.filters")));
+}
+
 TEST(LlamaSwap, TellsWithItsLineWhatHasNoCounterpart) {
     const Imported result = imported(
         "apiKeys: [secret]\n"
         "peers:\n"
-        "  far: {proxy: 'https://far', models: [x]}\n"
+        "  far: {proxy: 'https://far', models: [x], apiKey: secret}\n"
         "startPort: 9000\n"
         "spelling: wrong\n"
         "models:\n"
@@ -162,7 +180,7 @@ TEST(LlamaSwap, TellsWithItsLineWhatHasNoCounterpart) {
         "  empty: {}\n");
     EXPECT_THAT(notes(result),
                 ElementsAre(HasSubstr("1 apiKeys"),
-                            HasSubstr("2 peers"),
+                            HasSubstr("3 peers.far.apiKey"),
                             HasSubstr("4 startPort"),
                             HasSubstr("5 spelling is not known"),
                             HasSubstr("8 models.a.cmd nothing is known of ${unknown}"),
