@@ -19,6 +19,10 @@ constexpr std::uint32_t kFullLengthRequests = 4;
 /// What vLLM takes on a processor when nobody says how much.
 constexpr Bytes kUnknownCache = 4_GiB;
 
+/// Told even for a model that keeps none: unless it knows how much, vLLM does not start when less
+/// than 92 % of the machine's memory are free.
+constexpr Bytes kCacheMin = 16_MiB;
+
 }  // namespace
 
 VllmSize vllm_size(Bytes weights,
@@ -72,10 +76,8 @@ config::ChildSettings vllm_command(const config::ChildSettings& given,
     }
     // The model comes first: in a container its entry point is `vllm serve` itself.
     child.command.insert(child.command.end() - 8, source);
-    if (kv_cache > Bytes(0)) {
-        child.command.emplace_back("--kv-cache-memory-bytes");
-        child.command.push_back(std::to_string(kv_cache.count()));
-    }
+    child.command.emplace_back("--kv-cache-memory-bytes");
+    child.command.push_back(std::to_string(std::max(kv_cache, kCacheMin).count()));
     // Arguments can be read by everybody on the machine, an environment only by its user.
     child.environment.emplace_back("VLLM_API_KEY={key}");
     child.environment.emplace_back("VLLM_NO_USAGE_STATS=1");

@@ -97,7 +97,7 @@ TEST(VllmCommand, TakesTheProgramOfItsEnvironment) {
     const config::ChildSettings child = vllm_command(given, "/m", Bytes(0), "/bin");
     EXPECT_EQ(child.command.front(), "/venv/bin/vllm");
     EXPECT_THAT(child.environment, Contains("PATH=/venv/bin:/bin"));
-    EXPECT_THAT(child.command, Not(Contains("--kv-cache-memory-bytes")));
+    EXPECT_THAT(child.command, Contains("16777216"));
 }
 
 TEST(VllmCommand, RunsInAContainerAndPullsAReference) {
