@@ -16,7 +16,7 @@ def make_folder(folder, tensors=1 << 20, **config):
     folder.mkdir(parents=True)
     settings = {
         "architectures": ["LlamaForCausalLM"],
-        "num_hidden_layers": 4,
+        "num_hidden_layers": 16,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "hidden_size": 256,
@@ -79,8 +79,8 @@ def test_its_command_line_holds_the_computed_sizes_and_no_key(vllm):
     words = next(p.cmdline() for p in tree_of(server, "a")[1:])
     given = dict(zip(words[3::2], words[4::2]))
     assert given["--max-model-len"] == "1024" and given["--max-num-seqs"] == "8"
-    # 4 layers x 2 heads x 64 x (key + value) x 2 bytes a token; room for four full requests.
-    assert int(given["--kv-cache-memory-bytes"]) == 4 * 2 * 64 * 2 * 2 * 1024 * 4
+    # 16 layers x 2 heads x 64 x (key + value) x 2 bytes a token; room for four full requests.
+    assert int(given["--kv-cache-memory-bytes"]) == 16 * 2 * 64 * 2 * 2 * 1024 * 4
     assert given["--uds"].endswith(".sock") and given["--served-model-name"] == "a"
     assert not any("key" in word.lower() and word != "--kv-cache-memory-bytes" for word in words)
 
