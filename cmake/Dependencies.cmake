@@ -28,3 +28,9 @@ find_library(DROVER_EDIT_LIBRARY edit REQUIRED)
 add_library(drover_edit INTERFACE)
 target_link_libraries(drover_edit INTERFACE ${DROVER_EDIT_LIBRARY})
 add_library(drover::edit ALIAS drover_edit)
+
+# Debian's RE2 has no CMake package before version 2023.
+find_library(DROVER_RE2_LIBRARY re2 REQUIRED)
+add_library(drover_re2 INTERFACE)
+target_link_libraries(drover_re2 INTERFACE ${DROVER_RE2_LIBRARY})
+add_library(drover::re2 ALIAS drover_re2)

@@ -32,6 +32,7 @@ def fake(start, tmp_path):
         models = dict(remotes or {})
         for name, behaviour in behaviours.items():
             file = tmp_path / (f"{name}@{behaviour}.gguf" if behaviour else f"{name}.gguf")
+            file.unlink(missing_ok=True)
             file.symlink_to(support.SMOL)
             models[name] = {"file": str(file), **settings.get(name, {})}
         settings = {**(config or {}), "models": models}

@@ -1,7 +1,7 @@
 # The distribution's packages that Drover needs, all named here. Sourced after common.sh.
 
 BUILD_PACKAGES="ca-certificates ccache cmake curl g++ git libcli11-dev libcurl4-openssl-dev libedit-dev
-    libspdlog-dev libsqlite3-dev libssl-dev libyaml-cpp-dev mold ninja-build python3 python3-venv"
+    libre2-dev libspdlog-dev libsqlite3-dev libssl-dev libyaml-cpp-dev mold ninja-build python3 python3-venv"
 TEST_PACKAGES="clang-format-14 libgmock-dev libgtest-dev"
 BENCH_PACKAGES="nginx wrk"
 # What the engine and the models need when they are installed on their own.

@@ -121,6 +121,34 @@ Finding check_snapshots(const config::Config& config) {
     return {Grade::ok, "snapshots", what, ""};
 }
 
+/// Models that routes name and nobody has.
+void check_routes(const config::Config& config,
+                  const models::Registry& registry,
+                  std::vector<Finding>& findings) {
+    for (const config::RouteEntry& route : config.routes) {
+        std::string missing;
+        const std::vector<std::string> targets = config::targets_of(route);
+        for (const std::string& target : targets) {
+            if (registry.find(target) == nullptr) {
+                missing += (missing.empty() ? "" : ", ") + target;
+            }
+        }
+        const std::string subject = "route " + route.name;
+        if (missing.empty()) {
+            findings.push_back(
+                {Grade::ok,
+                 subject,
+                 "all of its " + std::to_string(targets.size()) + " models are there",
+                 ""});
+        } else {
+            findings.push_back({Grade::warning,
+                                subject,
+                                "these models are not there: " + missing,
+                                "pull them, or name others in " + route.where});
+        }
+    }
+}
+
 }  // namespace
 
 std::vector<Finding> diagnose(const config::Config& config) {
@@ -142,6 +170,7 @@ std::vector<Finding> diagnose(const config::Config& config) {
                                 (config.cache_dir / "models").string() +
                                 ", or name them in the configuration"});
     }
+    check_routes(config, registry, findings);
     for (const models::Model& model : registry.models()) {
         if (model.engine == config::EngineKind::remote) {
             continue;  // see check_remotes()

@@ -8,6 +8,8 @@
 #include "cli/route_report.hpp"
 #include "cli/table.hpp"
 #include "platform/files.hpp"
+#include "router/calibration.hpp"
+#include "router/routed_outcomes.hpp"
 #include "router/trainer.hpp"
 
 namespace drover::cli {
@@ -62,6 +64,18 @@ Result<Dataset> read_data(const Wishes& wishes) {
     const auto text = platform::read_file(wishes.data, kDataMax);
     if (!text.ok()) {
         return text.error().with(wishes.data);
+    }
+    if (router::is_routing_log(*text)) {
+        const auto prompts = router::labelled_prompts(*text);
+        if (!prompts.ok()) {
+            return prompts.error().with(wishes.data);
+        }
+        std::printf("%s: %zu prompts with feedback; %zu have too little of it\n",
+                    wishes.data.c_str(),
+                    prompts->used,
+                    prompts->left_out);
+        auto data = router::parse_dataset(prompts->jsonl, wishes.fields);
+        return data.ok() ? std::move(data) : data.error().with(wishes.data);
     }
     auto data = router::parse_dataset(*text, wishes.fields);
     return data.ok() ? std::move(data) : data.error().with(wishes.data);
@@ -211,7 +225,26 @@ Status eval(const Wishes& wishes) {
     return {};
 }
 
+/// Fits the calibration of a cascade to scored answers.
+Status calibrate_cascade(const Wishes& wishes) {
+    const auto text = platform::read_file(wishes.data, kDataMax);
+    if (!text.ok()) {
+        return text.error().with(wishes.data);
+    }
+    auto answers = router::is_routing_log(*text) ? router::scored_answers(*text)
+                                                 : router::parse_scored_answers(*text);
+    if (!answers.ok()) {
+        return answers.error().with(wishes.data);
+    }
+    std::fputs(cascade_report(*answers, wishes.seed).c_str(), stdout);
+    return write_predictor(
+        wishes, router::to_text(router::fit_calibration(*std::move(answers), wishes.seed)));
+}
+
 Status calibrate(const Wishes& wishes) {
+    if (wishes.predictor == "cascade") {
+        return calibrate_cascade(wishes);
+    }
     const auto data = read_data(wishes);
     if (!data.ok()) {
         return data.error();
@@ -285,8 +318,13 @@ void add_route(CLI::App& app, Context& context) {
     command->add_option("--svg", wishes->svg, "Write the frontier as a picture");
     command->callback(run(eval));
 
+    add_route_explain(*route, context);
     command = route->add_subcommand("calibrate", "Fit a predictor's confidence to new outcomes");
-    command->add_option("predictor", wishes->predictor, "The predictor's file")->required();
+    command
+        ->add_option("predictor",
+                     wishes->predictor,
+                     "The predictor's file, or the word `cascade`: data is then score and correct")
+        ->required();
     add_data(*command, *wishes);
     command->add_option("-o,--output", wishes->output, "The new file")->required();
     command->callback(run(calibrate));

@@ -55,6 +55,7 @@ void add_load(CLI::App& app, Context& context);
 void add_stop(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_route(CLI::App& app, Context& context);
+void add_route_explain(CLI::App& route, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 

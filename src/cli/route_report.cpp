@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <iterator>
 #include <vector>
 
 #include "cli/table.hpp"
+#include "router/calibration.hpp"
 #include "router/trainer.hpp"
 
 namespace drover::cli {
@@ -32,6 +34,12 @@ std::string format(const char* pattern, ...) {
 
 std::string percent(double part) {
     return format("%.1f %%", 100 * part);
+}
+
+double share_right(std::span<const router::Observation> answers) {
+    const auto right =
+        std::count_if(answers.begin(), answers.end(), [](const auto& one) { return one.positive; });
+    return static_cast<double>(right) / static_cast<double>(answers.size());
 }
 
 std::string calibration_line(const Judged& judged) {
@@ -139,6 +147,29 @@ std::string complexity_report(const Judged& judged) {
 
 std::string route_report(const Judged& judged) {
     return judged.data.purpose == Purpose::task ? task_report(judged) : complexity_report(judged);
+}
+
+std::string cascade_report(std::span<const router::Observation> answers, std::uint64_t seed) {
+    std::vector<router::Observation> known(answers.begin(), answers.end());
+    const router::Calibration calibration = router::fit_calibration(known, seed);
+    std::string report =
+        format("%zu answers, %s right; AUC %.3f; calibration error %.3f (five folds)\n",
+               known.size(),
+               percent(share_right(known)).c_str(),
+               router::auc(known),
+               calibration.error);
+    std::vector<std::vector<std::string>> rows;
+    for (const double needed : {0.5, 0.6, 0.7, 0.8, 0.9, 0.95}) {
+        std::vector<router::Observation> kept;
+        std::copy_if(known.begin(), known.end(), std::back_inserter(kept), [&](const auto& one) {
+            return calibration.probability(one.score) >= static_cast<float>(needed);
+        });
+        rows.push_back(
+            {format("%.2f", needed),
+             percent(static_cast<double>(kept.size()) / static_cast<double>(known.size())),
+             kept.empty() ? "" : percent(share_right(kept))});
+    }
+    return report + format_table({"CONFIDENCE", "KEPT", "RIGHT"}, rows);
 }
 
 std::string frontier_svg(std::span<const router::FrontierPoint> points) {

@@ -1,6 +1,7 @@
 // What `drover route eval` says of a predictor: as text for people and as a picture.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -18,6 +19,9 @@ struct Judged {
 
 /// Accuracy and confusion, or APGR, CPT and the frontier, with 95 % confidence intervals.
 std::string route_report(const Judged& judged);
+
+/// What a threshold on a cascade's confidence would let through, and how right that would be.
+std::string cascade_report(std::span<const router::Observation> answers, std::uint64_t seed);
 
 /// Quality over the share of strong calls, beside random choice.
 std::string frontier_svg(std::span<const router::FrontierPoint> points);

@@ -180,6 +180,7 @@ struct Config {
     std::filesystem::path cache_dir;    ///< engines, models
     std::filesystem::path runtime_dir;  ///< 0700; engine sockets
     std::filesystem::path source;       ///< the file it came from; empty: none
+    RoutingConfig routing;              ///< what is kept of routed requests
 };
 
 }  // namespace drover::config

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "config/parsers.hpp"
 
 namespace drover::config {
 
@@ -109,20 +110,6 @@ ModelField flag_field(std::string path, std::string example, std::string help, P
             setter<ModelSettings>(place, parse_flag)};
 }
 
-Result<std::string> parse_cache_type(std::string_view text) {
-    constexpr std::array<std::string_view, 9> kTypes{
-        "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"};
-    for (const std::string_view type : kTypes) {
-        if (type == text) {
-            return std::string(text);
-        }
-    }
-    return Error{
-        ErrorCode::invalid_argument,
-        "'" + std::string(text) +
-            "' is not a cache type; write f16, q8_0, q4_0, q4_1, q5_0, q5_1, iq4_nl, bf16 or f32"};
-}
-
 Status set_listen(Config& config, std::string_view text) {
     const auto bad = [&] {
         return Error{
@@ -212,17 +199,6 @@ Status set_discover(Config& config, std::string_view text) {
     }
     config.discover = chosen;
     return {};
-}
-
-Result<std::string> parse_web_address(std::string_view text) {
-    while (text.ends_with('/')) {
-        text.remove_suffix(1);
-    }
-    if (!text.starts_with("https://") && !text.starts_with("http://")) {
-        return Error{ErrorCode::invalid_argument,
-                     "'" + std::string(text) + "' is not an address; write https://HOST"};
-    }
-    return std::string(text);
 }
 
 Result<Strategy> parse_strategy(std::string_view text) {
@@ -360,6 +336,18 @@ std::vector<Field> make_fields() {
             "Longest that saving conversations delays the end of an engine, and bringing "
             "them back delays its readiness.",
             snapshots(&SnapshotConfig::time_limit)),
+        {"routing.log",
+         "",
+         "off",
+         "What is kept of routed requests: `off`, `outcomes`, or `prompts` (with the text).",
+         setter<Config>(
+             [](Config & c) -> auto& { return c.routing.log; }, parse_routing_log)},
+        {"routing.file",
+         "",
+         "~/.cache/drover/routing.jsonl",
+         "Where; readable by the user alone.",
+         setter<Config>(
+             [](Config & c) -> auto& { return c.routing.file; }, any_path)},
         {"limits.connections",
          "",
          "1024",

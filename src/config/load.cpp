@@ -447,6 +447,10 @@ class Loader {
             config().store.dir = config().cache_dir / "store";
         }
         absolute(config().snapshots.directory);
+        absolute(config().routing.file);
+        if (config().routing.file.empty()) {
+            config().routing.file = config().cache_dir / "routing.jsonl";
+        }
         absolute(config().memory.measured);
         if (config().memory.measured.empty()) {
             config().memory.measured = config().cache_dir / "measured.sqlite";
@@ -553,12 +557,16 @@ std::string reference() {
     out << "\n## Routes\n\n`routes.NAME:` makes a name that stands for a choice of model; "
            "[routing.md](routing.md) explains it.\n\n| setting | example | meaning "
            "|\n|---|---|---|\n"
-           "| `rules` | `[{images: true, use: vision}]` | What is certain: `tools`, `images`, "
-           "`longer_than`, `contains`, and the models to `use`. |\n"
+           "| `rules` | `[{images: true, use: vision}]` | What is certain: `endpoint`, `tools`, "
+           "`images`, `headers`, `longer_than`, `shorter_than`, `contains`, `matches`, "
+           "`language`, and the models to `use`. |\n"
            "| `task` | `{code: coder, math: tutor}` | A model, or several, for each label; "
            "`confidence` and `predictor` if wanted. |\n"
            "| `complexity` | `{small: a, large: b, quality: 98%}` | The small model where it will "
            "do; or `budget: 30%`, or `threshold`; `predictor` if wanted. |\n"
+           "| `cascade` | `{models: [a, b], confidence: 70%}` | The first model answers; an answer "
+           "that is not sure enough is not sent, and the next one answers; `calibration`, `hold`, "
+           "`wait` if wanted. |\n"
            "| `fallback` | `[a, b]` | When no stage decides, and when a model fails. |\n"
            "| `affinity` | `true` | A conversation stays with its model. |\n"
            "| `local_only` | `false` | Its requests never go to a remote model. |\n";

@@ -143,15 +143,18 @@ Task<Status> OllamaExchange::send(std::string_view path,
                                   const json::object& body,
                                   TranslatedRelay& relay) {
     body_ = json::serialize(body);
-    const Turn::Asked asked{.head = asked_.head,
-                            .body = body_,
-                            .model = asked_.model,
-                            .acquire = asked_.acquire,
-                            .dialect = Dialect::ollama,
-                            .path = path,
-                            .relay = &relay,
-                            .headers = asked_.headers,
-                            .keeps_lease = true};
+    const Turn::Asked asked{
+        .head = asked_.head,
+        .body = body_,
+        .model = asked_.model,
+        .acquire = asked_.acquire,
+        .dialect = Dialect::ollama,
+        .path = path,
+        .relay = &relay,
+        .headers = asked_.headers,
+        .keeps_lease = true,
+        .watched = relay.translates() ? asked_.watched : nullptr,
+        .verdict_within = relay.translates() ? asked_.verdict_within : std::nullopt};
     Status status = co_await turn_.run(asked);
     if (status.ok() && client_.gone()) {
         status = Error{ErrorCode::cancelled, "the client left"};
@@ -263,14 +266,33 @@ Task<Status> OllamaExchange::send_fitting(OllamaGeneration& generation, Translat
 }
 
 Task<OllamaExchange::Outcome> OllamaExchange::stream(OllamaGeneration& generation) {
-    TranslatedRelay relay([this](std::string_view piece, std::string& out) {
+    dialect::WatchedAnswer* const watched = asked_.watched;
+    TranslatedRelay relay([this, watched](std::string_view piece, std::string& out) {
         answer_.loaded(turn_.times().leased);
-        answer_.put(piece, out);
+        passed_.clear();
+        if (watched != nullptr) {
+            watched->put(piece, passed_);
+        }
+        answer_.put(watched != nullptr ? std::string_view(passed_) : piece, out);
     });
+    if (watched != nullptr) {
+        watched->start(true);
+        dialect::ask_for_logprobs(generation.body, generation.path);
+    }
     const Status status = co_await send_fitting(generation, relay);
     Outcome outcome{.status = relay.status()};
     if (!status.ok()) {
         co_return failed(status);
+    }
+    std::string rest;
+    if (watched != nullptr && relay.status() == kOk) {
+        passed_.clear();
+        watched->end(passed_);
+        answer_.put(passed_, rest);
+        outcome.withheld = watched->withheld();
+    }
+    if (outcome.withheld) {
+        co_return outcome;
     }
     outcome.client_keeps_alive = relay.client_keeps_alive();
     if (relay.ended()) {
@@ -293,7 +315,7 @@ Task<OllamaExchange::Outcome> OllamaExchange::stream(OllamaGeneration& generatio
         co_return outcome;
     }
     turn_.release();  // before a slow client has taken the last bytes
-    relay.finish(last);
+    relay.finish(rest + last);
     if (!client_.send(relay.output())) {
         co_await client_.flush();
     }

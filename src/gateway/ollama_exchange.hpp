@@ -34,6 +34,9 @@ class OllamaExchange {
         control::AcquireOptions acquire;
         dialect::Instant since;  ///< when the request came
         std::string headers{};   ///< further lines of the response's head
+        /// Judges a generation; a weak one is not sent. Null: nobody does.
+        dialect::WatchedAnswer* watched = nullptr;
+        std::optional<std::chrono::milliseconds> verdict_within{};  ///< see Turn::Asked
     };
 
     /// What came of it.
@@ -41,6 +44,7 @@ class OllamaExchange {
         std::optional<Reply> reply{};  ///< still to be sent; nullopt: the client has its answer
         unsigned status = 200;
         bool client_keeps_alive = true;
+        bool withheld = false;  ///< the answer was judged weak, and nothing of it was sent
     };
 
     /// All of `asked` outlives the exchange.
@@ -83,6 +87,7 @@ class OllamaExchange {
     Asked asked_;
     dialect::OllamaAnswer answer_;
     std::string body_;
+    std::string passed_;  ///< what a judged answer lets through
 };
 
 }  // namespace drover::gateway

@@ -9,6 +9,7 @@
 
 #include "gateway/dialect.hpp"
 #include "gateway/dialect/answer_translator.hpp"
+#include "gateway/dialect/watched_answer.hpp"
 #include "gateway/error_reply.hpp"
 
 namespace drover::gateway {
@@ -27,6 +28,9 @@ class Relay {
         std::string_view headers{};  ///< further lines, each with its CRLF; likewise
         /// What the body of a successful answer becomes; null: it stays as it is. Likewise.
         dialect::AnswerTranslator* translator = nullptr;
+        bool holds_errors = false;  ///< an error reply is kept, not sent; see withheld()
+        /// Judges the answer and changes it on its way; null: it passes. Outlives the response.
+        dialect::WatchedAnswer* watched = nullptr;
     };
 
     virtual ~Relay() = default;
@@ -50,6 +54,10 @@ class Relay {
     virtual bool begun() const = 0;
     virtual bool done() const = 0;
     virtual bool failed() const = 0;
+    /// The response is not for the client, and nothing of it was sent.
+    virtual bool withheld() const { return false; }
+    /// There is no more time to judge the answer.
+    virtual void hurry() = 0;
     virtual unsigned status() const = 0;
     /// How long the engine asks to be left alone.
     virtual std::optional<std::chrono::seconds> retry_after() const = 0;

@@ -3,6 +3,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace drover::gateway {
 
@@ -33,6 +35,8 @@ struct RequestHead {
     bool keep_alive = true;
     bool anthropic = false;   ///< from a client of Anthropic: it says which version of its API
     bool local_only = false;  ///< x-drover-local-only: no remote model may see it
+    /// Those that routes look at; names in lower case.
+    std::vector<std::pair<std::string, std::string>> kept;
 
     /// Back to the beginning; keeps the memory.
     void clear() {
@@ -52,6 +56,7 @@ struct RequestHead {
         keep_alive = true;
         anthropic = false;
         local_only = false;
+        kept.clear();
     }
 };
 

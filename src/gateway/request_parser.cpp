@@ -33,8 +33,11 @@ Method method_of(http::verb verb) {
 
 }  // namespace
 
-RequestParser::RequestParser(Limits limits, RequestHead& head, BodySink& body)
-    : limits_(limits), head_(head), body_(body) {
+RequestParser::RequestParser(Limits limits,
+                             RequestHead& head,
+                             BodySink& body,
+                             std::span<const std::string> kept)
+    : limits_(limits), head_(head), body_(body), kept_(kept) {
     header_limit(static_cast<std::uint32_t>(limits.head));
     body_limit(limits.body);
     head_.clear();
@@ -123,6 +126,11 @@ void RequestParser::on_field_impl(Field field, View name, View value, Code& code
         return;  // a trailer; nothing of ours may be in it
     }
     const std::string_view text = view(value);
+    for (const std::string& kept : kept_) {
+        if (equals_ignoring_case(view(name), kept)) {
+            head_.kept.emplace_back(kept, text);
+        }
+    }
     switch (field) {
         case Field::host:
             if (!head_.host.empty()) {

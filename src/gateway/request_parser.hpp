@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -29,8 +30,12 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
         std::uint64_t body;
     };
 
-    /// `head` and `body` are filled; both outlive the parser.
-    RequestParser(Limits limits, RequestHead& head, BodySink& body);
+    /// `head` and `body` are filled; `kept` are the headers, in lower case, that go to
+    /// RequestHead::kept. All three outlive the parser.
+    RequestParser(Limits limits,
+                  RequestHead& head,
+                  BodySink& body,
+                  std::span<const std::string> kept = {});
 
     /// Understands as much of `input` as it can and returns how much that was. Look at refusal()
     /// after it.
@@ -70,6 +75,7 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
     Limits limits_;
     RequestHead& head_;
     BodySink& body_;
+    std::span<const std::string> kept_;
     std::size_t head_bytes_ = 0;
     std::optional<Refusal> refusal_;
     std::string_view refusal_text_;

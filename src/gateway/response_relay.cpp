@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "gateway/dialect/engine_error.hpp"
+#include "gateway/dialect/ollama_embedding.hpp"
 
 namespace drover::gateway {
 
@@ -12,6 +13,8 @@ namespace {
 
 /// Up to here a response of known size is sent in one piece.
 constexpr std::size_t kSmallMax = 64 * 1024;
+/// So much of an error reply is kept; the rest is dropped.
+constexpr std::size_t kErrorMax = 1024 * 1024;
 /// An event longer than this is sent in pieces after all.
 constexpr std::size_t kEventMax = 256 * 1024;
 
@@ -19,6 +22,7 @@ constexpr unsigned kErrorMin = 400;
 constexpr unsigned kServerErrorMin = 500;
 constexpr unsigned kUnavailable = 503;
 
+constexpr std::string_view kNoRetry = "x-should-retry: false\r\n";
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 /// Where the last complete event of `stream` ends; 0 when there is none.
@@ -48,6 +52,9 @@ void ResponseRelay::start(const Terms& terms) {
     small_ = false;
     torn_ = false;
     tail_.clear();
+    holds_ = false;
+    too_long_ = false;
+    watching_ = false;
     gathered_.clear();
     events_.clear();
     whole_ = 0;
@@ -100,10 +107,10 @@ void ResponseRelay::forward() {
     if (terms_.translator != nullptr && head_.event_stream && head_.status < kErrorMin) {
         translate_events();
     }
-    const bool whole = !gathered_.empty() || terms_.translator != nullptr;
-    if (small_ && (!done() || whole || head_.status >= kErrorMin)) {
+    const bool changed = terms_.translator != nullptr || terms_.watched != nullptr;
+    if (small_ && (!done() || !gathered_.empty() || changed || head_.status >= kErrorMin)) {
         for (const std::string_view piece : pieces_) {
-            gathered_ += piece;
+            gathered_ += holds_ ? piece.substr(0, kErrorMax - gathered_.size()) : piece;
         }
         pieces_.clear();
         if (!done()) {
@@ -111,9 +118,15 @@ void ResponseRelay::forward() {
         }
         translate_error();
         translate_whole();
+        if (holds_ || !judge(true)) {
+            return;
+        }
         pieces_.emplace_back(gathered_);
     }
     if (head_.event_stream && framing_ != Framing::length) {
+        if (!judge(false)) {
+            return;
+        }
         take_events();
     }
     if (!begun_) {
@@ -124,10 +137,50 @@ void ResponseRelay::forward() {
     emit_body();
 }
 
+/// False: nothing of the answer goes out now.
+bool ResponseRelay::judge(bool whole) {
+    dialect::WatchedAnswer* const watched = terms_.watched;
+    if (watched == nullptr || head_.status >= kErrorMin) {
+        return true;
+    }
+    passed_.clear();
+    if (whole) {
+        watched->start(false);
+        watched->put(gathered_, passed_);
+    } else if (!begun_ && !watching_) {
+        watched->start(true);
+        watching_ = true;
+    }
+    for (const std::string_view piece : pieces_) {
+        watched->put(piece, passed_);
+    }
+    if (done()) {
+        watched->end(passed_);
+    }
+    pieces_.clear();
+    if (watched->withheld() || (passed_.empty() && !(begun_ && done()))) {
+        return false;
+    }
+    if (whole) {
+        gathered_.swap(passed_);
+        length_ = gathered_.size();
+    } else {
+        pieces_.emplace_back(passed_);
+    }
+    return true;
+}
+
+void ResponseRelay::hurry() {
+    if (terms_.watched != nullptr) {
+        terms_.watched->hurry();
+    }
+}
+
 void ResponseRelay::translate_error() {
     if (head_.status < kErrorMin) {
         return;
     }
+    too_long_ = dialect::is_too_long(gathered_);
     auto translated = dialect::translate_engine_error(terms_.dialect, head_.status, gathered_);
     head_.status = translated.status;
     head_.reason = reason_phrase(head_.status);
@@ -135,7 +188,7 @@ void ResponseRelay::translate_error() {
     length_ = gathered_.size();
     if (head_.status >= kServerErrorMin && head_.status != kUnavailable) {
         // Client libraries repeat every 5xx unless told that it is of no use.
-        head_.headers += "x-should-retry: false\r\n";
+        head_.headers += kNoRetry;
     }
 }
 
@@ -157,19 +210,32 @@ void ResponseRelay::translate_whole() {
     }
 }
 
+Reply ResponseRelay::refusal() const {
+    DROVER_ASSERT(refused());
+    Reply reply{.status = head_.status, .body = gathered_};
+    if (head_.status >= kServerErrorMin && head_.status != kUnavailable) {
+        reply.headers = std::string(kNoRetry);
+    }
+    return reply;
+}
+
 void ResponseRelay::decide_framing() {
     const auto length = parser_->content_length();
     length_ = length;
+    holds_ = terms_.holds_errors && head_.status >= kErrorMin;
     if (terms_.translator != nullptr && !head_.event_stream) {
         framing_ = Framing::length;  // known when all is there
         small_ = true;
         return;
     }
+    // A judged answer goes out whole, or as a stream that is framed anew: it may become shorter.
+    const bool judged = terms_.watched != nullptr && head_.status < kErrorMin;
+    small_ = holds_ || (judged && !head_.event_stream);
     if (terms_.head_request || head_.status == 204 || head_.status == 304) {
         framing_ = Framing::none;
-    } else if (length.has_value()) {
+    } else if (length.has_value() && !(judged && head_.event_stream)) {
         framing_ = Framing::length;
-        small_ = *length <= kSmallMax;
+        small_ = small_ || *length <= kSmallMax;
     } else if (terms_.http11) {
         framing_ = Framing::chunked;
     } else {
@@ -192,6 +258,9 @@ void ResponseRelay::build_head() {
     client_head_ += "x-drover-model: ";
     append_header_value(client_head_, terms_.model);
     client_head_.append("\r\n").append(terms_.headers);
+    if (terms_.watched != nullptr) {
+        client_head_ += terms_.watched->header();
+    }
     if (!keep_alive_) {
         client_head_ += "Connection: close\r\n";
     } else if (!terms_.http11) {

@@ -12,6 +12,7 @@
 
 #include "gateway/error_reply.hpp"
 #include "gateway/relay.hpp"
+#include "gateway/reply.hpp"
 #include "gateway/response_parser.hpp"
 
 namespace drover::gateway {
@@ -34,11 +35,21 @@ class ResponseRelay final : public Relay {
     bool begun() const override { return begun_; }
     bool done() const override { return parser_->done(); }
     bool failed() const override { return parser_->failed() || torn_; }
+    bool withheld() const override {
+        return refused() || (terms_.watched != nullptr && terms_.watched->withheld());
+    }
+    void hurry() override;
     unsigned status() const override { return head_.status; }
     std::optional<std::chrono::seconds> retry_after() const override { return head_.retry_after; }
     bool engine_keeps_alive() const override { return parser_->keep_alive(); }
     bool client_keeps_alive() const override { return keep_alive_; }
     bool fail(const ErrorRow& row, std::string_view message) override;
+
+    /// The error reply that was kept. REQUIRES: refused().
+    Reply refusal() const;
+    bool refused() const { return holds_ && done(); }
+    /// It says that the request is too long for the model. REQUIRES: refused().
+    bool too_long() const { return too_long_; }
 
   private:
     /// Where the body ends for the client.
@@ -51,6 +62,7 @@ class ResponseRelay final : public Relay {
 
     void decide_framing();
     void build_head();
+    bool judge(bool whole);
     void take_events();
     void emit_body();
     void forward();
@@ -68,9 +80,13 @@ class ResponseRelay final : public Relay {
     bool begun_ = false;
     bool keep_alive_ = true;
     bool small_ = false;
-    bool torn_ = false;  ///< the stream ended without its last event
-    std::string tail_;   ///< the last bytes of a stream that ends with its connection
+    bool torn_ = false;   ///< the stream ended without its last event
+    std::string tail_;    ///< the last bytes of a stream that ends with its connection
+    bool holds_ = false;  ///< this is an error reply that is kept
+    bool too_long_ = false;
+    bool watching_ = false;  ///< a stream is being judged
     std::string client_head_;
+    std::string passed_;                   ///< what a judged answer lets through
     std::string gathered_;                 ///< the beginning of a small response
     std::optional<std::uint64_t> length_;  ///< of the body that the client gets
     std::string

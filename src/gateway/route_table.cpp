@@ -4,8 +4,8 @@
 #include <limits>
 #include <utility>
 
-#include "base/nearest.hpp"
 #include "base/text.hpp"
+#include "gateway/routes.hpp"
 #include "platform/files.hpp"
 #include "router/default_predictors.hpp"
 
@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kConversationsMax = 4096;
 
 constexpr Bytes kPredictorMax = 256_MiB;
+constexpr Bytes kCalibrationMax = 1_MiB;
 
 /// A cautious guess: a model that is asked for more text than this cannot take it.
 constexpr std::uint64_t kBytesPerTokenMax = 6;
@@ -100,6 +101,20 @@ Need need_of(std::string_view path) {
                                                            : Need::generation;
 }
 
+std::string_view endpoint_kind(std::string_view path) {
+    const auto has = [path](std::string_view part) {
+        return path.find(part) != std::string_view::npos;
+    };
+    if (has("tokenize") || has("input_tokens") || has("count_tokens") || has("template")) {
+        return "other";
+    }
+    return has("embed")                                              ? "embedding"
+           : has("rerank")                                           ? "rerank"
+           : has("chat") || has("/messages") || has("/responses")    ? "chat"
+           : has("completion") || has("/generate") || has("/infill") ? "completion"
+                                                                     : "other";
+}
+
 RouteTable::RouteTable(std::vector<config::RouteEntry> entries)
     : entries_(std::move(entries)), conversations_(kConversationsMax) {}
 
@@ -111,7 +126,13 @@ Status RouteTable::open() {
         if (!policy.ok()) {
             return policy.error().with(entry.where + ": routes." + entry.name);
         }
-        routes_.push_back({entry.name, entry.affinity, std::move(*policy), entry.local_only});
+        routes_.push_back({.name = entry.name,
+                           .affinity = entry.affinity,
+                           .policy = std::move(*policy),
+                           .local_only = entry.local_only,
+                           .cascade_wait = entry.cascade.has_value()
+                                               ? entry.cascade->wait
+                                               : std::chrono::milliseconds(0)});
     }
     return {};
 }
@@ -150,21 +171,59 @@ Result<const Predictor*> RouteTable::predictor_of(const std::filesystem::path& f
 
 Result<Policy> RouteTable::policy_of(const config::RouteEntry& entry) {
     Policy policy;
-    for (const config::RouteRule& rule : entry.rules) {
-        policy.rules.push_back({.tools = rule.tools,
-                                .images = rule.images,
-                                .longer_than = rule.longer_than,
-                                .contains = to_lower(rule.contains),
-                                .use = targets_of(policy, rule.use)});
-    }
+    DROVER_TRY(add_rules(entry, policy));
     if (entry.task.has_value()) {
         DROVER_TRY(add_task(*entry.task, policy));
     }
     if (entry.complexity.has_value()) {
         DROVER_TRY(add_complexity(*entry.complexity, policy));
     }
+    if (entry.cascade.has_value()) {
+        DROVER_TRY(add_cascade(*entry.cascade, policy));
+    }
     policy.fallback = targets_of(policy, entry.fallback);
     return policy;
+}
+
+Status RouteTable::add_rules(const config::RouteEntry& entry, Policy& policy) {
+    for (const config::RouteRule& rule : entry.rules) {
+        router::PolicyRule made{.endpoints = rule.endpoints,
+                                .tools = rule.tools,
+                                .images = rule.images,
+                                .longer_than = rule.longer_than,
+                                .shorter_than = rule.shorter_than,
+                                .contains = to_lower(rule.contains),
+                                .languages = rule.languages,
+                                .use = targets_of(policy, rule.use)};
+        for (const std::string& endpoint : rule.endpoints) {
+            const Route* route = find_route(endpoint, Method::post);
+            if (endpoint.starts_with('/') &&
+                (route == nullptr || route->model_from != ModelFrom::json)) {
+                return Error{ErrorCode::invalid_argument,
+                             "rules.endpoint '" + endpoint +
+                                 "' is no endpoint that names its model in a JSON body"};
+            }
+        }
+        if (!rule.matches.empty()) {
+            const auto pattern = Pattern::compile(rule.matches);
+            if (!pattern.ok()) {
+                return pattern.error().with("rules.matches");
+            }
+            made.matches = *pattern;
+        }
+        for (const auto& [name, value] : rule.headers) {
+            const auto pattern = Pattern::compile(value);
+            if (!pattern.ok()) {
+                return pattern.error().with("rules.headers." + name);
+            }
+            made.headers.emplace_back(name, *pattern);
+            if (std::find(headers_.begin(), headers_.end(), name) == headers_.end()) {
+                headers_.push_back(name);
+            }
+        }
+        policy.rules.push_back(std::move(made));
+    }
+    return {};
 }
 
 Status RouteTable::add_task(const config::TaskStage& stage, Policy& policy) {
@@ -209,6 +268,25 @@ Status RouteTable::add_complexity(const config::ComplexityStage& stage, Policy& 
     return {};
 }
 
+Status RouteTable::add_cascade(const config::CascadeStage& stage, Policy& policy) {
+    router::PolicyCascade cascade{
+        .models = targets_of(policy, stage.models),
+        .demands = {.confidence = stage.confidence, .tokens = stage.hold}};
+    if (!stage.calibration.empty()) {
+        const auto text = platform::read_file(stage.calibration, kCalibrationMax);
+        if (!text.ok()) {
+            return text.error().with("cascade.calibration");
+        }
+        auto calibration = router::parse_calibration(*text);
+        if (!calibration.ok()) {
+            return calibration.error().with("cascade.calibration: " + stage.calibration.string());
+        }
+        cascade.demands.calibration = &calibrations_.emplace_back(*std::move(calibration));
+    }
+    policy.cascade = std::move(cascade);
+    return {};
+}
+
 const NamedRoute* RouteTable::find(std::string_view name) const {
     constexpr std::string_view kLatest = ":latest";
     if (name.ends_with(kLatest)) {
@@ -229,14 +307,19 @@ Choice RouteTable::decide(const NamedRoute& route,
     const control::FleetView view = fleet.view();
     std::vector<const control::ModelView*> models(names.size());
     std::vector<ModelId> ids(names.size());
+    std::vector<std::size_t> too_short;  // by a cautious guess
+    std::uint64_t longest = 0;
     Choice choice;
     choice.states.resize(names.size());
     for (std::size_t i = 0; i < names.size(); ++i) {
         const auto id = fleet.find(names[i]);
         const control::ModelView* model = id.ok() ? fleet.look(*id) : nullptr;
-        if (model == nullptr || !does(*model, need) || !holds(*model, facts.bytes) ||
-            (local_only && !model->servers.empty())) {
+        if (model == nullptr || !does(*model, need) || (local_only && !model->servers.empty())) {
             continue;
+        }
+        longest = model->context == 0 ? UINT64_MAX : std::max(longest, model->context);
+        if (!holds(*model, facts.bytes)) {
+            too_short.push_back(i);
         }
         models[i] = model;
         ids[i] = *id;
@@ -256,6 +339,11 @@ Choice RouteTable::decide(const NamedRoute& route,
                             .hot = hot,
                             .expected_ms = (hot ? 0 : load_ms(*model)) +
                                            (there ? instance->queued * kQueuedMs : 0)};
+    }
+    // Where the guess leaves nobody, those with the longest context may say for themselves.
+    for (const std::size_t i : too_short) {
+        choice.states[i].usable =
+            models[i]->context == longest && facts.bytes / kBytesPerTokenMax > longest;
     }
     // What only some targets can do, the others are not asked for.
     for (const auto& [wanted, capability] :
@@ -296,6 +384,21 @@ void RouteTable::remember(const NamedRoute& route,
         label = earlier->label;  // "go on" has no task of its own
     }
     conversations_.put(key_of(route, facts), {target, label});
+}
+
+std::vector<std::string> RouteTable::missing_targets(const control::Fleet& fleet) const {
+    std::vector<std::string> missing;
+    for (const config::RouteEntry& entry : entries_) {
+        const NamedRoute* route = find(entry.name);
+        for (const std::string& target :
+             route == nullptr ? std::vector<std::string>() : route->policy.targets) {
+            if (const auto id = fleet.find(target); !id.ok()) {
+                missing.push_back(entry.where + ": routes." + entry.name + ": " +
+                                  id.error().message);
+            }
+        }
+    }
+    return missing;
 }
 
 std::vector<control::ModelView> RouteTable::views() const {

@@ -2,6 +2,7 @@
 // loop only.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -29,12 +30,16 @@ enum class Need {
 /// What the endpoint at `path` needs.
 Need need_of(std::string_view path);
 
+/// Which of config::kEndpointKinds the endpoint at `path` is.
+std::string_view endpoint_kind(std::string_view path);
+
 /// One route.
 struct NamedRoute {
     std::string name;
     bool affinity = true;
     router::Policy policy;
-    bool local_only = false;  ///< its requests never go to a remote model
+    bool local_only = false;                   ///< its requests never go to a remote model
+    std::chrono::milliseconds cascade_wait{};  ///< longest until a cascade's verdict
 };
 
 /// A decision with the models that it means, in the order in which they are to be tried.
@@ -70,6 +75,12 @@ class RouteTable {
                   router::Target target,
                   const router::Decision& decision);
 
+    /// The headers, in lower case, that rules look at.
+    const std::vector<std::string>& headers() const { return headers_; }
+
+    /// Routes whose targets are not there, in words, each with its place in the file.
+    std::vector<std::string> missing_targets(const control::Fleet& fleet) const;
+
     /// The routes as entries of a list of models.
     std::vector<control::ModelView> views() const;
 
@@ -79,12 +90,16 @@ class RouteTable {
     Result<const router::Predictor*> predictor_of(const std::filesystem::path& file,
                                                   router::Purpose purpose);
     Result<router::Policy> policy_of(const config::RouteEntry& entry);
+    Status add_rules(const config::RouteEntry& entry, router::Policy& policy);
     Status add_task(const config::TaskStage& stage, router::Policy& policy);
+    Status add_cascade(const config::CascadeStage& stage, router::Policy& policy);
     Status add_complexity(const config::ComplexityStage& stage, router::Policy& policy);
 
     std::vector<config::RouteEntry> entries_;
     std::vector<std::unique_ptr<PredictorFile>> files_;
+    std::list<router::Calibration> calibrations_;
     std::list<NamedRoute> routes_;
+    std::vector<std::string> headers_;
     std::vector<router::Featurizer> featurizers_;
     router::RecentTable<router::Earlier> conversations_;
 };

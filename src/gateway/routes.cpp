@@ -77,6 +77,7 @@ constexpr Route kRoutes[] = {
     {"/v1/chat/completions/input_tokens", post, forward, ModelFrom::json, openai},
     {"/v1/completions", post, forward, ModelFrom::json, openai},
     {"/v1/embeddings", post, forward, ModelFrom::json, openai},
+    {"/v1/feedback", post, feedback, ModelFrom::nowhere, openai},
     {"/v1/health", get, health, ModelFrom::nowhere, openai},
     {"/v1/messages", post, forward, ModelFrom::json, anthropic},
     {"/v1/messages/count_tokens", post, forward, ModelFrom::json, anthropic},

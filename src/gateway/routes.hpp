@@ -23,6 +23,7 @@ enum class Action {
     admin_refresh,
     admin_unload,
     explain_route,  ///< which model would answer, and why
+    feedback,       ///< what somebody says of an answer
     ollama_version,
     ollama_tags,
     ollama_ps,
@@ -48,7 +49,7 @@ constexpr bool changes_library(Action action) {
 
 /// Answered from the whole JSON body.
 constexpr bool needs_document(Action action) {
-    return changes_library(action) || action == Action::admin_plan ||
+    return changes_library(action) || action == Action::admin_plan || action == Action::feedback ||
            action == Action::ollama_show || action == Action::ollama_chat ||
            action == Action::ollama_generate || action == Action::ollama_embed ||
            action == Action::ollama_embeddings;

@@ -56,6 +56,7 @@ ServerOptions server_options(const config::Config& config) {
             .port = config.listen_port,
             .limits = config.limits,
             .routes = config.routes,
+            .routing = config.routing,
             .origins = config.origins,
             .local_only = config.local_only,
             .stall_timeout = config.engine.stall_timeout};
@@ -68,8 +69,10 @@ Server::Server(platform::Loop& loop,
     : loop_(loop),
       options_(std::move(options)),
       routes_(options_.routes),
+      routing_log_(options_.routing),
       context_{.fleet = fleet,
                .routes = routes_,
+               .routing_log = routing_log_,
                .limits = options_.limits,
                .stall_timeout = options_.stall_timeout,
                .plan = options_.plan,
@@ -87,6 +90,10 @@ Server::~Server() = default;
 
 Status Server::start() {
     DROVER_TRY(routes_.open());
+    DROVER_TRY(routing_log_.open());
+    for (const std::string& problem : routes_.missing_targets(context_.fleet)) {
+        log::warn("route.target_missing", {{"problem", problem}});
+    }
     DROVER_TRY(listen());
     tasks_.spawn("gateway.accept", [this] { return accept(); });
     tasks_.spawn("gateway.tick", [this] { return tick(); });

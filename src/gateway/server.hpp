@@ -27,6 +27,7 @@ struct ServerOptions {
     std::uint16_t port = 11435;      ///< 0: any free one
     config::LimitsConfig limits{};
     std::vector<config::RouteEntry> routes{};
+    config::RoutingConfig routing{};
     std::vector<std::string> origins{};  ///< of web pages that may use the server
     bool local_only = false;             ///< no request goes to a remote model
     std::chrono::milliseconds stall_timeout{600'000};
@@ -72,6 +73,7 @@ class Server {
     platform::Loop& loop_;
     ServerOptions options_;
     RouteTable routes_;
+    RoutingLog routing_log_;
     SessionContext context_;
     Acceptor acceptor_;
     platform::Timer ticker_;

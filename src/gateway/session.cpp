@@ -78,7 +78,8 @@ void Session::begin_request() {
     parser_.emplace(RequestParser::Limits{static_cast<std::size_t>(context_.limits.header.count()),
                                           static_cast<std::uint64_t>(context_.limits.body.count())},
                     head_,
-                    static_cast<BodySink&>(*this));
+                    static_cast<BodySink&>(*this),
+                    context_.routes.headers());
 }
 
 void Session::end_request() {
@@ -171,6 +172,9 @@ Task<> Session::answer() {
     }
     if (route_->action == Action::explain_route) {
         co_return co_await explain_route(*route_);
+    }
+    if (route_->action == Action::feedback) {
+        co_return co_await reply(take_feedback(*route_));
     }
     if (route_->action == Action::admin_plan) {
         co_return co_await reply(plan(*route_));
@@ -347,6 +351,7 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
         case Action::admin_refresh:
         case Action::admin_unload:
         case Action::explain_route:
+        case Action::feedback:
         case Action::ollama_show:
         case Action::ollama_blob:
         case Action::ollama_copy:

@@ -25,7 +25,9 @@
 #include "gateway/request_fields.hpp"
 #include "gateway/request_parser.hpp"
 #include "gateway/route_table.hpp"
+#include "gateway/routed_tries.hpp"
 #include "gateway/routes.hpp"
+#include "gateway/routing_log.hpp"
 #include "gateway/turn.hpp"
 #include "platform/async.hpp"
 #include "store/library.hpp"
@@ -36,6 +38,7 @@ namespace drover::gateway {
 struct SessionContext {
     control::Fleet& fleet;
     RouteTable& routes;
+    RoutingLog& routing_log;
     config::LimitsConfig limits;
     std::chrono::milliseconds stall_timeout;
     /// The answer to POST /admin/plan; see ServerOptions.
@@ -78,7 +81,8 @@ class Session final : private BodySink {
                                           const boost::json::object& request,
                                           dialect::Instant since);
     platform::Task<> explain_route(const Route& route);
-    platform::Task<router::RequestFacts> read_facts(std::string_view body);
+    /// Of the request as if it had come to `path`, which outlives the facts.
+    platform::Task<router::RequestFacts> read_facts(std::string_view body, std::string_view path);
     const NamedRoute* asked_route(const Route& route);
     std::vector<control::ModelView> listed_models() const;
     platform::Task<> answer_library(const Route& route);
@@ -99,6 +103,12 @@ class Session final : private BodySink {
     std::optional<Reply> local_reply(const Route& route) const;
     Reply refused_by_parser() const;
     Reply plan(const Route& route);
+    Reply take_feedback(const Route& route);
+    void note_routed(const NamedRoute& named,
+                     const router::RequestFacts& facts,
+                     const Choice& choice,
+                     const RoutedTries& tries,
+                     std::string_view id);
     Reply show_model(const Route& route) const;
     Result<ModelId> asked_model(const Route& route);
     Error no_model_named(const Route& route) const;

@@ -13,6 +13,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/assert.hpp"
+#include "base/language.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "gateway/ollama_exchange.hpp"
 #include "gateway/session.hpp"
@@ -31,8 +32,7 @@ namespace {
 constexpr std::size_t kSlice = 256 * 1024;
 
 constexpr unsigned kClientErrors = 400;
-constexpr unsigned kServerErrors = 500;
-constexpr unsigned kTooManyRequests = 429;
+constexpr unsigned kGatewayTimeout = 504;
 
 /// Whether another model may do better: what is wrong lies with the model, not with the request.
 bool is_models_fault(ErrorCode code) {
@@ -70,12 +70,28 @@ Error no_target(const NamedRoute& route, Need need, bool local_only) {
                 "; see GET /admin/models"};
 }
 
-std::string headers_of(const NamedRoute& route, const std::string& reason) {
+/// `reason` empty: somebody else says it. `id` empty: feedback has nothing to name.
+std::string headers_of(const NamedRoute& route, std::string_view reason, std::string_view id) {
     std::string headers = "x-drover-route: ";
     append_header_value(headers, route.name);
-    headers += "\r\nx-drover-reason: ";
-    append_header_value(headers, reason);
+    if (!reason.empty()) {
+        headers += "\r\nx-drover-reason: ";
+        append_header_value(headers, reason);
+    }
+    if (!id.empty()) {
+        headers.append("\r\nx-drover-id: ").append(id);
+    }
     return headers + "\r\n";
+}
+
+void add_model_header(Reply& reply, std::string_view model) {
+    reply.headers += "x-drover-model: ";
+    append_header_value(reply.headers, model);
+    reply.headers += "\r\n";
+}
+
+std::chrono::milliseconds since(TimePoint when) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(platform::now() - when);
 }
 
 json::object task_of(const router::Policy& policy, const router::Prediction& prediction) {
@@ -96,6 +112,27 @@ json::object complexity_of(const router::Policy& policy, const router::Predictio
             {"weak_right", prediction.probabilities[0]},
             {"strong_right", prediction.probabilities[1]},
             {"only_strong_right", prediction.confidence}};
+}
+
+json::object cascade_of(const router::Policy& policy,
+                        const router::RequestFacts& facts,
+                        const router::Decision& decision) {
+    json::array models;
+    for (const router::Target target : policy.cascade->models) {
+        models.emplace_back(policy.targets[target]);
+    }
+    json::array judged;
+    for (std::size_t place = 0; place < decision.order.size(); ++place) {
+        if (router::is_checked(policy, facts, decision, place)) {
+            judged.emplace_back(policy.targets[decision.order[place]]);
+        }
+    }
+    const router::Demands& demands = policy.cascade->demands;
+    return {{"models", std::move(models)},
+            {"judged", std::move(judged)},
+            {"confidence", demands.confidence},
+            {"calibrated", demands.calibration != nullptr},
+            {"hold", demands.tokens}};
 }
 
 json::object explanation(const NamedRoute& route,
@@ -122,13 +159,18 @@ json::object explanation(const NamedRoute& route,
                          json::object{{"text_bytes", facts.bytes},
                                       {"messages", facts.messages},
                                       {"tools", facts.tools},
-                                      {"images", facts.images}}},
+                                      {"images", facts.images},
+                                      {"endpoint", facts.endpoint},
+                                      {"language", language_of(facts.text)}}},
                         {"targets", std::move(targets)}};
     if (decision.task.has_value()) {
         result.emplace("task", task_of(policy, *decision.task));
     }
     if (decision.complexity.has_value()) {
         result.emplace("complexity", complexity_of(policy, *decision.complexity));
+    }
+    if (policy.cascade.has_value()) {
+        result.emplace("cascade", cascade_of(policy, facts, decision));
     }
     return result;
 }
@@ -143,7 +185,7 @@ const NamedRoute* Session::asked_route(const Route& route) {
     return fields.ok() ? context_.routes.find((*fields)->model) : nullptr;
 }
 
-Task<router::RequestFacts> Session::read_facts(std::string_view body) {
+Task<router::RequestFacts> Session::read_facts(std::string_view body, std::string_view path) {
     router::FactsReader reader;
     while (!body.empty()) {
         const std::string_view slice = body.substr(0, kSlice);
@@ -153,7 +195,12 @@ Task<router::RequestFacts> Session::read_facts(std::string_view body) {
             co_await asio::post(co_await asio::this_coro::executor, platform::as_result);
         }
     }
-    co_return reader.finish();
+    router::RequestFacts facts = reader.finish();
+    facts.endpoint = endpoint_kind(path);
+    facts.path = path;
+    facts.headers = head_.kept;
+    facts.tells_logprobs = dialect::tells_logprobs(path);
+    co_return facts;
 }
 
 /// What is read of a body only where it matters: a server with replicas keeps conversations apart.
@@ -162,116 +209,173 @@ Task<std::uint64_t> Session::affinity_of(ModelId model) {
     if (view == nullptr || view->servers.size() < 2) {
         co_return 0;
     }
-    const router::RequestFacts facts = co_await read_facts(body_);
+    const router::RequestFacts facts = co_await read_facts(body_, head_.path);
     co_return facts.conversation;
 }
 
 Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
     const Need need = need_of(head_.path);
     client_.watch();
-    const router::RequestFacts facts = co_await read_facts(body_);
+    const router::RequestFacts facts = co_await read_facts(body_, head_.path);
     control::AcquireOptions options = acquire_options(route);
     options.local_only = options.local_only || named.local_only;
     options.affinity = facts.conversation;
     const Choice choice =
         context_.routes.decide(named, facts, need, context_.fleet, options.local_only);
-    route_name_ = named.name;
-    reason_ = choice.decision.reason;
-    Error error = no_target(named, need, options.local_only);
-    for (std::size_t i = 0; i < choice.models.size() && !client_.gone(); ++i) {
-        model_ = context_.fleet.name(choice.models[i]);
-        const auto body = with_model(body_, model_);
+    const std::string id = context_.routing_log.on() ? context_.routing_log.next_id() : "";
+    RoutedTries tries(named, facts, choice, context_.fleet);
+    Reply answer = error_reply(route.dialect, no_target(named, need, options.local_only));
+    bool answered = false;
+    while (!answered && !client_.gone() && tries.next()) {
+        model_ = context_.fleet.name(tries.model());
+        auto body = with_model(body_, model_);
         if (!body.has_value()) {
             break;
         }
-        const std::string headers = headers_of(named, reason_) + cors_;
+        dialect::WatchedAnswer* const watched = tries.watched();
+        if (watched != nullptr && !facts.logprobs) {
+            body = dialect::with_logprobs(*body, head_.path);
+        }
+        const std::string headers =
+            headers_of(named, watched != nullptr ? "" : tries.reason(), id) + cors_;
         const Turn::Asked asked{.head = head_,
                                 .body = *body,
-                                .model = choice.models[i],
+                                .model = tries.model(),
                                 .acquire = options,
                                 .may_load = true,
                                 .dialect = route.dialect,
-                                .headers = headers};
+                                .headers = headers,
+                                .holds_errors = true,
+                                .watched = watched,
+                                .verdict_within = tries.verdict_within()};
+        const TimePoint began = platform::now();
         const Status status = co_await turn_.run(asked);
         if (client_.gone()) {
-            co_return;
-        }
-        if (status.ok()) {
-            context_.routes.remember(named, facts, choice.targets[i], choice.decision);
-            status_ = turn_.status();
-            keep_alive_ = keep_alive_ && turn_.client_keeps_alive();
-            co_return;
-        }
-        error = status.error();
-        if (!is_models_fault(error.code)) {
             break;
         }
-        reason_ += "; " + named.policy.targets[choice.targets[i]] +
-                   " failed: " + std::string(to_string(error.code));
+        if (!status.ok()) {
+            answer = error_reply(route.dialect, status.error());
+            tries.failed(status.error().code);
+            if (!is_models_fault(status.error().code)) {
+                break;
+            }
+        } else if (auto refusal = turn_.refusal(); refusal.has_value()) {
+            answer = *std::move(refusal);
+            add_model_header(answer, model_);
+            tries.refused(answer.status, turn_.too_long());
+        } else if (turn_.withheld()) {
+            tries.was_weak(since(began));
+        } else {
+            answered = true;
+            tries.served(since(began));
+            context_.routes.remember(named, facts, tries.target(), choice.decision);
+            status_ = turn_.status();
+            keep_alive_ = keep_alive_ && turn_.client_keeps_alive();
+        }
     }
-    if (client_.gone()) {
-        co_return;
+    if (!answered && !client_.gone()) {
+        answer.headers += headers_of(named, tries.reason(), id);
+        co_await reply(std::move(answer));
     }
-    Reply answer = error_reply(route.dialect, error);
-    answer.headers += headers_of(named, reason_);
-    co_await reply(std::move(answer));
+    note_routed(named, facts, choice, tries, id);
 }
 
 Task<> Session::answer_ollama_routed(const Route& route,
                                      const NamedRoute& named,
                                      dialect::OllamaCall call,
                                      const json::object& request,
-                                     dialect::Instant since) {
+                                     dialect::Instant asked_at) {
     const Need need = need_of(head_.path);
     client_.watch();
     const std::string document = json::serialize(request);
-    const router::RequestFacts facts = co_await read_facts(document);
+    router::RequestFacts facts = co_await read_facts(document, head_.path);
+    const json::value* suffix = request.if_contains("suffix");
+    if (suffix != nullptr && suffix->is_string() && !suffix->get_string().empty()) {
+        facts.tells_logprobs = false;  // the engine's /infill does not
+    }
     control::AcquireOptions options = acquire_options(route);
     options.local_only = options.local_only || named.local_only;
     options.affinity = facts.conversation;
     const Choice choice =
         context_.routes.decide(named, facts, need, context_.fleet, options.local_only);
-    route_name_ = named.name;
-    reason_ = choice.decision.reason;
+    const std::string id = context_.routing_log.on() ? context_.routing_log.next_id() : "";
+    RoutedTries tries(named, facts, choice, context_.fleet);
     Reply answer = error_reply(route.dialect, no_target(named, need, options.local_only));
-    for (std::size_t i = 0; i < choice.models.size() && !client_.gone(); ++i) {
-        model_ = context_.fleet.name(choice.models[i]);
-        OllamaExchange::Asked asked{.head = head_,
-                                    .call = call,
-                                    .request = request,
-                                    .model = choice.models[i],
-                                    .name = named.name,
-                                    .acquire = options,
-                                    .since = since,
-                                    .headers = headers_of(named, reason_) + cors_};
+    bool answered = false;
+    bool written = false;  // the client has its answer already
+    while (!answered && !client_.gone() && tries.next()) {
+        model_ = context_.fleet.name(tries.model());
+        OllamaExchange::Asked asked{
+            .head = head_,
+            .call = call,
+            .request = request,
+            .model = tries.model(),
+            .name = named.name,
+            .acquire = options,
+            .since = asked_at,
+            .headers =
+                headers_of(named, tries.watched() != nullptr ? "" : tries.reason(), id) + cors_,
+            .watched = tries.watched(),
+            .verdict_within = tries.verdict_within()};
+        const TimePoint began = platform::now();
         OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
         auto outcome = co_await exchange.run();
         if (client_.gone()) {
-            co_return;
-        }
-        const bool served = !outcome.reply.has_value() || outcome.reply->status < kClientErrors;
-        if (served) {
-            context_.routes.remember(named, facts, choice.targets[i], choice.decision);
-        }
-        if (!outcome.reply.has_value()) {
-            status_ = outcome.status;
-            keep_alive_ = keep_alive_ && outcome.client_keeps_alive;
-            co_return;
-        }
-        answer = *std::move(outcome.reply);
-        if (answer.status < kServerErrors && answer.status != kTooManyRequests) {
-            answer.headers += "x-drover-model: ";
-            append_header_value(answer.headers, model_);
-            answer.headers += "\r\n";
             break;
         }
-        reason_ += "; " + named.policy.targets[choice.targets[i]] + " failed";
+        if (outcome.withheld) {
+            tries.was_weak(since(began));
+            continue;
+        }
+        written = !outcome.reply.has_value();
+        answered = written || outcome.reply->status < kClientErrors;
+        if (answered) {
+            tries.served(since(began));
+            context_.routes.remember(named, facts, tries.target(), choice.decision);
+        }
+        if (written) {
+            status_ = outcome.status;
+            keep_alive_ = keep_alive_ && outcome.client_keeps_alive;
+            break;
+        }
+        answer = *std::move(outcome.reply);
+        add_model_header(answer, model_);
+        if (answer.status == kGatewayTimeout) {
+            tries.failed(ErrorCode::timeout);
+        } else if (!answered) {
+            tries.refused(answer.status, false);
+        }
     }
-    if (client_.gone()) {
-        co_return;
+    if (!written && !client_.gone()) {
+        answer.headers += headers_of(named, tries.reason(), id);
+        co_await reply(std::move(answer));
     }
-    answer.headers += headers_of(named, reason_);
-    co_await reply(std::move(answer));
+    note_routed(named, facts, choice, tries, id);
+}
+
+void Session::note_routed(const NamedRoute& named,
+                          const router::RequestFacts& facts,
+                          const Choice& choice,
+                          const RoutedTries& tries,
+                          std::string_view id) {
+    route_name_ = named.name;
+    reason_ = tries.reason();
+    context_.routing_log.add({.id = id,
+                              .route = named.name,
+                              .model = model_,
+                              .reason = reason_,
+                              .policy = named.policy,
+                              .facts = facts,
+                              .decision = choice.decision,
+                              .checks = tries.checks(),
+                              .status = client_.gone() ? 0 : status_,
+                              .took = since(began_)});
+}
+
+Reply Session::take_feedback(const Route& route) {
+    const Status taken = context_.routing_log.take_feedback(document_.take());
+    return taken.ok() ? Reply{.body = R"({"status":"ok"})"}
+                      : error_reply(route.dialect, taken.error());
 }
 
 Task<> Session::explain_route(const Route& route) {
@@ -291,11 +395,13 @@ Task<> Session::explain_route(const Route& route) {
         Reply direct{.body = json::serialize(plain)};
         co_return co_await reply(std::move(direct));
     }
-    const router::RequestFacts facts = co_await read_facts(body_);
+    const std::string asked = query_value(head_.query, "path");
+    const std::string path = asked.empty() ? "/v1/chat/completions" : asked;
+    const router::RequestFacts facts = co_await read_facts(body_, path);
     const TimePoint began = platform::now();
     const bool local_only = acquire_options(route).local_only || named->local_only;
     const Choice choice =
-        context_.routes.decide(*named, facts, Need::generation, context_.fleet, local_only);
+        context_.routes.decide(*named, facts, need_of(path), context_.fleet, local_only);
     const auto took = platform::now() - began;
     json::object result = explanation(*named, facts, choice);
     result.emplace("decided_us",

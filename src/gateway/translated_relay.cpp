@@ -80,6 +80,9 @@ void TranslatedRelay::emit(std::string_view lines, bool last) {
         written_ += "x-drover-model: ";
         append_header_value(written_, terms_.model);
         written_.append("\r\n").append(terms_.headers);
+        if (terms_.watched != nullptr) {
+            written_ += terms_.watched->header();
+        }
         written_ += client_keeps_alive() ? "\r\n" : "Connection: close\r\n\r\n";
         begun_ = true;
     }

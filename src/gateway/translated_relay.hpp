@@ -33,6 +33,14 @@ class TranslatedRelay final : public Relay {
     bool begun() const override { return begun_; }
     bool done() const override { return parser_->done(); }
     bool failed() const override { return parser_->failed() || overflow_; }
+    bool withheld() const override {
+        return terms_.watched != nullptr && terms_.watched->withheld();
+    }
+    void hurry() override {
+        if (terms_.watched != nullptr) {
+            terms_.watched->hurry();
+        }
+    }
     unsigned status() const override { return head_.status; }
     std::optional<std::chrono::seconds> retry_after() const override { return head_.retry_after; }
     bool engine_keeps_alive() const override { return parser_->keep_alive(); }
@@ -41,6 +49,9 @@ class TranslatedRelay final : public Relay {
 
     /// Puts the last lines and the response's end into output().
     void finish(std::string_view lines);
+
+    /// What it gets is not only gathered.
+    bool translates() const { return static_cast<bool>(translate_); }
 
     /// The response has its end.
     bool ended() const { return ended_; }

@@ -70,6 +70,7 @@ Task<Status> Turn::run(Asked asked) {
     times_ = lease_ ? Times{.leased = times_.leased} : Times();
     relay_ = asked.relay != nullptr ? asked.relay : &passing_;
     keeps_lease_ = asked.keeps_lease;
+    verdict_within_ = asked.verdict_within;
     tried_.clear();
     Status status = co_await attempt(asked);
     if (retryable_) {
@@ -181,7 +182,9 @@ Task<Status> Turn::exchange(const Asked& asked) {
                                      .keep_alive = asked.head.keep_alive,
                                      .model = fleet_.name(asked.model),
                                      .headers = asked.headers,
-                                     .translator = anthropic_ ? &*anthropic_ : nullptr};
+                                     .translator = anthropic_ ? &*anthropic_ : nullptr,
+                                     .holds_errors = asked.holds_errors,
+                                     .watched = asked.watched};
     write_head(asked);
     // The second attempt is for one case only: a kept-alive connection that the engine had closed
     // before the request reached it.
@@ -202,7 +205,7 @@ Task<Status> Turn::exchange(const Asked& asked) {
         if (held_) {
             co_return held_back();
         }
-        if (relay_->done() && !relay_->failed()) {
+        if (relay_->withheld() || (relay_->done() && !relay_->failed())) {
             co_return Status();
         }
         if (relay_->answered() || aborted_ || stalled_) {
@@ -427,7 +430,7 @@ Task<> Turn::send_rest() {
 Task<> Turn::relay() {
     for (;;) {
         const InputBuffer::Room room = input_.prepare(kReadSize);
-        deadline_.set(Waiting::engine, patience());
+        deadline_.set(Waiting::engine, silence_max());
         const auto [error, size] =
             co_await upstream_->async_read_some(asio::buffer(room.data, room.size), as_result);
         deadline_.clear();
@@ -443,6 +446,9 @@ Task<> Turn::relay() {
                 times_.first_byte = now();
             }
             input_.commit(size);
+            if (verdict_is_due()) {
+                relay_->hurry();
+            }
             const bool begun = relay_->begun();
             used = relay_->put(input_.data());
             if (!begun && holds_back(relay_->status())) {
@@ -458,11 +464,24 @@ Task<> Turn::relay() {
             co_await client_.flush();
         }
         input_.consume(used);
-        if (error || relay_->done() || relay_->failed() || client_.gone()) {
+        if (error || relay_->done() || relay_->failed() || relay_->withheld() || client_.gone()) {
             aborted_ = aborted_ || client_.gone();
             co_return;
         }
     }
+}
+
+bool Turn::verdict_is_due() const {
+    return verdict_within_.has_value() && !relay_->begun() &&
+           now() >= times_.leased + *verdict_within_;
+}
+
+Duration Turn::silence_max() const {
+    if (!verdict_within_.has_value() || relay_->begun()) {
+        return patience();
+    }
+    const Duration left = times_.leased + *verdict_within_ - now();
+    return std::clamp<Duration>(left, std::chrono::milliseconds(1), patience());
 }
 
 void Turn::leave_engine() {
@@ -486,7 +505,10 @@ Task<Status> Turn::explain() {
     upstream_.reset();
     const auto silence = std::chrono::duration_cast<std::chrono::milliseconds>(patience());
     std::optional<Error> error;
-    if (stalled_) {
+    if (stalled_ && verdict_is_due()) {
+        error =
+            Error{ErrorCode::timeout, "there was no answer within " + to_string(*verdict_within_)};
+    } else if (stalled_) {
         error = Error{ErrorCode::timeout, "the engine was silent for " + to_string(silence)};
         lease_.report_hung(error->message);
     } else if (relay_->failed() && !ended_) {
@@ -517,6 +539,11 @@ Task<Status> Turn::explain() {
         co_await client_.flush();
     }
     co_return Status();
+}
+
+std::optional<Reply> Turn::refusal() const {
+    return relay_ == &passing_ && passing_.refused() ? std::optional(passing_.refusal())
+                                                     : std::nullopt;
 }
 
 void Turn::abort() {

@@ -46,6 +46,11 @@ class Turn {
         Relay* relay = nullptr;  ///< what becomes of the response; null: it is passed on as it is
         std::string_view headers{};  ///< further lines of the response's head
         bool keeps_lease = false;    ///< the next run() is at the same instance; see release()
+        bool holds_errors = false;   ///< an engine's error reply is not sent; see refusal()
+        /// Judges the answer; a weak one is not sent; see withheld(). Null: nobody does.
+        dialect::WatchedAnswer* watched = nullptr;
+        /// So soon after the lease something must be sent, or the answer is given up (`timeout`).
+        std::optional<std::chrono::milliseconds> verdict_within{};
     };
 
     /// When things happened, for the log.
@@ -74,6 +79,12 @@ class Turn {
     /// The client's connection can be used again. REQUIRES: run() returned no error.
     bool client_keeps_alive() const { return relay_->client_keeps_alive(); }
     unsigned status() const { return relay_->status(); }
+    /// The engine's error reply that was not sent. REQUIRES: run() returned no error.
+    std::optional<Reply> refusal() const;
+    /// The answer was judged weak, and nothing of it was sent. REQUIRES: run() returned no error.
+    bool withheld() const { return relay_->withheld() && !refusal().has_value(); }
+    /// It says that the request is too long for the model. REQUIRES: refusal() has one.
+    bool too_long() const { return passing_.too_long(); }
     const Times& times() const { return times_; }
 
     /// Gives back memory that only a large response needed.
@@ -102,6 +113,8 @@ class Turn {
     auto rest() const;
     bool send_some();
     void leave_engine();
+    bool verdict_is_due() const;
+    Duration silence_max() const;
 
     control::Fleet& fleet_;
     ClientConnection& client_;
@@ -124,6 +137,7 @@ class Turn {
     TimePoint sent_at_{};            ///< the request, in this attempt
     Duration connect_left_{};        ///< of a remote's time to connect, for all attempts
     boost::asio::cancellation_signal cancel_acquire_;
+    std::optional<std::chrono::milliseconds> verdict_within_;
     bool keeps_lease_ = false;
     bool aborted_ = false;
     bool stalled_ = false;

@@ -18,6 +18,9 @@ namespace {
 /// As deep as the gateway lets a body be.
 constexpr std::size_t kDepthMax = 256;
 constexpr std::size_t kKeyMax = 16;
+/// Names of tools that are known, and their lengths.
+constexpr std::size_t kToolsMax = 256;
+constexpr std::size_t kNameMax = 256;
 
 /// A text that grows beyond this loses its middle, which features do not read either.
 constexpr std::size_t kTextMax = 2 * (kTextHead + kTextTail);
@@ -67,6 +70,9 @@ class FactsHandler {
         if (top_ == Top::tools && depth_ == 2) {
             facts_.tools = true;
         }
+        if (format_is_schema()) {
+            facts_.json = true;
+        }
         ++depth_;
         return true;
     }
@@ -98,6 +104,7 @@ class FactsHandler {
         on_key_part(part, size, code);
         if (depth_ == 1) {
             top_ = top_of(name_);
+            last_top_ = name_;
         }
         key_ = key_of(name_);
         if (key_ == Key::image) {
@@ -116,14 +123,27 @@ class FactsHandler {
         if (key_ == Key::type && string_.find("image") != std::string::npos) {
             facts_.images = true;
         }
+        if (top_ == Top::format && (depth_ == 1 || key_ == Key::type) &&
+            string_.starts_with("json")) {
+            facts_.json = true;
+        }
+        if (is_tool_name() && facts_.tool_names.size() < kToolsMax) {
+            facts_.tool_names.push_back(string_);
+        }
         string_.clear();
         return true;
     }
     bool on_number_part(View, Code&) { return true; }
-    bool on_int64(std::int64_t, View, Code&) { return true; }
+    bool on_int64(std::int64_t number, View, Code&) {
+        take_logprobs(number > 0);
+        return true;
+    }
     bool on_uint64(std::uint64_t, View, Code&) { return true; }
     bool on_double(double, View, Code&) { return true; }
-    bool on_bool(bool, Code&) { return true; }
+    bool on_bool(bool value, Code&) {
+        take_logprobs(value);
+        return true;
+    }
     bool on_null(Code&) { return true; }
     bool on_comment_part(View, Code&) { return true; }
     bool on_comment(View, Code&) { return true; }
@@ -135,7 +155,9 @@ class FactsHandler {
         messages,
         input,  ///< messages, or a prompt
         prompt,
-        tools
+        tools,
+        format,
+        logprobs
     };
     /// The innermost member that is being read.
     enum class Key {
@@ -144,7 +166,8 @@ class FactsHandler {
         role,
         type,
         image,
-        images
+        images,
+        name
     };
 
     static Top top_of(std::string_view name) {
@@ -152,6 +175,8 @@ class FactsHandler {
                : name == "input"                                          ? Top::input
                : name == "prompt" || name == "query" || name == "content" ? Top::prompt
                : name == "tools" || name == "functions"                   ? Top::tools
+               : name == "response_format" || name == "format"            ? Top::format
+               : name == "logprobs"                                       ? Top::logprobs
                                                                           : Top::other;
     }
     static Key key_of(std::string_view name) {
@@ -162,16 +187,33 @@ class FactsHandler {
                : name == "type"                         ? Key::type
                : name == "image_url" || name == "image" ? Key::image
                : name == "images"                       ? Key::images
+               : name == "name"                         ? Key::name
                                                         : Key::other;
+    }
+
+    /// Ollama's `format`: "json", or the schema itself.
+    bool format_is_schema() const {
+        return top_ == Top::format && depth_ == 1 && last_top_ == "format";
+    }
+    /// tools: [{type, function: {name}}].
+    bool is_tool_name() const { return top_ == Top::tools && key_ == Key::name && depth_ == 4; }
+
+    void take_logprobs(bool wanted) {
+        if (top_ == Top::logprobs && depth_ == 1) {
+            facts_.logprobs = wanted;
+        }
     }
 
     bool in_messages() const { return top_ == Top::messages || top_ == Top::input; }
 
     void take_string(View part) {
         const std::string_view some(part.data(), part.size());
-        if (key_ == Key::type || key_ == Key::role) {
-            std::string& text = key_ == Key::type ? string_ : role_;
-            if (key_ == Key::type || depth_ == 3) {
+        if (is_tool_name()) {
+            string_.append(some.substr(0, kNameMax - std::min(string_.size(), kNameMax)));
+        } else if (key_ == Key::type || key_ == Key::role || (top_ == Top::format && depth_ == 1)) {
+            const bool role = key_ == Key::role && top_ != Top::format;
+            std::string& text = role ? role_ : string_;
+            if (!role || depth_ == 3) {
                 text.append(some.substr(0, kKeyMax + 1 - std::min(text.size(), kKeyMax + 1)));
             }
         } else if (key_ == Key::text && in_messages() && depth_ >= 3) {
@@ -201,10 +243,11 @@ class FactsHandler {
     Top top_ = Top::other;
     Key key_ = Key::other;
     std::string name_;
-    std::string string_;   ///< of a "type"
-    std::string role_;     ///< of the message that is being read
-    std::string message_;  ///< its text
-    std::string user_;     ///< text of the user's last message
+    std::string last_top_;  ///< name of the top-level member that is being read
+    std::string string_;    ///< of a "type"
+    std::string role_;      ///< of the message that is being read
+    std::string message_;   ///< its text
+    std::string user_;      ///< text of the user's last message
     std::string prompt_;
     bool opened_ = false;  ///< the user has said something
 };

@@ -56,6 +56,43 @@ TEST(Facts, SeeToolsThatAreOffered) {
     EXPECT_FALSE(facts_of(R"({"tools":[],"messages":[]})").tools);
 }
 
+TEST(Facts, KnowTheNamesOfTools) {
+    const std::string_view body =
+        R"({"tools":[{"type":"function","function":{"name":"look","parameters":{"properties":)"
+        R"({"name":{"type":"string"}}}}},{"type":"function","function":{"name":"go"}}]})";
+    for (const std::size_t slice : {1U, 5U, 1000U}) {
+        EXPECT_EQ(facts_of(body, slice).tool_names, (std::vector<std::string>{"look", "go"}));
+    }
+}
+
+TEST(Facts, SeeThatJsonIsWanted) {
+    for (const std::string_view body :
+         {R"({"response_format":{"type":"json_object"}})",
+          R"({"response_format":{"type":"json_schema","json_schema":{"schema":{}}}})",
+          R"({"format":"json"})",
+          R"({"format":{"type":"object","properties":{}}})"}) {
+        EXPECT_TRUE(facts_of(body).json) << body;
+        EXPECT_TRUE(facts_of(body, 1000).json) << body;
+    }
+    for (const std::string_view body : {R"({"response_format":{"type":"text"}})",
+                                        R"({"format":""})",
+                                        R"({"format":null})",
+                                        R"({"messages":[{"role":"user","content":"json"}]})"}) {
+        EXPECT_FALSE(facts_of(body).json) << body;
+    }
+}
+
+TEST(Facts, SeeThatLogProbabilitiesAreWanted) {
+    EXPECT_TRUE(facts_of(R"({"logprobs":true})").logprobs);
+    EXPECT_TRUE(facts_of(R"({"logprobs":3})").logprobs);
+    for (const std::string_view body : {R"({"logprobs":false})",
+                                        R"({"logprobs":0})",
+                                        R"({"logprobs":null,"stream":true})",
+                                        "{}"}) {
+        EXPECT_FALSE(facts_of(body).logprobs) << body;
+    }
+}
+
 TEST(Facts, ReadPromptsAndInputs) {
     EXPECT_EQ(facts_of(R"({"prompt":"once upon"})").text, "once upon");
     EXPECT_EQ(facts_of(R"({"input":"embed me"})").text, "embed me");

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "base/assert.hpp"
-#include "base/text.hpp"
 
 namespace drover::router {
 
@@ -26,19 +25,6 @@ Prediction predict(const Predictor& predictor,
         found = featurizers.insert(featurizers.end(), Featurizer(options));
     }
     return predictor.predict(found->read(text));
-}
-
-bool contains_ignoring_case(std::string_view text, std::string_view lower) {
-    return std::search(text.begin(), text.end(), lower.begin(), lower.end(), [](char a, char b) {
-               return to_lower(a) == b;
-           }) != text.end();
-}
-
-bool meets(const RequestFacts& facts, const PolicyRule& rule) {
-    return (!rule.tools.has_value() || *rule.tools == facts.tools) &&
-           (!rule.images.has_value() || *rule.images == facts.images) &&
-           (!rule.longer_than.has_value() || facts.bytes > *rule.longer_than) &&
-           (rule.contains.empty() || contains_ignoring_case(facts.text, rule.contains));
 }
 
 std::string number(double value) {
@@ -99,6 +85,29 @@ class Decider {
                          : "complexity " + score + " is below " + threshold);
     }
 
+    void by_cascade(const PolicyCascade& stage, bool tells_logprobs) {
+        std::vector<Target> order = stage.models;
+        if (!tells_logprobs) {
+            // Nobody can say how good the first one's answer is: quality first.
+            std::reverse(order.begin(), order.end());
+        }
+        prefer(order, false);
+        decided(Stage::cascade,
+                tells_logprobs ? "cascade" : "cascade: over this API no answer can be judged");
+    }
+
+    /// The models of the cascade that come after the one that is tried first.
+    void rest_of_cascade() {
+        if (!policy_.cascade.has_value() || decision.order.empty()) {
+            return;
+        }
+        const std::vector<Target>& models = policy_.cascade->models;
+        const auto first = std::find(models.begin(), models.end(), decision.order.front());
+        if (first != models.end()) {
+            prefer(std::vector<Target>(first + 1, models.end()), false);
+        }
+    }
+
     Decision decision;
 
   private:
@@ -127,6 +136,8 @@ std::string_view to_string(Stage stage) {
             return "task";
         case Stage::complexity:
             return "complexity";
+        case Stage::cascade:
+            return "cascade";
         case Stage::fallback:
             return "fallback";
     }
@@ -167,6 +178,7 @@ Decision decide(const Policy& policy,
     if (earlier.has_value() && decider.usable(earlier->target) &&
         (label == kNoLabel || label == earlier->label)) {
         decider.prefer(std::array{earlier->target}, false);
+        decider.rest_of_cascade();
         decider.decided(Stage::affinity, "the conversation stays with its model");
         return finish();
     }
@@ -185,11 +197,36 @@ Decision decide(const Policy& policy,
         decider.any_usable(std::array{policy.complexity->small, policy.complexity->large})) {
         decision.complexity = predict(*policy.complexity->predictor, facts.text, featurizers);
         decider.by_complexity(*policy.complexity, *decision.complexity);
+        decider.rest_of_cascade();
         return finish();
     }
-    // 5. What is left.
+    // 5. The cascade.
+    if (policy.cascade.has_value() && decider.any_usable(policy.cascade->models)) {
+        decider.by_cascade(*policy.cascade, facts.tells_logprobs);
+        return finish();
+    }
+    // 6. What is left.
     decider.decided(Stage::fallback, "no stage decided");
     return finish();
+}
+
+bool is_checked(const Policy& policy,
+                const RequestFacts& facts,
+                const Decision& decision,
+                std::size_t place) {
+    const bool guessed = decision.stage == Stage::cascade || decision.stage == Stage::complexity ||
+                         decision.stage == Stage::affinity;
+    if (!policy.cascade.has_value() || !facts.tells_logprobs || !guessed) {
+        return false;
+    }
+    const std::vector<Target>& models = policy.cascade->models;
+    const auto own = std::find(models.begin(), models.end(), decision.order[place]);
+    return own != models.end() &&
+           std::any_of(decision.order.begin() + static_cast<std::ptrdiff_t>(place) + 1,
+                       decision.order.end(),
+                       [&](Target later) {
+                           return std::find(own + 1, models.end(), later) != models.end();
+                       });
 }
 
 float threshold_for_quality(const Predictor& predictor, double share) {

@@ -12,19 +12,10 @@
 #include "router/facts.hpp"
 #include "router/features.hpp"
 #include "router/predictor.hpp"
+#include "router/rule.hpp"
+#include "router/verdict.hpp"
 
 namespace drover::router {
-
-/// A model's place in Policy::targets.
-using Target = std::uint32_t;
-
-struct PolicyRule {
-    std::optional<bool> tools{};
-    std::optional<bool> images{};
-    std::optional<std::uint32_t> longer_than{};
-    std::string contains{};  ///< in lower case
-    std::vector<Target> use{};
-};
 
 struct PolicyTask {
     const Predictor* predictor = nullptr;  ///< outlives the policy
@@ -40,12 +31,19 @@ struct PolicyComplexity {
     bool by_budget = false;  ///< the large model costs something: never take it for speed
 };
 
-/// A route's policy. Stages decide in this order: rules, affinity, task, complexity.
+/// The first model answers; while an answer is not sure enough, the next one does.
+struct PolicyCascade {
+    std::vector<Target> models{};
+    Demands demands{};
+};
+
+/// A route's policy. Stages decide in this order: rules, affinity, task, complexity, cascade.
 struct Policy {
     std::vector<std::string> targets{};  ///< names of models, each once
     std::vector<PolicyRule> rules{};
     std::optional<PolicyTask> task{};
     std::optional<PolicyComplexity> complexity{};
+    std::optional<PolicyCascade> cascade{};
     std::vector<Target> fallback{};
 };
 
@@ -62,6 +60,7 @@ enum class Stage {
     affinity,
     task,
     complexity,
+    cascade,
     fallback
 };
 std::string_view to_string(Stage stage);
@@ -90,6 +89,14 @@ Decision decide(const Policy& policy,
                 std::span<const TargetState> states,
                 std::optional<Earlier> earlier,
                 std::vector<Featurizer>& featurizers);
+
+/// Whether the answer of the model at `place` of a decision's order is judged before anybody gets
+/// it: it is one of the cascade's, a rule or the task did not ask for it by name, and another of
+/// the cascade comes after it.
+bool is_checked(const Policy& policy,
+                const RequestFacts& facts,
+                const Decision& decision,
+                std::size_t place);
 
 /// The label that a decision recognised with enough confidence, or kNoLabel.
 std::uint32_t recognised(const Policy& policy, const Decision& decision);

@@ -210,5 +210,74 @@ TEST(RecentTable, ForgetsWhatWasUsedLongestAgo) {
     EXPECT_EQ(table.size(), 2U);
 }
 
+Policy by_cascade() {
+    Policy policy;
+    policy.targets = {"coder", "tutor", "small", "large"};
+    policy.cascade = PolicyCascade{.models = {kTutor, kSmall, kLarge}};
+    policy.fallback = {kCoder};
+    return policy;
+}
+
+RequestFacts judgeable(std::string_view text) {
+    RequestFacts facts = saying(text);
+    facts.tells_logprobs = true;
+    return facts;
+}
+
+TEST(Policy, AsksACascadesModelsInTheirOrder) {
+    const RequestFacts facts = judgeable(kMath);
+    const Decision decision = decided(by_cascade(), facts);
+    EXPECT_EQ(decision.stage, Stage::cascade);
+    EXPECT_EQ(decision.order, (std::vector<Target>{kTutor, kSmall, kLarge, kCoder}));
+    EXPECT_TRUE(is_checked(by_cascade(), facts, decision, 0));
+    EXPECT_TRUE(is_checked(by_cascade(), facts, decision, 1));
+    EXPECT_FALSE(is_checked(by_cascade(), facts, decision, 2));
+    EXPECT_FALSE(is_checked(by_cascade(), facts, decision, 3));
+}
+
+TEST(Policy, TakesTheCascadesLastModelWhereNoAnswerCanBeJudged) {
+    const RequestFacts facts = saying(kMath);
+    const Decision decision = decided(by_cascade(), facts);
+    EXPECT_EQ(decision.order.front(), kLarge);
+    EXPECT_FALSE(is_checked(by_cascade(), facts, decision, 0));
+}
+
+TEST(Policy, ChecksNoAnswerOfAModelThatARuleOrATaskNames) {
+    const RequestFacts facts = judgeable(kCode);
+    Policy policy = by_cascade();
+    policy.rules = {{.contains = "python", .use = {kSmall}}};
+    EXPECT_FALSE(is_checked(policy, facts, decided(policy, facts), 0));
+    policy = by_task();
+    policy.cascade = by_cascade().cascade;
+    EXPECT_FALSE(is_checked(policy, facts, decided(policy, facts), 0));
+}
+
+TEST(Policy, GuardsTheSmallModelThatComplexityChose) {
+    const RequestFacts facts = judgeable(kMath);
+    Policy policy = by_complexity(2);
+    policy.cascade = PolicyCascade{.models = {kSmall, kLarge}};
+    EXPECT_TRUE(is_checked(policy, facts, decided(policy, facts), 0));
+    policy.complexity->threshold = -2;
+    EXPECT_FALSE(is_checked(policy, facts, decided(policy, facts), 0));
+}
+
+TEST(Policy, GoesOnWithTheRestOfACascadeInAConversation) {
+    const RequestFacts facts = judgeable("go on");
+    const Decision decision = decided(by_cascade(), facts, all_cold(), Earlier{kSmall, kNoLabel});
+    EXPECT_EQ(decision.order, (std::vector<Target>{kSmall, kLarge, kCoder}));
+    EXPECT_TRUE(is_checked(by_cascade(), facts, decision, 0));
+    const Decision large = decided(by_cascade(), facts, all_cold(), Earlier{kLarge, kNoLabel});
+    EXPECT_FALSE(is_checked(by_cascade(), facts, large, 0));
+}
+
+TEST(Policy, ChecksNothingWhenNoOtherModelOfTheCascadeIsLeft) {
+    std::vector<TargetState> states = all_cold();
+    states[kLarge].usable = states[kTutor].usable = false;
+    const RequestFacts facts = judgeable(kMath);
+    const Decision decision = decided(by_cascade(), facts, states);
+    EXPECT_EQ(decision.order, (std::vector<Target>{kSmall, kCoder}));
+    EXPECT_FALSE(is_checked(by_cascade(), facts, decision, 0));
+}
+
 }  // namespace
 }  // namespace drover::router

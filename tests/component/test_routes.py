@@ -76,7 +76,9 @@ def test_a_decision_is_explained_without_running_it(by_task):
     decision = by_task.post("/v1/route", asking(CODE)).json()
     assert decision["models"] == ["coder", "talker"]
     assert decision["stage"] == "task" and decision["task"]["label"] == "code"
-    assert decision["facts"] == {"text_bytes": len(CODE), "messages": 1, "tools": False, "images": False}
+    assert decision["facts"] == {
+        "text_bytes": len(CODE), "messages": 1, "tools": False, "images": False, "endpoint": "chat", "language": "en"
+    }
     assert {one["model"]: one["hot"] for one in decision["targets"]} == {"coder": False, "tutor": False, "talker": False}
     assert by_task.instances() == {}
     assert by_task.post("/v1/route", asking(CODE, model="tutor")).json()["models"] == ["tutor"]
@@ -126,6 +128,130 @@ def test_rules_come_first(fake):
     assert server.post("/v1/route", {"model": "auto", "messages": [{"role": "user", "content": picture}]}).json()["models"][0] == "eye"
     assert server.post("/v1/route", asking("Please TRANSLATE this")).json()["models"][0] == "linguist"
     assert server.post("/v1/route", asking("word " * 2000)).json()["models"][0] == "long"
+
+
+def test_a_rule_for_each_kind_of_condition(fake):
+    rules = [
+        {"headers": {"X-Team": "research|lab-[0-9]+"}, "use": "lab"},
+        {"endpoint": "completion", "use": "completer"},
+        {"endpoint": "/v1/messages", "use": "claude"},
+        {"tools": True, "use": "tooler"},
+        {"matches": r"(?i)\bselect\b.+\bfrom\b", "use": "sql"},
+        {"language": ["de", "ja"], "use": "linguist"},
+        {"shorter_than": "6B", "use": "tiny"},
+    ]
+    models = ["lab", "completer", "claude", "tooler", "sql", "linguist", "tiny", "rest"]
+    server = fake(dict.fromkeys(models, ""), {"routes": {"auto": {"rules": rules, "fallback": "rest"}}})
+
+    def chosen(text, path="/v1/chat/completions", headers=None, **fields):
+        body = {"model": "auto", "prompt": text} if path == "/v1/completions" else asking(text, **fields)
+        return answered_by(server.post(path, body, headers=headers or {}))
+
+    assert chosen(CHAT) == "rest"
+    assert chosen(CHAT, headers={"x-team": "lab-7"}) == "lab"
+    assert chosen(CHAT, headers={"x-team": "sales"}) == "rest"
+    assert chosen(CHAT, "/v1/completions") == "completer"
+    assert chosen(CHAT, "/v1/messages") == "claude"
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    assert chosen(CHAT, tools=[tool]) == "tooler"
+    assert chosen("run Select a, b From c") == "sql"
+    assert chosen("Was ist das und wie schreibt man es?") == "linguist"
+    assert chosen("秋の山についての短い詩を書いてください。") == "linguist"
+    assert chosen("hi") == "tiny"
+    explained = server.post("/v1/route?path=/v1/messages", asking(CHAT)).json()
+    assert (explained["models"][0], explained["reason"]) == ("claude", "rule 3")
+
+
+def test_no_expression_and_no_text_hang_the_loop(fake):
+    rules = [{"matches": "^(a+)+$", "use": "a"}, {"matches": "(.*)*x(.*)*y(.*)*z", "use": "a"}]
+    server = fake({"a": "", "b": ""}, {"routes": {"auto": {"rules": rules, "fallback": "b"}}})
+    assert server.post("/v1/route", asking("a" * 500_000 + "b")).json()["models"][0] == "b"
+
+
+def test_mistakes_in_rules_are_told_with_their_line(tmp_path):
+    config = tmp_path / "drover.yaml"
+    config.write_text(
+        "routes:\n  auto:\n    fallback: b\n    rules:\n"
+        "      - {matches: '(a', use: b}\n"
+        "      - {language: [en, klingon], use: b}\n"
+        "      - {endpoint: chats, use: b}\n"
+        "      - {headers: {x-a: '*'}, use: b}\n"
+        "      - {use: b}\n"
+        "      - {matchs: a, use: b}\n"
+        "      - {tools: true}\n"
+    )
+    result = subprocess.run([support.DROVER, "-c", config, "config", "check"], capture_output=True, text=True)
+    assert result.returncode == 2
+    for line, words in (
+        (5, "'(a' is not a regular expression (RE2): missing ): (a"),
+        (6, "'klingon' is not a language that is recognised; known are ar, bg"),
+        (7, "'chats' is not an endpoint"),
+        (8, "'*' is not a regular expression (RE2)"),
+        (9, "without a condition"),
+        (10, "matchs is not a setting here; did you mean 'matches'?"),
+        (11, "use is missing"),
+    ):
+        assert any(f"drover.yaml:{line}: " in one and words in one for one in result.stderr.splitlines()), (line, result.stderr)
+
+
+def test_an_endpoint_that_is_not_there_stops_the_start(fake):
+    with pytest.raises(AssertionError, match="is no endpoint that names its model"):
+        fake({"a": ""}, {"routes": {"auto": {"rules": [{"endpoint": "/v1/nothing", "use": "a"}], "fallback": "a"}}})
+
+
+# What an engine may do wrong before it has said anything.
+FAULTS = ["status=400", "status=500", "status=503", "status=429", "crash", "exit", "cut", "cut-head", "garbage", "exit-at-start=3"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_errors_are_never_worse_than_those_of_the_large_model_alone(fake, fault):
+    server = fake({"small": fault, "large": ""}, {"routes": {"auto": {"fallback": ["small", "large"]}}})
+    body = asking(CHAT)
+    for path in ("/v1/chat/completions", "/v1/messages", "/api/chat"):
+        answer = server.post(path, {**body, "stream": False, "options": {"num_predict": 4}})
+        assert answered_by(answer) == "large", path
+        assert "small " in answer.headers["x-drover-reason"]
+
+
+def test_an_engines_refusal_is_told_when_all_refuse(fake):
+    server = fake({"a": "status=400", "b": "status=422"}, {"routes": {"auto": {"fallback": ["a", "b"]}}})
+    answer = server.post("/v1/chat/completions", asking(CHAT))
+    assert answer.status_code == 422 and answer.headers["x-drover-model"] == "b"
+    assert "a refused: 400" in answer.headers["x-drover-reason"]
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    # The connection is of use after it, and what is not a route passes as before.
+    assert server.chat("a").status_code == 400
+
+
+def test_a_refused_stream_goes_to_the_next_model(fake):
+    server = fake({"small": "status=500", "large": ""}, {"routes": {"auto": {"fallback": ["small", "large"]}}})
+    with server.client.stream("POST", "/v1/chat/completions", json=asking(CHAT, stream=True)) as answer:
+        assert answer.headers["x-drover-model"] == "large"
+        assert b"[DONE]" in answer.read()
+
+
+def test_too_long_for_one_goes_to_a_longer_context_only(fake):
+    config = {"routes": {"auto": {"fallback": ["short", "same", "long"]}}}
+    contexts = {"short": {"context": 512}, "same": {"context": 512}, "long": {"context": 1024}}
+    server = fake({"short": "too-long", "same": "", "long": ""}, config, **contexts)
+    answer = server.post("/v1/chat/completions", asking(CHAT))
+    assert answered_by(answer) == "long"
+    assert "short cannot take so long a request; same takes no longer requests" in answer.headers["x-drover-reason"]
+    assert "same" not in server.instances()
+
+
+def test_a_guess_at_length_leaves_no_request_without_a_model(fake):
+    config = {"routes": {"auto": {"fallback": ["short", "long"]}}}
+    server = fake({"short": "", "long": ""}, config, short={"context": 256}, long={"context": 512})
+    assert answered_by(server.post("/v1/chat/completions", asking("word " * 10_000))) == "long"
+
+
+def test_missing_models_are_told_at_the_start_and_by_the_doctor(fake):
+    server = fake({"a": ""}, {"routes": {"auto": {"task": {"code": "nobody"}, "fallback": "a"}}})
+    assert "route.target_missing" in server.log_file.read_text() and "nobody" in server.log_file.read_text()
+    doctor = server.run("-c", str(server.config_file), "doctor")
+    assert "route auto" in doctor.stdout and "these models are not there: nobody" in doctor.stdout
+    assert answered_by(server.post("/v1/chat/completions", asking(CODE))) == "a"
 
 
 def test_an_embedding_goes_to_a_model_that_embeds(fake):

@@ -1,6 +1,8 @@
 #include "answers.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <utility>
@@ -21,6 +23,33 @@ std::string token_text(int index, const Behaviour& behaviour) {
         return quoted.substr(1, quoted.size() - 2);
     }
     return (index == 0 ? "token" : " token") + std::to_string(index);
+}
+
+/// The log-probabilities of `count` tokens from `index` on, as a member; empty: none are told.
+std::string logprobs(const GenerationRequest& request,
+                     int index,
+                     int count,
+                     const Behaviour& behaviour) {
+    if (!request.logprobs || behaviour.sure <= 0) {
+        return "";
+    }
+    const double chosen = behaviour.sure / 100.0;
+    const std::string other = std::to_string(std::log(std::max(1 - chosen, 1e-6) / 2));
+    std::string tokens;
+    for (int i = index; i < index + count; ++i) {
+        const std::string odds = R"({"token":")" + token_text(i, behaviour) + R"(","logprob":)" +
+                                 std::to_string(std::log(chosen));
+        tokens += (i == index ? "" : ",") + odds + R"(,"top_logprobs":[)" + odds +
+                  R"(},{"token":"other","logprob":)" + other + "}]}";
+    }
+    return R"(,"logprobs":{"content":[)" + tokens + "]}";
+}
+
+/// The member of a message or a delta that calls a tool.
+std::string tool_calls(const Behaviour& behaviour) {
+    return R"("tool_calls":[{"index":0,"id":"call-fake","type":"function","function":{"name":)" +
+           json_string(behaviour.call) + R"(,"arguments":)" + json_string(behaviour.arguments) +
+           "}}]";
 }
 
 std::string usage(int tokens) {
@@ -67,6 +96,9 @@ GenerationRequest read_generation(Kind kind, std::string_view body, const Behavi
     GenerationRequest request{.kind = kind};
     request.stream = json_field(body, "\"stream\"") == "true";
     request.include_usage = request.stream && json_field(body, "\"include_usage\"") == "true";
+    const std::string_view logprobs = json_field(body, "\"logprobs\"");
+    request.logprobs =
+        !logprobs.empty() && logprobs != "false" && logprobs != "null" && logprobs != "0";
     if (behaviour.tokens.has_value()) {
         request.tokens = *behaviour.tokens;
         return request;
@@ -106,11 +138,16 @@ std::string Answers::generation(const GenerationRequest& request,
     for (int i = 0; i < request.tokens; ++i) {
         text += token_text(i, behaviour);
     }
+    const std::string odds = logprobs(request, 0, request.tokens, behaviour);
+    const std::string content = behaviour.call.empty()
+                                    ? R"("content":")" + text + "\""
+                                    : R"("content":null,)" + tool_calls(behaviour);
     const std::string choice =
         request.kind == Kind::chat
-            ? R"({"finish_reason":"length","index":0,"message":{"role":"assistant","content":")" +
-                  text + R"("}})"
-            : R"({"text":")" + text + R"(","index":0,"logprobs":null,"finish_reason":"length"})";
+            ? R"({"finish_reason":"length","index":0,"message":{"role":"assistant",)" + content +
+                  "}" + odds + "}"
+            : R"({"text":")" + text + R"(","index":0)" +
+                  (odds.empty() ? R"(,"logprobs":null)" : odds) + R"(,"finish_reason":"length"})";
     return frame(request.kind, choice, false) + "," + usage(request.tokens) + "}";
 }
 
@@ -118,7 +155,8 @@ void Answers::append_generation(std::string& out,
                                 const GenerationRequest& request,
                                 const Behaviour& behaviour) {
     constexpr int kMadeMax = 512;
-    if (!behaviour.say.empty() || request.tokens > kMadeMax) {
+    if (!behaviour.say.empty() || !behaviour.call.empty() || request.logprobs ||
+        request.tokens > kMadeMax) {
         const std::string body = generation(request, behaviour);
         append_head(out, 200, "application/json; charset=utf-8", body.size());
         out += body;
@@ -147,15 +185,20 @@ void Answers::append_first(std::string& out, Kind kind) const {
 }
 
 void Answers::append_token(std::string& out,
-                           Kind kind,
+                           const GenerationRequest& request,
                            int index,
                            const Behaviour& behaviour) const {
     const std::string text = token_text(index, behaviour);
+    const std::string odds = logprobs(request, index, 1, behaviour);
+    const std::string delta = behaviour.call.empty() ? R"("content":")" + text + "\""
+                              : index == 0           ? tool_calls(behaviour)
+                                                     : "";
     const std::string choice =
-        kind == Kind::chat
-            ? R"({"finish_reason":null,"index":0,"delta":{"content":")" + text + R"("}})"
-            : R"({"text":")" + text + R"(","index":0,"logprobs":null,"finish_reason":null})";
-    append_chunk(out, "data: " + frame(kind, choice, true) + "}\n\n");
+        request.kind == Kind::chat
+            ? R"({"finish_reason":null,"index":0,"delta":{)" + delta + "}" + odds + "}"
+            : R"({"text":")" + text + R"(","index":0)" +
+                  (odds.empty() ? R"(,"logprobs":null)" : odds) + R"(,"finish_reason":null})";
+    append_chunk(out, "data: " + frame(request.kind, choice, true) + "}\n\n");
 }
 
 void Answers::append_last(std::string& out, const GenerationRequest& request) const {

@@ -31,6 +31,7 @@ struct GenerationRequest {
     Kind kind = Kind::chat;
     bool stream = false;
     bool include_usage = false;
+    bool logprobs = false;
     int tokens = 16;
 };
 
@@ -50,7 +51,10 @@ class Answers {
 
     /// The events of a stream, each as one chunk of the body.
     void append_first(std::string& out, Kind kind) const;
-    void append_token(std::string& out, Kind kind, int index, const Behaviour& behaviour) const;
+    void append_token(std::string& out,
+                      const GenerationRequest& request,
+                      int index,
+                      const Behaviour& behaviour) const;
     void append_last(std::string& out, const GenerationRequest& request) const;
 
     std::string embeddings(std::string_view body, const Behaviour& behaviour) const;

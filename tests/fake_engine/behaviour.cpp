@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 39> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 43> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -117,6 +117,11 @@ constexpr std::array<std::pair<std::string_view, Setter>, 39> kDirectives{{
      [](Behaviour& b, std::string_view v) {
          b.status = number(v, 500);
      }},
+    {"too-long",
+     [](Behaviour& b, std::string_view) {
+         b.status = 400;
+         b.too_long = true;
+     }},
     {"tokens",
      [](Behaviour& b, std::string_view v) {
          b.tokens = number(v, 16);
@@ -136,6 +141,18 @@ constexpr std::array<std::pair<std::string_view, Setter>, 39> kDirectives{{
     {"say",
      [](Behaviour& b, std::string_view v) {
          b.say = v;
+     }},
+    {"sure",
+     [](Behaviour& b, std::string_view v) {
+         b.sure = number(v, 99);
+     }},
+    {"call",
+     [](Behaviour& b, std::string_view v) {
+         b.call = v;
+     }},
+    {"arguments",
+     [](Behaviour& b, std::string_view v) {
+         b.arguments = v;
      }},
     {"dimensions",
      [](Behaviour& b, std::string_view v) {

@@ -52,16 +52,20 @@ struct Behaviour {
     Fault fault = Fault::none;
     int after = -1;  ///< tokens before the fault; -1: half of them
     int status = 200;
+    bool too_long = false;      ///< status 400: the request exceeds the context
     std::optional<int> tokens;  ///< else what the request asks for, else 16
     bool endless = false;       ///< the tokens never end
     int slow_ms = 0;   ///< between tokens; before the answer that is no stream, times its tokens
     int think_ms = 0;  ///< before the first byte
     std::string say;   ///< the text of every token
-    std::size_t grow_mib = 0;  ///< allocated and kept, each time
-    int dimensions = 384;      ///< of embeddings
-    int slot_tokens = 0;       ///< in each slot, as if it had served somebody
-    int save_ms = 0;           ///< before a slot is saved
-    bool save_crash = false;   ///< the process dies by SIGSEGV when a slot is to be saved
+    int sure = 99;     ///< the probability of every token, in percent; 0: none is told
+    std::string call;  ///< the answer is a call of this tool
+    std::string arguments = "{}";  ///< of that call
+    std::size_t grow_mib = 0;      ///< allocated and kept, each time
+    int dimensions = 384;          ///< of embeddings
+    int slot_tokens = 0;           ///< in each slot, as if it had served somebody
+    int save_ms = 0;               ///< before a slot is saved
+    bool save_crash = false;       ///< the process dies by SIGSEGV when a slot is to be saved
 };
 
 /// Applies `directives`, separated by commas. Nullopt, or the one that is not understood.

@@ -37,6 +37,13 @@ constexpr std::string_view kGarbage("\x16\x03\x01\x02\0\xff\xfenot http\r\n\r\n\
     }
 }
 
+std::string failure_of(const Behaviour& behaviour) {
+    return behaviour.too_long ? error_body(behaviour.status,
+                                           "the request exceeds the available context size",
+                                           "exceed_context_size_error")
+                              : error_body(behaviour.status, "fake failure", "server_error");
+}
+
 }  // namespace
 
 Server::Server(int listener, ModelInfo model, Behaviour behaviour)
@@ -320,7 +327,7 @@ void Server::begin(Connection& connection,
             delay += behaviour.slow_ms * request.tokens;
         }
         if (behaviour.status != 200) {
-            pending.whole = error_body(behaviour.status, "fake failure", "server_error");
+            pending.whole = failure_of(behaviour);
         } else if (behaviour.endless) {
             pending.waiting = true;  // for ever
             return;
@@ -364,7 +371,7 @@ bool Server::advance_whole(Connection& connection) {
     Pending& pending = *connection.pending;
     const int status = pending.behaviour.status;
     if (!pending.whole.has_value() || status != 200) {
-        pending.whole = error_body(status, "fake failure", "server_error");
+        pending.whole = failure_of(pending.behaviour);
     }
     std::string text;
     if (pending.behaviour.fault == Fault::huge_header) {
@@ -406,7 +413,7 @@ bool Server::advance_stream(Connection& connection) {
         if (connection.out.size() - connection.out_at > kPieceMax) {
             return false;
         }
-        answers_.append_token(connection.out, pending.request.kind, pending.sent, behaviour);
+        answers_.append_token(connection.out, pending.request, pending.sent, behaviour);
         ++pending.sent;
         ++stats_.tokens;
         if (behaviour.slow_ms > 0 && (behaviour.endless || pending.sent < pending.request.tokens)) {

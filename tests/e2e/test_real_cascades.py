@@ -1,0 +1,64 @@
+"""Cascades over two real chat models: verdicts, streams, tool calls and a calibration from real answers."""
+
+import json
+import random
+import re
+import subprocess
+
+import pytest
+from support import DROVER, SHARED
+
+ASK = "Say in one word what this request is about: code, math or chat.\n\nRequest: {}\n\nThe one word is:"
+
+
+def route(confidence, **options):
+    return {"cascade": {"models": ["smol", "gemma"], "confidence": confidence, **options}}
+
+
+@pytest.fixture
+def server(start, real_models, tmp_path):
+    models = {name: {"file": str(real_models[name])} for name in ("smol", "gemma")}
+    routes = {"sure": route(0), "never": route("100%"), "short": route("100%", hold=4)}
+    config = {"models": models, "defaults": {"context": 2048}, "routes": routes}
+    return start({**config, "routing": {"log": "outcomes", "file": str(tmp_path / "routing.jsonl")}})
+
+
+def test_the_first_or_the_next_real_model_answers(server, tmp_path):
+    for path in ("/v1/chat/completions", "/api/chat"):
+        for name, model in (("sure", "smol"), ("never", "gemma")):
+            body = {"model": name, "messages": [{"role": "user", "content": "Name a colour."}], "max_tokens": 8, "stream": False}
+            answer = server.post(path, {**body, "options": {"num_predict": 8}})
+            assert answer.headers["x-drover-model"] == model, answer.headers
+            assert "smol's confidence" in answer.headers["x-drover-reason"] and "logprobs" not in answer.text
+    checks = [json.loads(line)["checks"][0] for line in (tmp_path / "routing.jsonl").read_text().splitlines()]
+    assert all(0 < check["score"] < 1 and check["tokens"] > 0 for check in checks)
+
+
+def test_a_real_stream_is_given_up_after_its_beginning(server, tmp_path):
+    with server.stream("short", max_tokens=40) as answer:
+        assert answer.headers["x-drover-model"] == "gemma"
+        assert b"[DONE]" in answer.read()
+    (check,) = json.loads((tmp_path / "routing.jsonl").read_text())["checks"]
+    assert check["tokens"] == 4 and not check["good"]
+
+
+def test_a_calibration_is_made_of_real_answers(server, tmp_path):
+    data = SHARED / "data" / "routing" / "task.jsonl"
+    if not data.exists():
+        pytest.skip("../shared is not there")
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    rows = random.Random(3).sample([row for row in rows if len(row["prompt"]) < 400], 60)
+    right = 0
+    for row in rows:
+        ask = [{"role": "user", "content": ASK.format(row["prompt"])}]
+        answer = server.post("/v1/chat/completions", {"model": "sure", "messages": ask, "max_tokens": 4, "temperature": 0})
+        words = re.findall("code|math|chat", answer.json()["choices"][0]["message"]["content"].lower())
+        correct = words[:1] == [row["task"]]
+        right += correct
+        assert server.post("/v1/feedback", {"id": answer.headers["x-drover-id"], "correct": correct}).status_code == 200
+    made = tmp_path / "smol.json"
+    command = [DROVER, "route", "calibrate", "cascade", tmp_path / "routing.jsonl", "-o", made]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    print(printed)
+    assert f"60 answers, {100 * right / 60:.1f} % right" in printed
+    assert json.loads(made.read_text())["examples"] == 60
