@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(AppendLog, IsPrivateAndGoesOnWithWhatIsThere) {
-    const test::TempDir dir;
+    const drover::testing::TempDir dir;
     const fs::path file = dir.path() / "deep" / "log";
     for (const char* line : {"one", "two"}) {
         auto log = AppendLog::open(file, 1_KiB);
@@ -26,7 +26,7 @@ TEST(AppendLog, IsPrivateAndGoesOnWithWhatIsThere) {
 }
 
 TEST(AppendLog, NeverGrowsBeyondItsLimit) {
-    const test::TempDir dir;
+    const drover::testing::TempDir dir;
     const fs::path file = dir.path() / "log";
     auto log = AppendLog::open(file, Bytes(100));
     ASSERT_TRUE(log.ok());
@@ -42,7 +42,7 @@ TEST(AppendLog, NeverGrowsBeyondItsLimit) {
 }
 
 TEST(AppendLog, FollowsNoLink) {
-    const test::TempDir dir;
+    const drover::testing::TempDir dir;
     fs::create_symlink("/dev/null", dir.path() / "log");
     EXPECT_FALSE(AppendLog::open(dir.path() / "log", 1_KiB).ok());
     EXPECT_FALSE(AppendLog::open("/proc/no/such", 1_KiB).ok());
