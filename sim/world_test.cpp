@@ -65,10 +65,10 @@ TEST(Simulation, ServesAQueuedModelThoughAHotOneNeverIdles) {
 
 /// A model that needs everybody gone gets its turn, and so do those who left for it.
 TEST(Simulation, BoundsTheWaitOfModelsThatTakeAllOfTheMemory) {
-    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-        const Summary summary = run(besieged(seed), seed, 4'000);
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+        const Summary summary = run(besieged(seed), seed, 3'000);
         ASSERT_EQ(summary.violation, "")
-            << "repeat: drover-sim --scenario besieged --events 4000 --seed " << seed;
+            << "repeat: drover-sim --scenario besieged --events 3000 --seed " << seed;
         EXPECT_GT(summary.loads, 1U);
     }
 }
