@@ -219,7 +219,8 @@ def test_decisions_and_outcomes_are_kept_without_the_text(fake, tmp_path):
     server, file = logging(fake, tmp_path, "outcomes", "sure=40")
     answer = server.post("/v1/chat/completions", asking())
     server.post("/api/chat", asking(stream=False))
-    first, second = lines_of(file)
+    # A line is written after its answer.
+    first, second = support.wait_until(lambda: len(lines := lines_of(file)) == 2 and lines, what="both lines")
     assert first["id"] == answer.headers["x-drover-id"] != second["id"]
     assert first["outcome"] == "served" and first["model"] == "large" and first["stage"] == "cascade"
     assert [(c["model"], c["good"], c["tokens"]) for c in first["checks"]] == [("small", False, 8)]

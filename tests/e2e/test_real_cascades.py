@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from support import DROVER, SHARED
+from support import DROVER, SHARED, wait_until
 
 ASK = "Say in one word what this request is about: code, math or chat.\n\nRequest: {}\n\nThe one word is:"
 
@@ -23,6 +23,13 @@ def server(start, real_models, tmp_path):
     return start({**config, "routing": {"log": "outcomes", "file": str(tmp_path / "routing.jsonl")}})
 
 
+def outcomes(tmp_path, count):
+    """The lines of the log, which are written after their answers."""
+    file = tmp_path / "routing.jsonl"
+    wait_until(lambda: file.exists() and file.read_text().count("\n") == count, what=f"{count} lines in the log")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
 def test_the_first_or_the_next_real_model_answers(server, tmp_path):
     for path in ("/v1/chat/completions", "/api/chat"):
         for name, model in (("sure", "smol"), ("never", "gemma")):
@@ -30,7 +37,7 @@ def test_the_first_or_the_next_real_model_answers(server, tmp_path):
             answer = server.post(path, {**body, "options": {"num_predict": 8}})
             assert answer.headers["x-drover-model"] == model, answer.headers
             assert "smol's confidence" in answer.headers["x-drover-reason"] and "logprobs" not in answer.text
-    checks = [json.loads(line)["checks"][0] for line in (tmp_path / "routing.jsonl").read_text().splitlines()]
+    checks = [one["checks"][0] for one in outcomes(tmp_path, 4)]
     assert all(0 < check["score"] < 1 and check["tokens"] > 0 for check in checks)
 
 
@@ -38,7 +45,7 @@ def test_a_real_stream_is_given_up_after_its_beginning(server, tmp_path):
     with server.stream("short", max_tokens=40) as answer:
         assert answer.headers["x-drover-model"] == "gemma"
         assert b"[DONE]" in answer.read()
-    (check,) = json.loads((tmp_path / "routing.jsonl").read_text())["checks"]
+    ((check,),) = [one["checks"] for one in outcomes(tmp_path, 1)]
     assert check["tokens"] == 4 and not check["good"]
 
 
