@@ -14,7 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::uint64_t kSeeds = 2'000;
+constexpr std::uint64_t kSeeds = 500;
 constexpr int kEvents = 150;
 
 /// Servers that behave as a seed says, and the clients that ask them.
