@@ -7,7 +7,6 @@ clients take from one list. The systems take turns; each round has a seed of its
 import http.client
 import json
 import random
-import threading
 import time
 
 import machine
@@ -41,29 +40,20 @@ def plan(seed, models):
 
 def drive(server, requests):
     """Sends all of them from CLIENTS threads."""
-    results, lock, todo = [], threading.Lock(), iter(requests)
+    results = []
 
-    def client():
-        while True:
-            with lock:
-                request = next(todo, None)
-            if request is None:
-                return
-            model, path, body = request
-            begun = time.perf_counter()
-            try:
-                status, answer = server.request("POST", path, body, PATIENCE_SECONDS)
-                error = None if status == 200 else f"{status} {answer[:200].decode(errors='replace')}"
-            except (OSError, http.client.HTTPException) as failure:
-                error = repr(failure)
-            results.append({"model": model, "seconds": time.perf_counter() - begun, "error": error})
+    def send(request):
+        model, path, body = request
+        begun = time.perf_counter()
+        try:
+            status, answer = server.request("POST", path, body, PATIENCE_SECONDS)
+            error = None if status == 200 else f"{status} {answer[:200].decode(errors='replace')}"
+        except (OSError, http.client.HTTPException) as failure:
+            error = repr(failure)
+        results.append({"model": model, "seconds": time.perf_counter() - begun, "error": error})
 
-    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
     begun, busy = time.perf_counter(), machine.busy_seconds()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    servers.from_clients(CLIENTS, requests, send)
     wall = time.perf_counter() - begun
     times = sorted(one["seconds"] for one in results)
     failures = [one["error"] for one in results if one["error"]]

@@ -98,34 +98,25 @@ def is_whole(body, answer):
 
 def drive(server, killer, requests):
     """What became of each request, by the word for it."""
-    outcomes, examples, lock, todo = collections.Counter(), [], threading.Lock(), iter(requests)
+    outcomes, examples, lock = collections.Counter(), [], threading.Lock()
 
-    def client():
-        while True:
-            with lock:
-                request = next(todo, None)
-            if request is None:
-                return
-            name, path, body = request
-            begun = time.perf_counter()
-            try:
-                status, answer = server.request("POST", path, body, PATIENCE_SECONDS)
-                good = status == 200 and is_whole(body, answer)
-                said = f"{status} {answer[-300:].decode(errors='replace')}"
-            except (OSError, http.client.HTTPException, ValueError, KeyError) as failure:
-                good, said = False, repr(failure)
-            hit = killer.hit(name, begun, time.perf_counter())
-            outcome = "served" if good else "at a killed engine" if hit else "lost"
-            with lock:
-                outcomes[outcome] += 1
-                if outcome == "lost" and len(examples) < 5:
-                    examples.append(f"{name}: {said}")
+    def send(request):
+        name, path, body = request
+        begun = time.perf_counter()
+        try:
+            status, answer = server.request("POST", path, body, PATIENCE_SECONDS)
+            good = status == 200 and is_whole(body, answer)
+            said = f"{status} {answer[-300:].decode(errors='replace')}"
+        except (OSError, http.client.HTTPException, ValueError, KeyError) as failure:
+            good, said = False, repr(failure)
+        hit = killer.hit(name, begun, time.perf_counter())
+        outcome = "served" if good else "at a killed engine" if hit else "lost"
+        with lock:
+            outcomes[outcome] += 1
+            if outcome == "lost" and len(examples) < 5:
+                examples.append(f"{name}: {said}")
 
-    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    servers.from_clients(CLIENTS, requests, send)
     return outcomes, examples
 
 

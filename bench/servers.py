@@ -9,6 +9,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import machine
@@ -114,6 +115,25 @@ class Server:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def from_clients(count, requests, send):
+    """`count` clients call `send(request)`, each with the next one of the list as soon as it is done with its last."""
+    lock, todo = threading.Lock(), iter(requests)
+
+    def client():
+        while True:
+            with lock:
+                request = next(todo, None)
+            if request is None:
+                return
+            send(request)
+
+    threads = [threading.Thread(target=client) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def drover(bed, name, models, engine=None, **settings):
