@@ -72,6 +72,13 @@ void Checkers::note(const memory::InstanceReady& event) {
     set_held(instance, event.measured);
 }
 
+void Checkers::note(const memory::InstanceAsleep& event) {
+    Instance& instance = instances_.at(event.instance);
+    instance.falling_asleep = false;
+    instance.asleep = true;
+    set_held(instance, event.measured);
+}
+
 void Checkers::note(const memory::InstanceMeasured& event) {
     Instance& instance = instances_.at(event.instance);
     if (!instance.stopping) {
@@ -83,7 +90,9 @@ void Checkers::note(const memory::InstanceGone& event) {
     const auto gone = instances_.extract(event.instance);
     held_ -= gone.mapped().held;
     models_.at(gone.mapped().model).instance = {};
-    if (!gone.mapped().ready && !gone.mapped().stopping) {
+    const Instance& instance = gone.mapped();
+    const bool was_leaving = instance.stopping || instance.falling_asleep || instance.asleep;
+    if (!instance.ready && !was_leaving && !instance.slept) {
         failed_load_ = gone.mapped().model;
     }
 }
@@ -127,17 +136,15 @@ void Checkers::check(const memory::StopInstance& effect) {
     }
     Instance& instance = found->second;
     const bool pinned = models_.at(instance.model).traits.pinned;
+    expect(!instance.falling_asleep, "what falls asleep is left alone");
     expect(instance.leases == 0, "an instance in use is never stopped");
     switch (effect.reason) {
         case StopReason::evicted:
-            expect(waiting_ > models_.at(instance.model).waiting,
-                   "nobody is evicted unless another model is waited for");
-            expect(instance.ready, "a load is never evicted");
-            expect(!pinned, "a pinned model is never evicted");
+            check_evicted(instance);
             break;
         case StopReason::expired:
             expect(!pinned, "a pinned model never expires");
-            expect(instance.ready && instance.keep_alive.has_value() &&
+            expect((instance.ready || instance.asleep) && instance.keep_alive.has_value() &&
                        now_ - instance.idle_since >= *instance.keep_alive,
                    "an instance expires only when it was idle for its keep_alive");
             break;
@@ -152,6 +159,49 @@ void Checkers::check(const memory::StopInstance& effect) {
             break;
     }
     instance.stopping = true;
+}
+
+void Checkers::check_evicted(const Instance& instance) {
+    expect(waiting_ > models_.at(instance.model).waiting,
+           "nobody is evicted unless another model is waited for");
+    expect(instance.ready || instance.asleep, "a load is never evicted");
+    expect(!models_.at(instance.model).traits.pinned || instance.asleep,
+           "a pinned model is never evicted");
+}
+
+void Checkers::check(const memory::SleepInstance& effect) {
+    const auto found = instances_.find(effect.instance);
+    expect(found != instances_.end() && !found->second.stopping && found->second.ready,
+           "what falls asleep is there and ready");
+    if (!violation_.empty()) {
+        return;
+    }
+    Instance& instance = found->second;
+    expect(instance.leases == 0, "an instance in use never falls asleep");
+    expect(models_.at(instance.model).traits.asleep.has_value(), "only what can sleep sleeps");
+    check_evicted(instance);
+    instance.ready = false;
+    instance.falling_asleep = true;
+}
+
+void Checkers::check(const memory::WakeInstance& effect) {
+    const auto found = instances_.find(effect.instance);
+    expect(found != instances_.end() && !found->second.stopping && found->second.asleep,
+           "only what sleeps wakes up");
+    if (!violation_.empty()) {
+        return;
+    }
+    Instance& instance = found->second;
+    const memory::ModelTraits& traits = models_.at(effect.model).traits;
+    expect(!draining_, "nothing starts while draining");
+    expect((effect.reserved - instance.held).fits(budget_ - held_),
+           "an instance wakes up only when its bytes are free");
+    expect(traits.footprint.fits(effect.reserved), "a load reserves what was estimated");
+    held_ += effect.reserved - instance.held;
+    instance.held = effect.reserved;
+    instance.asleep = false;
+    instance.slept = true;
+    instance.keep_alive = traits.keep_alive;
 }
 
 void Checkers::check(const memory::GrantLease& effect) {
@@ -221,6 +271,10 @@ void Checkers::check(const memory::WakeAt& effect) {
 
 void Checkers::check_idle() {
     for (const auto& [id, instance] : instances_) {
+        if (instance.asleep && !instance.stopping) {
+            expect(!draining_, "an instance that sleeps leaves at once while draining");
+            expect(unloading_ != instance.model, "one that sleeps leaves when it is unloaded");
+        }
         if (!instance.ready || instance.stopping || instance.leases > 0) {
             continue;
         }

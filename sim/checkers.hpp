@@ -46,6 +46,9 @@ class Checkers {
     struct Instance {
         ModelId model;
         bool ready = false;
+        bool falling_asleep = false;
+        bool asleep = false;
+        bool slept = false;  ///< it is loading, or was loaded, out of its sleep
         bool stopping = false;
         std::uint32_t leases = 0;
         memory::Footprint held;
@@ -65,6 +68,7 @@ class Checkers {
     void note(const memory::RequestCancelled& event);
     void note(const memory::LeaseEnded& event);
     void note(const memory::InstanceReady& event);
+    void note(const memory::InstanceAsleep& event);
     void note(const memory::InstanceMeasured& event);
     void note(const memory::InstanceGone& event);
     void note(const memory::LoadRequested&) {}
@@ -75,6 +79,9 @@ class Checkers {
 
     void check(const memory::StartInstance& effect);
     void check(const memory::StopInstance& effect);
+    void check(const memory::SleepInstance& effect);
+    void check(const memory::WakeInstance& effect);
+    void check_evicted(const Instance& instance);
     void check(const memory::GrantLease& effect);
     void check(const memory::RefuseRequest& effect);
     void check(const memory::WakeAt& effect);

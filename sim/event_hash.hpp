@@ -63,6 +63,10 @@ class EventHash {
         add(event.instance);
         add(event.measured);
     }
+    void add(const memory::InstanceAsleep& event) {
+        add(event.instance);
+        add(event.measured);
+    }
     void add(const memory::InstanceMeasured& event) {
         add(event.instance);
         add(event.measured);
@@ -82,6 +86,12 @@ class EventHash {
     void add(const memory::StopInstance& effect) {
         add(effect.instance);
         add(static_cast<std::uint64_t>(effect.reason));
+    }
+    void add(const memory::SleepInstance& effect) { add(effect.instance); }
+    void add(const memory::WakeInstance& effect) {
+        add(effect.instance);
+        add(effect.model);
+        add(effect.reserved);
     }
     void add(const memory::GrantLease& effect) {
         add(effect.request);

@@ -11,6 +11,7 @@ namespace drover::sim {
 struct FaultRates {
     double load_fails = 0;      ///< a load ends in an exit
     double load_hangs = 0;      ///< a load takes 100 times as long
+    double sleep_fails = 0;     ///< an instance ends instead of falling asleep
     double crash = 0;           ///< an instance dies while it serves a request
     double grows = 0;           ///< at the end of a request: the instance takes more than before
     double client_leaves = 0;   ///< a client gives up, waiting or between grant and receipt

@@ -77,8 +77,9 @@ void print(const Summary& summary, double took) {
                 Count{fares.refused},
                 Count{fares.cancelled},
                 Count{fares.crashed});
-    std::printf("loads %llu, evictions %llu, last answer at %.1f s\n",
+    std::printf("loads %llu, awakenings %llu, evictions %llu, last answer at %.1f s\n",
                 Count{summary.loads},
+                Count{summary.wakes},
                 Count{summary.evictions},
                 seconds_of(fares.last_served.time_since_epoch()));
     print("waited ", fares.waits);

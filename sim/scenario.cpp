@@ -13,9 +13,10 @@ namespace {
 
 constexpr std::size_t kGpu = 1;
 
-/// Time that a load, a stop and scheduling take beside the modelled means.
+/// Time that a load, a stop (or a sleep and then a stop) and scheduling take beside the modelled
+/// means.
 constexpr int kLoadSpread = 2;
-constexpr Duration kStopMax = milliseconds(100);
+constexpr Duration kStopMax = milliseconds(200);
 
 SimModel plain_model(Bytes bytes, Duration load_time, Duration serve_min, Duration serve_max) {
     SimModel model;
@@ -42,6 +43,9 @@ SimModel random_model(Rng& rng, bool on_gpu) {
     } else {
         model.traits.footprint = Footprint::host(bytes);
     }
+    if (rng.chance(0.5)) {
+        model.traits.asleep = scaled(model.traits.footprint, 0.01 + 0.5 * rng.unit());
+    }
     model.truth = 0.9 + 0.2 * rng.unit();
     model.load_time = milliseconds(200) + milliseconds(bytes.count() / 1'000'000);
     model.traits.load_time = rng.chance(0.2) ? Duration() : model.load_time;
@@ -58,6 +62,7 @@ SimModel random_model(Rng& rng, bool on_gpu) {
 FaultRates random_faults(Rng& rng) {
     return {.load_fails = 0.1 * rng.unit(),
             .load_hangs = 0.02 * rng.unit(),
+            .sleep_fails = 0.05 * rng.unit(),
             .crash = 0.05 * rng.unit(),
             .grows = 0.05 * rng.unit(),
             .client_leaves = 0.2 * rng.unit(),
@@ -188,6 +193,10 @@ Scenario besieged(std::uint64_t seed) {
                                               milliseconds(rng.between(1, 500)),
                                               milliseconds(rng.between(500, 5'000))));
         scenario.models.back().traits.lease_limit = static_cast<std::uint32_t>(1 + rng.below(4));
+        if (rng.chance(0.5)) {
+            scenario.models.back().traits.asleep =
+                Footprint::host(1_MiB * rng.between(10, bytes.count() >> 20));
+        }
     }
     scenario.budget = Footprint::host(1_GiB * room);
     scenario.options.max_wait = milliseconds(rng.chance(0.2) ? 1 : rng.between(100, 20'000));

@@ -15,6 +15,9 @@ namespace drover::sim {
 /// A load that hangs takes this many times as long as it should.
 inline constexpr int kHangFactor = 100;
 
+/// Waking up takes this part of a load.
+inline constexpr int kWakeShare = 5;
+
 /// `factor` times the bytes of each device, rounded down.
 memory::Footprint scaled(const memory::Footprint& footprint, double factor);
 

@@ -10,20 +10,31 @@ using std::chrono::milliseconds;
 
 void SimEngines::carry_out(const memory::StartInstance& effect) {
     const SimModel& model = scenario_.models[effect.model.value - 1];
+    const Engine engine{.model = effect.model, .held = scaled(model.traits.footprint, model.truth)};
+    const bool is_new = engines_.emplace(effect.instance, engine).second;
+    DROVER_ASSERT(is_new);
+    load(effect.instance, model.load_time);
+}
+
+void SimEngines::carry_out(const memory::WakeInstance& effect) {
+    const SimModel& model = scenario_.models[effect.model.value - 1];
+    Engine& engine = engines_.at(effect.instance);
+    engine.held = scaled(model.traits.footprint, model.truth);
+    load(effect.instance, model.load_time / kWakeShare);
+}
+
+void SimEngines::load(InstanceId instance, Duration mean) {
     const bool fails = faults_.happens(&FaultRates::load_fails);
     const bool hangs = faults_.happens(&FaultRates::load_hangs);
-    const auto work = duration_cast<Duration>(model.load_time * (0.7 + 0.6 * rng_.unit()));
-    Engine engine{.model = effect.model, .held = scaled(model.traits.footprint, model.truth)};
-    const auto done = [this, id = effect.instance, fails] {
-        loaded(id, fails);
+    const auto work = duration_cast<Duration>(mean * (0.7 + 0.6 * rng_.unit()));
+    const auto done = [this, instance, fails] {
+        loaded(instance, fails);
     };
     if (hangs) {
         agenda_.after(work * kHangFactor, done);
     } else {
-        engine.load = processor_.run(work, done);
+        engines_.at(instance).load = processor_.run(work, done);
     }
-    const bool is_new = engines_.emplace(effect.instance, engine).second;
-    DROVER_ASSERT(is_new);
 }
 
 void SimEngines::loaded(InstanceId instance, bool fails) {
@@ -47,6 +58,27 @@ void SimEngines::carry_out(const memory::StopInstance& effect) {
         processor_.drop(*engine.load);
     }
     agenda_.after(milliseconds(rng_.between(5, 60)), [this, id = effect.instance] { end(id); });
+}
+
+void SimEngines::carry_out(const memory::SleepInstance& effect) {
+    const bool fails = faults_.happens(&FaultRates::sleep_fails);
+    engines_.at(effect.instance).ready = false;
+    agenda_.after(milliseconds(rng_.between(5, 60)),
+                  [this, id = effect.instance, fails] { asleep(id, fails); });
+}
+
+void SimEngines::asleep(InstanceId instance, bool fails) {
+    const auto found = engines_.find(instance);
+    if (found == engines_.end()) {
+        return;  // it crashed meanwhile
+    }
+    if (fails) {
+        end(instance);
+        return;
+    }
+    const SimModel& model = scenario_.models[found->second.model.value - 1];
+    found->second.held = scaled(model.traits.asleep.value(), model.truth);
+    feed_(memory::InstanceAsleep{instance, found->second.held});
 }
 
 bool SimEngines::crash(InstanceId instance) {

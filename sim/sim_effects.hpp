@@ -37,6 +37,8 @@ class SimEngines {
 
     void carry_out(const memory::StartInstance& effect);
     void carry_out(const memory::StopInstance& effect);
+    void carry_out(const memory::SleepInstance& effect);
+    void carry_out(const memory::WakeInstance& effect);
 
     /// The process ends by itself. False when it is gone or stopping already.
     bool crash(InstanceId instance);
@@ -53,7 +55,9 @@ class SimEngines {
         std::optional<Processor::Job> load{};
     };
 
+    void load(InstanceId instance, Duration mean);
     void loaded(InstanceId instance, bool fails);
+    void asleep(InstanceId instance, bool fails);
     void end(InstanceId instance);
 
     Agenda& agenda_;

@@ -100,6 +100,16 @@ void World::carry_out(const memory::StopInstance& effect) {
     engines_.carry_out(effect);
 }
 
+void World::carry_out(const memory::SleepInstance& effect) {
+    ++summary_.evictions;
+    engines_.carry_out(effect);
+}
+
+void World::carry_out(const memory::WakeInstance& effect) {
+    ++summary_.wakes;
+    engines_.carry_out(effect);
+}
+
 void World::carry_out(const memory::GrantLease& effect) {
     clients_.carry_out(effect);
 }

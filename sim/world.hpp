@@ -24,7 +24,7 @@ namespace drover::sim {
 struct Summary {
     std::uint64_t events = 0;
     std::uint64_t hash = 0;  ///< of every event and effect, in order
-    std::uint64_t loads = 0, evictions = 0, faults = 0;
+    std::uint64_t loads = 0, wakes = 0, evictions = 0, faults = 0;
     Fares fares;
     Duration virtual_time{};
     std::string violation;  ///< the first broken promise; empty: none
@@ -57,6 +57,8 @@ class World {
     void feed(const memory::Event& event);
     void carry_out(const memory::StartInstance& effect);
     void carry_out(const memory::StopInstance& effect);
+    void carry_out(const memory::SleepInstance& effect);
+    void carry_out(const memory::WakeInstance& effect);
     void carry_out(const memory::GrantLease& effect);
     void carry_out(const memory::RefuseRequest& effect);
     void carry_out(const memory::WakeAt& effect);

@@ -35,6 +35,20 @@ struct StopInstance {
     StopReason reason;
 };
 
+/// Let an instance that has no leases give back what it can without ending. Answered by
+/// InstanceAsleep, or by InstanceGone when it could not.
+struct SleepInstance {
+    InstanceId instance;
+};
+
+/// Let an instance that sleeps serve again. Its bytes are reserved already. Answered by
+/// InstanceReady or InstanceGone.
+struct WakeInstance {
+    InstanceId instance;
+    ModelId model;
+    Footprint reserved;
+};
+
 /// The request may use the instance until its LeaseEnded.
 struct GrantLease {
     RequestId request;
@@ -64,7 +78,13 @@ struct WakeAt {
     TimePoint at;
 };
 
-using Effect = std::variant<StartInstance, StopInstance, GrantLease, RefuseRequest, WakeAt>;
+using Effect = std::variant<StartInstance,
+                            StopInstance,
+                            SleepInstance,
+                            WakeInstance,
+                            GrantLease,
+                            RefuseRequest,
+                            WakeAt>;
 using Effects = std::vector<Effect>;
 
 }  // namespace drover::memory

@@ -25,6 +25,8 @@ struct ModelTraits {
     /// Overrides SchedulerOptions::min_residency, and holds also when nobody uses the model.
     std::optional<Duration> min_residency{};
     Duration load_time{};  ///< expected time to load: what an eviction costs
+    /// What an instance keeps while it sleeps; unset: it cannot sleep.
+    std::optional<Footprint> asleep{};
 };
 
 /// A model appears or its traits change. A resident instance keeps the bytes it has.
@@ -56,6 +58,12 @@ struct LeaseEnded {
 
 /// The instance answers its health check; `measured` replaces the estimate in the ledger.
 struct InstanceReady {
+    InstanceId instance;
+    Footprint measured;
+};
+
+/// The instance sleeps: `measured` is all that it holds now.
+struct InstanceAsleep {
     InstanceId instance;
     Footprint measured;
 };
@@ -98,6 +106,7 @@ using Event = std::variant<ModelDeclared,
                            RequestCancelled,
                            LeaseEnded,
                            InstanceReady,
+                           InstanceAsleep,
                            InstanceMeasured,
                            InstanceGone,
                            LoadRequested,

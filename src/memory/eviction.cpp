@@ -157,10 +157,14 @@ std::vector<InstanceId> LeavingOrder::choose(const Footprint& missing, ValueScal
     return choice.take();
 }
 
-void IdleInstances::put(const LeavingRank& rank, const Footprint& held, TimePoint ripe_at) {
+void IdleInstances::put(const LeavingRank& rank,
+                        const Footprint& held,
+                        std::optional<TimePoint> ripe_at) {
     order_.put(rank, held);
-    young_.emplace(rank.instance, ripe_at);
-    ripening_.emplace(ripe_at, rank.instance);
+    if (ripe_at.has_value()) {
+        young_.emplace(rank.instance, *ripe_at);
+        ripening_.emplace(*ripe_at, rank.instance);
+    }
 }
 
 void IdleInstances::remove(InstanceId instance) {

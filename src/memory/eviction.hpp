@@ -123,8 +123,8 @@ class LeavingOrder {
 /// not against a model that is owed memory.
 class IdleInstances {
   public:
-    /// REQUIRES: the instance is not in.
-    void put(const LeavingRank& rank, const Footprint& held, TimePoint ripe_at);
+    /// `ripe_at`: unset, it is ripe already. REQUIRES: the instance is not in.
+    void put(const LeavingRank& rank, const Footprint& held, std::optional<TimePoint> ripe_at);
     /// Does nothing when the instance is not in.
     void remove(InstanceId instance);
     bool contains(InstanceId instance) const { return order_.contains(instance); }

@@ -29,6 +29,13 @@ class Ledger {
         held_ += bytes;
     }
 
+    /// REQUIRES: `bytes` fits what is available, and the instance holds something.
+    void grow(InstanceId instance, const Footprint& bytes) {
+        DROVER_ASSERT(bytes.fits(available()));
+        held_ += bytes;
+        holdings_.at(instance) += bytes;
+    }
+
     /// The truth about what it holds. REQUIRES: it holds something.
     void correct(InstanceId instance, const Footprint& bytes) {
         Footprint& holding = holdings_.at(instance);

@@ -19,6 +19,11 @@ constexpr Duration kRetryAfterMin = std::chrono::seconds(1);
 /// Weight of the newest observation in a smoothed duration.
 constexpr int kSmoothing = 4;
 
+/// It serves, or is about to.
+bool in_service(InstanceState state) {
+    return state == InstanceState::loading || state == InstanceState::ready;
+}
+
 /// An instance that nobody uses for this part of its load time is idle rather than between two
 /// requests of a busy client, so its youth does not protect it.
 constexpr int kLingerDivisor = 16;
@@ -51,8 +56,9 @@ void Scheduler::handle(const ModelDeclared& event) {
     model.traits.lease_limit = std::max(model.traits.lease_limit, 1U);
     model.traits.queue_limit = std::max(model.traits.queue_limit, 1U);
     model.needed = event.traits.footprint;
+    model.kept_asleep = event.traits.asleep;
     if (const auto found = instances_.find(model.instance);
-        found != instances_.end() && found->second.state != InstanceState::stopping) {
+        found != instances_.end() && in_service(found->second.state)) {
         auto& [id, instance] = *found;
         instance.keep_alive = event.traits.keep_alive;
         if (event.traits.pinned) {
@@ -64,6 +70,9 @@ void Scheduler::handle(const ModelDeclared& event) {
         if (instance.idle_since.has_value()) {
             place_idle(id, instance);
         }
+    }
+    if (model.asleep) {
+        place_idle(model.asleep, instances_.at(model.asleep));
     }
     update_place(event.model, model);
     replan_ = ceiling_fell_ = true;
@@ -95,7 +104,7 @@ void Scheduler::handle(const RequestArrived& event) {
         const auto instance = instances_.find(model.instance);
         const bool hot =
             instance != instances_.end() && instance->second.state == InstanceState::ready;
-        const Duration patience = model.serve_time + (hot ? Duration() : model.load_time);
+        const Duration patience = model.serve_time + (hot ? Duration() : return_time(model));
         refuse(event.request,
                {.request = {},
                 .reason = RefuseReason::queue_full,
@@ -119,7 +128,7 @@ void Scheduler::note_visit(ModelId id, Model& model) {
     const ShadowVisit visit{.model = id,
                             .priority = model.traits.priority,
                             .needed = model.needed,
-                            .load_time = model.load_time,
+                            .load_time = return_time(model),
                             .at = now_};
     if (policies_.note(visit, model.usage, ceiling())) {
         for (auto& [other, instance] : instances_) {
@@ -181,7 +190,11 @@ void Scheduler::handle(const InstanceReady& event) {
     Instance& instance = found->second;
     Model& model = models_.at(instance.model);
     const Duration took = now_ - instance.since;
-    model.load_time += (took - model.load_time) / 2;
+    if (instance.slept) {
+        model.wake_time = model.wake_time.has_value() ? (*model.wake_time + took) / 2 : took;
+    } else {
+        model.load_time += (took - model.load_time) / 2;
+    }
     model.wanted = false;
     instance.state = InstanceState::ready;
     instance.since = now_;
@@ -193,10 +206,32 @@ void Scheduler::handle(const InstanceReady& event) {
     replan_ = true;
 }
 
+void Scheduler::handle(const InstanceAsleep& event) {
+    const auto found = instances_.find(event.instance);
+    if (found == instances_.end() || found->second.state != InstanceState::falling_asleep) {
+        return;
+    }
+    Instance& instance = found->second;
+    Model& model = models_.at(instance.model);
+    leaving_ -= std::exchange(instance.leaving, {});
+    ledger_.correct(event.instance, event.measured);
+    model.kept_asleep = event.measured;
+    instance.state = InstanceState::asleep;
+    instance.idle_since = std::max(model.last_used, instance.since);
+    model.asleep = std::exchange(model.instance, {});
+    replan_ = true;
+    if (instance.retiring.has_value()) {
+        stop(event.instance, instance.retiring->reason);
+        return;
+    }
+    place_idle(event.instance, instance);
+    update_place(instance.model, model);
+}
+
 void Scheduler::handle(const InstanceMeasured& event) {
     const auto found = instances_.find(event.instance);
     if (found == instances_.end() || found->second.state != InstanceState::ready) {
-        return;  // one that stops already is charged until it is gone
+        return;  // one that is leaving is charged until it has left
     }
     correct(event.instance, found->second, event.measured);
     replan_ = true;
@@ -212,13 +247,13 @@ void Scheduler::handle(const InstanceGone& event) {
     pinned_.erase(event.instance);
     const Instance instance = found->second;
     instances_.erase(found);
-    if (instance.state == InstanceState::stopping) {
-        leaving_ -= ledger_.holding(event.instance);
-    }
+    leaving_ -= instance.leaving;
     ledger_.release(event.instance);
     Model& model = models_.at(instance.model);
-    model.instance = {};
-    if (instance.state != InstanceState::stopping) {
+    (instance.state == InstanceState::asleep ? model.asleep : model.instance) = {};
+    if (instance.state == InstanceState::loading && instance.slept) {
+        model.kept_asleep.reset();  // it does not wake up: from now on it is stopped instead
+    } else if (in_service(instance.state)) {
         note_failure(model, instance);
     }
     update_place(instance.model, model);
@@ -228,7 +263,7 @@ void Scheduler::handle(const InstanceGone& event) {
 void Scheduler::handle(const LoadRequested& event) {
     Model& model = models_.at(event.model);
     const auto found = instances_.find(model.instance);
-    const bool there = found != instances_.end() && found->second.state != InstanceState::stopping;
+    const bool there = found != instances_.end() && in_service(found->second.state);
     if (!draining_ && !there && !model.backoff.remaining(now_).has_value()) {
         model.wanted = true;
         update_place(event.model, model);
@@ -240,13 +275,17 @@ void Scheduler::handle(const UnloadRequested& event) {
     Model& model = models_.at(event.model);
     model.wanted = false;
     update_place(event.model, model);
+    if (model.asleep) {
+        stop(model.asleep, StopReason::unloaded);
+        return;
+    }
     const auto found = instances_.find(model.instance);
     if (found == instances_.end() || found->second.state == InstanceState::stopping) {
         return;
     }
     auto& [id, instance] = *found;
     replan_ = true;
-    if (instance.leases == 0 && model.queue.empty()) {
+    if (in_service(instance.state) && instance.leases == 0 && model.queue.empty()) {
         stop(id, StopReason::unloaded);
         return;
     }
@@ -281,7 +320,7 @@ void Scheduler::handle(const DrainStarted&) {
         if (instance.state == InstanceState::stopping) {
             continue;
         }
-        if (instance.leases == 0) {
+        if (instance.leases == 0 && instance.state != InstanceState::falling_asleep) {
             stop(id, StopReason::draining);
         } else {
             set_retiring(id, instance, Retirement{StopReason::draining});
@@ -376,6 +415,9 @@ void Scheduler::update_place(ModelId id, Model& model) {
         replan_ = true;
     }
     model.place = place;
+    if (model.asleep) {
+        place_idle(model.asleep, instances_.at(model.asleep));
+    }
 }
 
 /// The instance has no leases: it stops if it was to leave anyway, else its keep-alive begins to
@@ -391,27 +433,30 @@ void Scheduler::become_idle(InstanceId id, Instance& instance) {
     place_idle(id, instance);
 }
 
-/// Sorts an idle instance in among those that expire and those that may be evicted.
+/// Sorts an idle instance, or one that sleeps, in among those that expire and those that may be
+/// evicted.
 void Scheduler::place_idle(InstanceId id, Instance& instance) {
     const TimePoint idle_since = *instance.idle_since;
     leave_idle(id, instance);
     instance.idle_since = idle_since;
     const Model& model = models_.at(instance.model);
-    if (model.traits.pinned) {
+    const bool sleeps = instance.state == InstanceState::asleep;
+    if (model.traits.pinned && !sleeps) {
         return;
     }
-    if (instance.keep_alive.has_value()) {
+    // One whose model is waited for is about to wake up.
+    if (instance.keep_alive.has_value() && !model.place.has_value()) {
         instance.expires_at = later(idle_since, *instance.keep_alive);
         expiries_.emplace(*instance.expires_at, id);
     }
     const std::optional<Duration> own = model.traits.min_residency;
-    const TimePoint ripe_at = own.has_value()
-                                  ? later(instance.since, *own)
+    std::optional<TimePoint> ripe_at;
+    if (!instance.retiring.has_value() && !sleeps) {
+        ripe_at = own.has_value() ? later(instance.since, *own)
                                   : std::min(later(instance.since, options_.min_residency),
                                              later(idle_since, model.load_time / kLingerDivisor));
-    idle_.put(leaving_rank(id, instance),
-              ledger_.holding(id),
-              instance.retiring.has_value() ? now_ : ripe_at);
+    }
+    idle_.put(leaving_rank(id, instance), ledger_.holding(id), ripe_at);
 }
 
 void Scheduler::leave_idle(InstanceId id, Instance& instance) {
@@ -457,26 +502,65 @@ void Scheduler::correct(InstanceId id, Instance& instance, const Footprint& meas
 void Scheduler::start(ModelId id, Model& model) {
     const InstanceId instance{++last_instance_.value};
     ledger_.reserve(instance, model.needed);
-    instances_.emplace(instance,
-                       Instance{.model = id, .keep_alive = model.traits.keep_alive, .since = now_});
+    instances_.emplace(instance, Instance{.model = id});
+    effects_.emplace_back(StartInstance{instance, id, model.needed});
+    enter_loading(id, model, instance);
+}
+
+/// REQUIRES: it sleeps, and what it still needs is available.
+void Scheduler::wake(ModelId id, Model& model) {
+    const Footprint missing = still_needed(model);
+    const InstanceId instance = std::exchange(model.asleep, {});
+    leave_idle(instance, instances_.at(instance));
+    ledger_.grow(instance, missing);
+    instances_.at(instance).slept = true;
+    effects_.emplace_back(WakeInstance{instance, id, ledger_.holding(instance)});
+    enter_loading(id, model, instance);
+}
+
+void Scheduler::enter_loading(ModelId id, Model& model, InstanceId instance) {
+    Instance& one = instances_.at(instance);
+    one.state = InstanceState::loading;
+    one.keep_alive = model.traits.keep_alive;
+    one.since = now_;
     model.instance = instance;
     if (model.traits.pinned) {
         pinned_.insert(instance);
         ceiling_fell_ = true;
     }
     update_place(id, model);
-    effects_.emplace_back(StartInstance{instance, id, model.needed});
 }
 
 void Scheduler::stop(InstanceId id, StopReason reason) {
     Instance& instance = instances_.at(id);
-    DROVER_ASSERT(instance.leases == 0 && instance.state != InstanceState::stopping);
+    DROVER_ASSERT(instance.leases == 0 && instance.state != InstanceState::stopping &&
+                  instance.state != InstanceState::falling_asleep);
     leave_idle(id, instance);
     set_retiring(id, instance, std::nullopt);
     pinned_.erase(id);
+    const bool slept = instance.state == InstanceState::asleep;
     instance.state = InstanceState::stopping;
-    leaving_ += ledger_.holding(id);
+    instance.leaving = ledger_.holding(id);
+    leaving_ += instance.leaving;
     effects_.emplace_back(StopInstance{id, reason});
+    if (slept) {
+        // Until it is gone its model has an instance, and cannot have another one.
+        Model& model = models_.at(instance.model);
+        model.instance = std::exchange(model.asleep, {});
+        update_place(instance.model, model);
+    }
+}
+
+/// REQUIRES: it is idle, and its model can sleep.
+void Scheduler::fall_asleep(InstanceId id) {
+    Instance& instance = instances_.at(id);
+    DROVER_ASSERT(instance.leases == 0 && instance.state == InstanceState::ready);
+    leave_idle(id, instance);
+    set_retiring(id, instance, std::nullopt);
+    instance.state = InstanceState::falling_asleep;
+    instance.leaving = ledger_.holding(id) - *models_.at(instance.model).kept_asleep;
+    leaving_ += instance.leaving;
+    effects_.emplace_back(SleepInstance{id});
 }
 
 void Scheduler::expire() {

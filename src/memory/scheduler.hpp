@@ -44,12 +44,18 @@ struct SchedulerOptions {
 //   (none) --StartInstance--> loading --InstanceReady--> ready --StopInstance--> stopping
 //                                |                         |                        |
 //                                +------InstanceGone-------+------InstanceGone------+--> (none)
+//
+//   ready --SleepInstance--> falling_asleep --InstanceAsleep--> asleep --WakeInstance--> loading
+//                                  |                              |
+//                                  +--InstanceGone--> (none)      +--StopInstance--> stopping
 // A ready instance may be `retiring`: it serves those who came before a certain request, then
 // nobody, and is stopped when it is idle. One that retires for a waiting model or for a smaller
 // budget returns to service when it is no longer in the way.
 enum class InstanceState {
-    loading,
+    loading,  ///< or waking up
     ready,
+    falling_asleep,
+    asleep,
     stopping
 };
 
@@ -82,7 +88,7 @@ class Scheduler {
     std::vector<InstanceView> instances() const;
     /// The eviction policy that fits the traffic best at present.
     EvictionPolicy policy() const { return policies_.current(); }
-    /// The instance of `model`, if there is one.
+    /// The instance of `model`, if there is one; it may sleep.
     std::optional<InstanceView> instance_of(ModelId model) const;
     /// Requests that wait for a lease on `model`; on any model.
     std::size_t waiting(ModelId model) const;
@@ -104,8 +110,12 @@ class Scheduler {
         ModelTraits traits;
         Footprint needed;      ///< as declared, or more when more was measured
         Duration load_time{};  ///< as declared, then as seen
+        /// What it keeps asleep, as declared, then as measured; unset: it cannot sleep.
+        std::optional<Footprint> kept_asleep{};
+        std::optional<Duration> wake_time{};  ///< as seen
         Queue queue{};
-        InstanceId instance{};  ///< 0: not resident
+        InstanceId instance{};  ///< 0: none, or one that sleeps
+        InstanceId asleep{};    ///< 0: none that sleeps
         bool wanted = false;    ///< LoadRequested, not loaded yet
         std::optional<WaitingLine::Place> place{};
         Backoff backoff{};
@@ -122,6 +132,7 @@ class Scheduler {
     struct Instance {
         ModelId model;
         InstanceState state = InstanceState::loading;
+        bool slept = false;  ///< it is loading, or was loaded, out of its sleep
         std::uint32_t leases = 0;
         std::optional<Retirement> retiring{};
         KeepAlive keep_alive;
@@ -129,6 +140,7 @@ class Scheduler {
         std::optional<TimePoint> idle_since{};
         std::optional<TimePoint> expires_at{};
         std::optional<TimePoint> first_served_at{};  ///< end of its first lease
+        Footprint leaving{};  ///< what it is giving back: stopping or falling asleep
     };
 
     struct Request {
@@ -146,6 +158,8 @@ class Scheduler {
         /// Needed by models that are owed memory but must wait for loads to end.
         Footprint exhausted{};
         bool needs_retiring = false;  ///< somebody waits for busy instances to leave
+        /// Asleep, and left to their models, which were looked at already.
+        std::vector<InstanceId> set_aside{};
         std::size_t blocked = 0;
     };
 
@@ -154,6 +168,7 @@ class Scheduler {
     void handle(const RequestCancelled& event);
     void handle(const LeaseEnded& event);
     void handle(const InstanceReady& event);
+    void handle(const InstanceAsleep& event);
     void handle(const InstanceMeasured& event);
     void handle(const InstanceGone& event);
     void handle(const LoadRequested& event);
@@ -175,7 +190,10 @@ class Scheduler {
     void set_retiring(InstanceId id, Instance& instance, std::optional<Retirement> retiring);
     void correct(InstanceId id, Instance& instance, const Footprint& measured);
     void start(ModelId id, Model& model);
+    void wake(ModelId id, Model& model);
+    void enter_loading(ModelId id, Model& model, InstanceId instance);
     void stop(InstanceId id, StopReason reason);
+    void fall_asleep(InstanceId id);
     void expire();
     void arm_timer();
     std::optional<TimePoint> next_deadline() const;
@@ -183,12 +201,18 @@ class Scheduler {
     // Planning: who loads, who leaves (scheduler_plan.cpp).
     void plan();
     bool consider(const WaitingLine::Place& place, bool owed, Pass& pass);
+    void set_aside(const Model& model, Pass& pass);
+    void put_back(const Pass& pass);
+    Footprint still_needed(const Model& model) const;
+    void evict(const std::vector<InstanceId>& victims, const Footprint& missing);
     void refuse_what_never_fits();
     bool refuse_if_never_fits(ModelId id, Model& model, const Footprint& most);
     bool retire_busy(const Footprint& missing, const Retirement& retirement, bool anyway);
     void return_to_service(StopReason reason);
     void shrink();
     Footprint overdrawn() const;
+    static Duration return_time(const Model& model);
+    static Duration loss_of(const Model& model, const Instance& instance);
     Footprint ceiling() const;
     ValueScale scale() const { return value_scale(policies_.current(), visit_); }
     LeavingRank leaving_rank(InstanceId id, const Instance& instance) const;
@@ -207,12 +231,12 @@ class Scheduler {
     Visit visit_ = 0;
     ModelId last_asked_{};
     WaitingLine line_;    ///< models that are wanted and have no instance
-    IdleInstances idle_;  ///< ready, without leases, not pinned
+    IdleInstances idle_;  ///< ready, without leases, not pinned; and those that sleep
     std::set<InstanceId> retiring_;
     Footprint retiring_held_;      ///< by those of them that are busy
     std::set<InstanceId> pinned_;  ///< loading or ready
     std::set<std::pair<TimePoint, InstanceId>> expiries_;
-    Footprint leaving_;  ///< held by stopping instances
+    Footprint leaving_;  ///< what instances are giving back
     std::size_t waiting_ = 0;
     std::uint64_t last_ticket_ = 0;
     InstanceId last_instance_{};

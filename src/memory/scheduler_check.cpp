@@ -15,10 +15,13 @@ std::vector<InstanceView> Scheduler::instances() const {
 
 std::optional<InstanceView> Scheduler::instance_of(ModelId model) const {
     const auto found = models_.find(model);
-    if (found == models_.end() || !found->second.instance) {
+    if (found == models_.end()) {
         return std::nullopt;
     }
-    return view(found->second.instance, instances_.at(found->second.instance));
+    const Model& one = found->second;
+    const auto instance = instances_.find(one.asleep ? one.asleep : one.instance);
+    return instance == instances_.end() ? std::nullopt
+                                        : std::optional(view(instance->first, instance->second));
 }
 
 InstanceView Scheduler::view(InstanceId id, const Instance& instance) const {
@@ -50,7 +53,7 @@ void Scheduler::check_invariants() const {
         expiring += instance.expires_at.has_value() ? 1 : 0;
         retiring_held += instance.leases > 0 && instance.retiring.has_value() ? ledger_.holding(id)
                                                                               : Footprint();
-        leaving += instance.state == InstanceState::stopping ? ledger_.holding(id) : Footprint();
+        leaving += instance.leaving;
     }
     DROVER_ASSERT(leaving == leaving_);
     DROVER_ASSERT(retiring_held == retiring_held_);
@@ -83,15 +86,21 @@ void Scheduler::check_invariants() const {
 
 void Scheduler::check_instance(InstanceId id, const Instance& instance) const {
     const Model& model = models_.at(instance.model);
-    DROVER_ASSERT(model.instance == id);  // so no model has two
     const bool ready = instance.state == InstanceState::ready;
+    const bool sleeps = instance.state == InstanceState::asleep;
+    // So no model has two.
+    DROVER_ASSERT((sleeps ? model.asleep : model.instance) == id);
+    DROVER_ASSERT(!model.asleep || !model.instance);
+    DROVER_ASSERT(instance.state != InstanceState::stopping ||
+                  instance.leaving == ledger_.holding(id));
     DROVER_ASSERT(ready || instance.leases == 0);
-    DROVER_ASSERT(instance.idle_since.has_value() == (ready && instance.leases == 0));
-    DROVER_ASSERT(idle_.contains(id) == (instance.idle_since.has_value() && !model.traits.pinned));
+    DROVER_ASSERT(instance.idle_since.has_value() == ((ready && instance.leases == 0) || sleeps));
+    DROVER_ASSERT(idle_.contains(id) ==
+                  (instance.idle_since.has_value() && (!model.traits.pinned || sleeps)));
     DROVER_ASSERT(!instance.expires_at.has_value() || idle_.contains(id));
     DROVER_ASSERT(retiring_.contains(id) == instance.retiring.has_value());
     DROVER_ASSERT(pinned_.contains(id) ==
-                  (model.traits.pinned && instance.state != InstanceState::stopping));
+                  (model.traits.pinned && (ready || instance.state == InstanceState::loading)));
     // Somebody waits for an instance that is ready only when it is full, or was asked to leave
     // before that request came.
     DROVER_ASSERT(model.queue.empty() || !ready || instance.leases >= model.traits.lease_limit ||
@@ -104,10 +113,12 @@ void Scheduler::check_line() const {
     line_.visit([this](const WaitingLine::Place& place, bool) {
         const Model& model = models_.at(place.model);
         DROVER_ASSERT(model.needed.fits(ceiling()));
-        DROVER_ASSERT(!model.needed.fits(ledger_.available()));
+        DROVER_ASSERT(!still_needed(model).fits(ledger_.available()));
         bool under_way = armed_.has_value();
         for (const auto& [id, instance] : instances_) {
-            under_way = under_way || instance.state != InstanceState::ready || instance.leases > 0;
+            const bool still = instance.leases == 0 && (instance.state == InstanceState::ready ||
+                                                        instance.state == InstanceState::asleep);
+            under_way = under_way || !still;
         }
         DROVER_ASSERT(under_way);
         return false;

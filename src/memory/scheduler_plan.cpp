@@ -22,6 +22,7 @@ void Scheduler::plan() {
     Pass pass{.ceiling = ceiling()};
     line_.visit(
         [&](const WaitingLine::Place& place, bool owed) { return consider(place, owed, pass); });
+    put_back(pass);
     if (!pass.needs_retiring) {
         return_to_service(StopReason::evicted);
     }
@@ -33,26 +34,32 @@ void Scheduler::plan() {
 
 // One model without an instance that somebody waits for, in the order of WaitingLine:
 //  1. It can never fit: its requests are refused.
-//  2. It fits into what is free, and leaves models ahead what they claim: it starts.
+//  2. It fits into what is free, and leaves models ahead what they claim: it starts, or wakes up.
 //  3. What is leaving already suffices: it claims that and waits.
 //  4. Idle instances that are ripe suffice (any idle ones when it is owed memory): they leave, the
-//     least valuable first; then as 3.
+//     least valuable first; then as 3. Those that can sleep keep a part of their memory and come
+//     back sooner, as far as that part is not needed.
 //  5. A load that nobody waits for is given up: it pushes nobody out.
 //  6. Not owed yet: it is blocked, and models behind it may overtake.
 //  7. Owed: it claims its memory, so that nobody overtakes, and as many busy instances as it takes
 //     retire. Idle ones stay in use until all of it can be freed (step 4).
 bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass) {
     Model& model = models_.at(place.model);
-    const Footprint& needed = model.needed;
     if (refuse_if_never_fits(place.model, model, pass.ceiling)) {
         return true;
     }
+    set_aside(model, pass);
+    const Footprint needed = still_needed(model);
     if (needed.overlaps(pass.exhausted)) {
         return ++pass.blocked < kLookAhead;
     }
     const Footprint free = ledger_.available() + leaving_ - pass.claimed;
     if (needed.fits(ledger_.available()) && needed.fits(free + pass.promised)) {
-        start(place.model, model);
+        if (model.asleep) {
+            wake(place.model, model);
+        } else {
+            start(place.model, model);
+        }
         return true;
     }
     const Footprint missing = needed.lacks(free);
@@ -67,9 +74,7 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
     }
     const std::vector<InstanceId> victims = idle_.choose(missing, scale(), owed);
     if (!victims.empty()) {
-        for (const InstanceId victim : victims) {
-            stop(victim, StopReason::evicted);
-        }
+        evict(victims, missing);
         pass.claimed += needed;
         return true;
     }
@@ -86,6 +91,58 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
         pass.promised = idle_.total() + retiring_held_;
     }
     return ++pass.blocked < kLookAhead;
+}
+
+/// The instance that sleeps for the model is no victim of those behind it in the line.
+void Scheduler::set_aside(const Model& model, Pass& pass) {
+    if (!model.asleep || !idle_.contains(model.asleep)) {
+        return;
+    }
+    leave_idle(model.asleep, instances_.at(model.asleep));
+    pass.set_aside.push_back(model.asleep);
+    if (!pass.promised.empty()) {
+        pass.promised -= ledger_.holding(model.asleep);
+    }
+}
+
+void Scheduler::put_back(const Pass& pass) {
+    for (const InstanceId id : pass.set_aside) {
+        if (const auto found = instances_.find(id);
+            found != instances_.end() && found->second.state == InstanceState::asleep) {
+            place_idle(id, found->second);
+        }
+    }
+}
+
+/// Beyond what an instance that sleeps holds already.
+Footprint Scheduler::still_needed(const Model& model) const {
+    return model.asleep ? model.needed.lacks(ledger_.holding(model.asleep)) : model.needed;
+}
+
+/// Frees `missing`. What the victims hold beyond that is left to those that can sleep, the most
+/// valuable first. REQUIRES: together they hold that much.
+void Scheduler::evict(const std::vector<InstanceId>& victims, const Footprint& missing) {
+    Footprint spare = Footprint() - missing;
+    for (const InstanceId victim : victims) {
+        spare += ledger_.holding(victim);
+    }
+    std::set<InstanceId> sleepers;
+    for (auto victim = victims.rbegin(); victim != victims.rend(); ++victim) {
+        const Instance& instance = instances_.at(*victim);
+        const std::optional<Footprint>& kept = models_.at(instance.model).kept_asleep;
+        if (instance.state == InstanceState::ready && kept.has_value() && kept->fits(spare) &&
+            kept->fits(ledger_.holding(*victim))) {
+            spare -= *kept;
+            sleepers.insert(*victim);
+        }
+    }
+    for (const InstanceId victim : victims) {
+        if (sleepers.contains(victim)) {
+            fall_asleep(victim);
+        } else {
+            stop(victim, StopReason::evicted);
+        }
+    }
 }
 
 /// Asks the least valuable busy instances to leave so that `missing` is freed. When all of them do
@@ -194,12 +251,25 @@ bool Scheduler::refuse_if_never_fits(ModelId id, Model& model, const Footprint& 
 
 LeavingRank Scheduler::leaving_rank(InstanceId id, const Instance& instance) const {
     const Model& model = models_.at(instance.model);
-    return {
-        .stays = !instance.retiring.has_value(),
-        .priority = model.traits.priority,
-        .value = keep_value(policies_.current(), model.usage, model.load_time, ledger_.holding(id)),
-        .last_used = model.last_used,
-        .instance = id};
+    return {.stays = !instance.retiring.has_value(),
+            .priority = model.traits.priority,
+            .value = keep_value(
+                policies_.current(), model.usage, loss_of(model, instance), ledger_.holding(id)),
+            .last_used = model.last_used,
+            .instance = id};
+}
+
+/// Expected time until the model serves again once it was evicted.
+Duration Scheduler::return_time(const Model& model) {
+    return model.kept_asleep.has_value() ? model.wake_time.value_or(model.load_time)
+                                         : model.load_time;
+}
+
+/// Time that is lost at the next request when the instance leaves now.
+Duration Scheduler::loss_of(const Model& model, const Instance& instance) {
+    return instance.state == InstanceState::asleep
+               ? std::max(model.load_time - return_time(model), Duration())
+               : return_time(model);
 }
 
 }  // namespace drover::memory

@@ -58,20 +58,22 @@ class WaitingLine {
     }
 
     /// Calls `visit(place, owed)` in order until it returns false. It may remove the place it is
-    /// given, and no other.
+    /// given, and later ones.
     template <typename Visit>
     void visit(Visit visit) const {
         for (auto next = owed_.begin(); next != owed_.end();) {
-            const Place place = (next++)->second;
+            const auto [owed_at, place] = *next;
             if (!visit(place, true)) {
                 return;
             }
+            next = owed_.upper_bound({owed_at, place});
         }
         for (auto next = rest_.begin(); next != rest_.end();) {
-            const Place place = *next++;
+            const Place place = *next;
             if (!visit(place, false)) {
                 return;
             }
+            next = rest_.upper_bound(place);
         }
     }
 

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "base/agenda.hpp"
+#include "base/assert.hpp"
 
 namespace drover::planner {
 
@@ -109,6 +110,9 @@ class Machine {
         model_of_.erase(effect.instance);
         agenda_.after(kStopTime, [this, effect] { feed(memory::InstanceGone{effect.instance}); });
     }
+    // Nobody told the scheduler that the models of a plan can sleep.
+    void carry_out(const memory::SleepInstance&) { DROVER_UNREACHABLE(); }
+    void carry_out(const memory::WakeInstance&) { DROVER_UNREACHABLE(); }
     void carry_out(const memory::GrantLease& effect) {
         const Request request = requests_.at(effect.request);
         waits_.push_back(agenda_.now() - request.since);

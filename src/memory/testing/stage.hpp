@@ -45,6 +45,9 @@ class Stage {
         const InstanceView one = instance(model);
         return feed(InstanceReady{one.instance, measured.has_value() ? gib(*measured) : one.held});
     }
+    std::string asleep(const std::string& model, std::int64_t kept) {
+        return feed(InstanceAsleep{instance(model).instance, gib(kept)});
+    }
     std::string measure(const std::string& model, std::int64_t size) {
         return feed(InstanceMeasured{instance(model).instance, gib(size)});
     }
@@ -124,6 +127,8 @@ class Stage {
             "evicted", "expired", "unloaded", "shrunk", "draining"};
         return "stop " + names_[effect.instance] + " " + kReasons[static_cast<int>(effect.reason)];
     }
+    std::string describe(const SleepInstance& effect) { return "sleep " + names_[effect.instance]; }
+    std::string describe(const WakeInstance& effect) { return "wake " + names_[effect.instance]; }
     std::string describe(const GrantLease& effect) {
         return "grant " + std::to_string(effect.request.value);
     }
