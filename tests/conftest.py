@@ -28,7 +28,7 @@ def fake(start, tmp_path):
     if not support.SMOL.exists():
         pytest.skip("the default models are not there; run scripts/fetch-models")
 
-    def run(behaviours, config=None, environment=None, remotes=None, **settings):
+    def run(behaviours, config=None, environment=None, remotes=None, engine=None, **settings):
         models = dict(remotes or {})
         for name, behaviour in behaviours.items():
             file = tmp_path / (f"{name}@{behaviour}.gguf" if behaviour else f"{name}.gguf")
@@ -36,7 +36,7 @@ def fake(start, tmp_path):
             file.symlink_to(support.SMOL)
             models[name] = {"file": str(file), **settings.get(name, {})}
         settings = {**(config or {}), "models": models}
-        return start(settings, engine=support.FAKE_ENGINE, environment=environment)
+        return start(settings, engine=engine or support.FAKE_ENGINE, environment=environment)
 
     return run
 

@@ -217,6 +217,11 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                    .load_time = memory::expected_load_time(model.facts, size, true)}};
     managed.view.estimated = size.total() + projector;
     managed.growth = memory::Footprint::host(size.growth());
+    const bool sleeps = settings->sleep && !engine.sleep_library.empty();
+    if (sleeps) {
+        managed.traits.asleep = memory::Footprint::host(size.asleep());
+        managed.growth += memory::Footprint::host(size.caches());
+    }
     managed.size_key = {.model = model.identity,
                         .engine = engine.llama_server.string() + " " + engine.version.build,
                         .settings = control::text_of(sizing)};
@@ -242,6 +247,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                       facts = model.facts,
                       environment = model.child.environment,
                       snapshot_dir,
+                      sleep_library = sleeps ? engine.sleep_library : std::filesystem::path(),
                       engine_config = config.engine](const std::filesystem::path& socket) {
         return engines::plan_llama_cpp({.llama_server = llama_server,
                                         .socket = socket,
@@ -250,6 +256,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                                         .adapters = adapters,
                                         .name = name,
                                         .snapshot_dir = snapshot_dir,
+                                        .sleep_library = sleep_library,
                                         .environment = environment,
                                         .parent_environment = own_environment()},
                                        settings,

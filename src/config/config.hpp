@@ -41,6 +41,7 @@ struct ModelSettings {
     std::optional<bool> repack;           ///< faster prompts for more memory (CPU weights)
     std::optional<Bytes> prompt_cache;    ///< host memory for prompts that lost their slot
     std::optional<bool> snapshots;        ///< conversations outlive the engine's process
+    std::optional<bool> sleep;            ///< it may sleep instead of leaving
     std::vector<std::string> extra_args;  ///< passed to the engine as they are, last
 };
 

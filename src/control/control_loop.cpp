@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "engines/sleep.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
 #include "platform/memory_probe.hpp"
@@ -53,14 +54,23 @@ constexpr auto kExitNoticeMax = std::chrono::seconds(1);
 /// Whatever becomes of the saving, the engine must leave: its memory is promised to others.
 class StopAtEnd {
   public:
-    explicit StopAtEnd(engines::Supervisor& supervisor) : supervisor_(supervisor) {}
+    explicit StopAtEnd(engines::Supervisor& supervisor) : supervisor_(&supervisor) {}
     StopAtEnd(const StopAtEnd&) = delete;
     StopAtEnd& operator=(const StopAtEnd&) = delete;
-    ~StopAtEnd() { supervisor_.stop(); }
+    ~StopAtEnd() {
+        if (supervisor_ != nullptr) {
+            supervisor_->stop();
+        }
+    }
+    /// It sleeps, and may stay.
+    void keep() { supervisor_ = nullptr; }
 
   private:
-    engines::Supervisor& supervisor_;
+    engines::Supervisor* supervisor_;
 };
+
+/// An engine needs some hundredths of a second.
+constexpr auto kSleepMax = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -285,6 +295,21 @@ void ControlLoop::carry_out(const memory::StopInstance& effect) {
     }
 }
 
+void ControlLoop::carry_out(const memory::SleepInstance& effect) {
+    const std::shared_ptr<Instance> instance = instances_.at(effect.instance);
+    instance->resting = true;
+    tasks_.spawn("control.sleep", [this, instance] { return save_and_sleep(instance); });
+}
+
+void ControlLoop::carry_out(const memory::WakeInstance& effect) {
+    const std::shared_ptr<Instance> instance = instances_.at(effect.instance);
+    log::info("instance.waking",
+              {{"model", name(effect.model)},
+               {"instance", effect.instance.value},
+               {"reserved", drover::to_string(effect.reserved.total())}});
+    tasks_.spawn("control.wake", [this, instance] { return wake(instance); });
+}
+
 void ControlLoop::carry_out(const memory::GrantLease& effect) {
     const std::shared_ptr<Instance>& instance = instances_.at(effect.instance);
     decide(effect.request, Lease(*this, effect.request, effect.instance, instance->upstream));
@@ -319,18 +344,8 @@ Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     snapshots_.prepare(*instance);
     const Status started = co_await instance->supervisor.start();
     if (started.ok()) {
-        co_await snapshots_.restore(instance);
-    }
-    if (instance->supervisor.state() == engines::ProcessState::ready) {
         instance->load_time = now() - begun;
-        log::info("instance.ready",
-                  {{"model", name(instance->model)},
-                   {"instance", instance->id.value},
-                   {"ms", milliseconds_of(instance->load_time)}});
-        // The waiting requests need not wait for the measurement: the estimate stays until it is
-        // in.
-        feed(memory::InstanceReady{instance->id, scheduler_.instance_of(instance->model)->held});
-        co_await measure(instance);
+        co_await serve(instance, begun);
     }
     instance->report = co_await instance->supervisor.wait_gone();
     note_exit(*instance);
@@ -346,9 +361,69 @@ Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     instance_ended_.notify_all();
 }
 
+/// The engine is there: its conversations come back, and then requests do.
+Task<> ControlLoop::serve(std::shared_ptr<Instance> instance, TimePoint begun) {
+    co_await snapshots_.restore(instance);
+    if (instance->supervisor.state() != engines::ProcessState::ready) {
+        co_return;
+    }
+    instance->resting = false;
+    log::info("instance.ready",
+              {{"model", name(instance->model)},
+               {"instance", instance->id.value},
+               {"ms", milliseconds_of(now() - begun)}});
+    // The waiting requests need not wait for the measurement: the estimate stays until it is in.
+    feed(memory::InstanceReady{instance->id, scheduler_.instance_of(instance->model)->held});
+    co_await measure(instance);
+}
+
 Task<> ControlLoop::save_and_stop(std::shared_ptr<Instance> instance) {
     const StopAtEnd stop(instance->supervisor);
     co_await snapshots_.save(instance);
+}
+
+Task<> ControlLoop::save_and_sleep(std::shared_ptr<Instance> instance) {
+    StopAtEnd stop(instance->supervisor);
+    if (snapshots_.keeps(*instance)) {
+        co_await snapshots_.save(instance);
+    }
+    const TimePoint deadline = now() + kSleepMax;
+    const Status asleep = co_await engines::put_to_sleep(loop_, instance->supervisor, deadline);
+    if (!asleep.ok()) {
+        note_sleepless(*instance, asleep.error());
+        co_return;
+    }
+    const Result<Footprint> kept = co_await weigh(instance);
+    if (!kept.ok()) {
+        note_sleepless(*instance, kept.error());
+        co_return;
+    }
+    stop.keep();
+    snapshots_.forget(instance->id);
+    log::info("instance.asleep",
+              {{"model", name(instance->model)},
+               {"instance", instance->id.value},
+               {"keeps", drover::to_string(kept->total())}});
+    feed(memory::InstanceAsleep{instance->id, *kept});
+}
+
+void ControlLoop::note_sleepless(const Instance& instance, const Error& cause) const {
+    log::warn("instance.sleepless",
+              {{"model", name(instance.model)},
+               {"instance", instance.id.value},
+               {"cause", cause.message}});
+}
+
+Task<> ControlLoop::wake(std::shared_ptr<Instance> instance) {
+    const TimePoint begun = now();
+    snapshots_.prepare(*instance);
+    const TimePoint deadline = begun + instance->supervisor.plan().load_timeout;
+    const Status awake = co_await engines::wake_up(loop_, instance->supervisor, deadline);
+    if (!awake.ok()) {
+        instance->supervisor.kill("did not wake up: " + awake.error().message);
+        co_return;
+    }
+    co_await serve(instance, begun);
 }
 
 void ControlLoop::note_exit(const Instance& instance) {
@@ -375,7 +450,8 @@ Error ControlLoop::describe_exit(const Instance& instance) const {
     return {ErrorCode::engine_failed, std::move(message)};
 }
 
-Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
+/// What it holds at this moment.
+Task<Result<Footprint>> ControlLoop::weigh(std::shared_ptr<Instance> instance) {
     const pid_t pid = instance->supervisor.pid();
     // llama-server has no children, and looking at every process of the machine takes time.
     const bool tree = instance->supervisor.plan().guarded;
@@ -383,10 +459,22 @@ Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
         return tree ? platform::group_pss(pid) : platform::process_pss(pid);
     };
     const auto memory = co_await pool_.run(probe);
-    if (!memory.ok() || instance->supervisor.state() != engines::ProcessState::ready) {
-        co_return;  // it ended meanwhile, and what was read may be half of it
+    if (!memory.ok()) {
+        co_return memory.error();
     }
-    const Footprint measured = Footprint::host(memory->total);
+    if (instance->supervisor.state() != engines::ProcessState::ready) {
+        // What was read may be half of it.
+        co_return Error{ErrorCode::engine_failed, "the engine ended meanwhile"};
+    }
+    co_return Footprint::host(memory->total);
+}
+
+Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
+    const Result<Footprint> weighed = co_await weigh(instance);
+    if (!weighed.ok() || instance->resting) {
+        co_return;
+    }
+    const Footprint measured = *weighed;
     if (!instance->measured_at_ready.has_value()) {
         instance->measured_at_ready = measured;
     }
@@ -425,7 +513,8 @@ Task<> ControlLoop::measure_periodically() {
         update_budget();
         const auto instances = instances_;  // the map may change while one is measured
         for (const auto& [id, instance] : instances) {
-            if (instance->supervisor.state() == engines::ProcessState::ready) {
+            if (instance->supervisor.state() == engines::ProcessState::ready &&
+                !instance->resting) {
                 co_await measure(instance);
                 co_await snapshots_.review(instance);
             }

@@ -124,6 +124,8 @@ class ControlLoop final : public Fleet {
     void feed(memory::Event event);
     void carry_out(const memory::StartInstance& effect);
     void carry_out(const memory::StopInstance& effect);
+    void carry_out(const memory::SleepInstance& effect);
+    void carry_out(const memory::WakeInstance& effect);
     void carry_out(const memory::GrantLease& effect);
     void carry_out(const memory::RefuseRequest& effect);
     void carry_out(const memory::WakeAt& effect);
@@ -133,8 +135,13 @@ class ControlLoop final : public Fleet {
 
     platform::Task<> run(std::shared_ptr<Instance> instance);
     platform::Task<> save_and_stop(std::shared_ptr<Instance> instance);
+    platform::Task<> save_and_sleep(std::shared_ptr<Instance> instance);
+    void note_sleepless(const Instance& instance, const Error& cause) const;
+    platform::Task<> wake(std::shared_ptr<Instance> instance);
+    platform::Task<> serve(std::shared_ptr<Instance> instance, TimePoint begun);
     void note_exit(const Instance& instance);
     platform::Task<> measure(std::shared_ptr<Instance> instance);
+    platform::Task<Result<memory::Footprint>> weigh(std::shared_ptr<Instance> instance);
     platform::Task<> measure_periodically();
     std::vector<pid_t> engine_processes() const;
     void update_budget();

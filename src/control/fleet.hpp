@@ -31,7 +31,7 @@ struct AcquireOptions {
 /// One engine process, for listings.
 struct InstanceView {
     std::string model;
-    std::string state;  ///< "loading", "ready", "stopping"
+    std::string state;  ///< "loading", "ready", "falling asleep", "asleep", "stopping"
     Bytes bytes{};      ///< charged to the budget
     std::uint32_t leases = 0;
     std::uint32_t queued = 0;                     ///< requests that wait for its model

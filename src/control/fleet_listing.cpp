@@ -30,6 +30,10 @@ std::string_view to_string(memory::InstanceState state) {
             return "loading";
         case memory::InstanceState::ready:
             return "ready";
+        case memory::InstanceState::falling_asleep:
+            return "falling asleep";
+        case memory::InstanceState::asleep:
+            return "asleep";
         case memory::InstanceState::stopping:
             return "stopping";
     }

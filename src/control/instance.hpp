@@ -27,7 +27,8 @@ struct Instance {
     ModelId model;
     engines::UpstreamPool upstream;
     engines::Supervisor supervisor;
-    Duration load_time{};                                  ///< spawn to ready
+    Duration load_time{};  ///< spawn to ready
+    bool resting = false;  ///< falling asleep, asleep or waking up: not to be asked or measured
     std::optional<memory::Footprint> measured_at_ready{};  ///< before it served anything
     memory::Footprint charged{};                  ///< last measurement told to the scheduler
     std::optional<engines::ExitReport> report{};  ///< set when the process is gone

@@ -180,6 +180,12 @@ Task<> SnapshotKeeper::restore(std::shared_ptr<Instance> instance) {
     }
     const TimePoint begun = now();
     Seat& seat = seats_.emplace(instance->id, Seat{.model = instance->model}).first->second;
+    if (instance->resting) {
+        // It has served before it slept, and its counters go on.
+        EngineClient client(loop_, instance->upstream.endpoint());
+        const auto counters = co_await client.prompt_counters(deadline);
+        seat.cached_seen = counters.ok() ? counters->cached : 0;
+    }
     std::uint32_t slot = 0;
     for (const SnapshotId id : index_.latest(*model.identity, model.traits.slots)) {
         const bool done = co_await put(instance, id, slot, false, deadline);

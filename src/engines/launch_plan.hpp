@@ -20,6 +20,7 @@ struct LaunchPlan {
     std::optional<Endpoint> endpoint{};  ///< unset: the socket
     /// `argv` runs it under a guard (platform/guard): it may have children of its own.
     bool guarded = false;
+    bool sleeps = false;                  ///< it can be put to sleep, see sleep.hpp
     std::string health_path = "/health";  ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};
     std::chrono::milliseconds health_timeout{30'000};

@@ -10,6 +10,9 @@ namespace drover::engines {
 
 namespace {
 
+/// The engine computes with milliseconds in 32 bits.
+constexpr std::uint64_t kSleepIdleSecondsMax = 2'000'000;
+
 Error invalid(std::string message) {
     return {ErrorCode::invalid_argument, std::move(message)};
 }
@@ -37,6 +40,9 @@ std::vector<std::string> environment_of(const LlamaCppLaunch& launch) {
     environment.emplace_back("MALLOC_ARENA_MAX=2");
     // On an abort ggml would start a debugger to print a backtrace, which can hang for minutes.
     environment.emplace_back("GGML_NO_BACKTRACE=1");
+    if (!launch.sleep_library.empty()) {
+        environment.push_back("LD_PRELOAD=" + launch.sleep_library.string());
+    }
     for (const std::string& variable : launch.environment) {
         set_variable(environment, variable);
     }
@@ -120,7 +126,12 @@ void add_service(Arguments& args, const LlamaCppLaunch& launch, const ResolvedSe
     args.option("--threads-http", settings.parallel + 2U);
     if (!launch.snapshot_dir.empty() && settings.snapshots) {
         args.option("--slot-save-path", (launch.snapshot_dir / "").string());
-        args.flag("--metrics");  // what was computed and what was not: was a snapshot of use?
+    }
+    // What was computed and what was not: was a snapshot of use?
+    args.flag("--metrics");
+    if (!launch.sleep_library.empty()) {
+        // Never by itself: it sleeps when it is told to.
+        args.option("--sleep-idle-seconds", kSleepIdleSecondsMax);
     }
     args.flag("--no-ui");
     args.flag("--offline");
@@ -159,6 +170,7 @@ Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
     plan.argv = std::move(args).take();
     plan.environment = environment_of(launch);
     plan.socket = launch.socket;
+    plan.sleeps = !launch.sleep_library.empty();
     plan.load_timeout = config.load_timeout;
     plan.health_timeout = config.health_timeout;
     plan.stop_timeout = config.stop_timeout;

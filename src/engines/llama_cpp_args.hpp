@@ -25,6 +25,7 @@ struct LlamaCppLaunch {
     std::vector<std::filesystem::path> adapters;  ///< LoRA files, all at full strength
     std::string name;                        ///< what the engine calls the model in its answers
     std::filesystem::path snapshot_dir{};    ///< where it may save slots; empty: nowhere
+    std::filesystem::path sleep_library{};   ///< lets it sleep; empty: it cannot
     std::vector<std::string> environment{};  ///< "NAME=value", as configured
     std::vector<std::string>
         parent_environment;  ///< "NAME=value"; only what is needed is passed on

@@ -37,6 +37,9 @@ struct LocatedEngine {
     std::filesystem::path llama_server;
     LlamaCppVersion version;
     EngineSource source = EngineSource::config;
+    /// scripts/engine/sleep.cpp, made with the engine: preloaded, it lets the engine sleep. Empty:
+    /// there is none.
+    std::filesystem::path sleep_library{};
 };
 
 /// Where to look.

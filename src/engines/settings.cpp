@@ -164,6 +164,7 @@ Result<ResolvedSettings> resolve_settings(config::Task task,
                               .value_or(default_prompt_cache(result, facts));
     result.checkpoints = !embeds && forgets(facts) ? kCheckpointsDefault : 0;
     result.snapshots = !embeds && first_of(model.snapshots, defaults.snapshots).value_or(true);
+    result.sleep = first_of(model.sleep, defaults.sleep).value_or(true);
     result.extra_args = !model.extra_args.empty() ? model.extra_args : defaults.extra_args;
     return result;
 }

@@ -53,6 +53,7 @@ struct ResolvedSettings {
     /// States of sliding or recurrent layers that a slot keeps to go back to.
     std::uint32_t checkpoints = 0;
     bool snapshots = false;  ///< conversations survive the end of the process
+    bool sleep = false;      ///< it may sleep instead of ending
     std::vector<std::string> extra_args;
     /// What was changed or cannot be had, for people.
     std::vector<std::string> notes;

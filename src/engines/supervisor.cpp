@@ -134,6 +134,12 @@ void Supervisor::stop() {
     tasks_.spawn("supervisor.stop", [this] { return kill_when_stop_takes_too_long(); });
 }
 
+void Supervisor::signal(int signal) {
+    if (child_.has_value() && state_ != ProcessState::gone) {
+        child_->signal(signal);
+    }
+}
+
 void Supervisor::kill(std::string cause) {
     if (state_ == ProcessState::gone) {
         return;

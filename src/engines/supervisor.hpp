@@ -57,6 +57,9 @@ class Supervisor {
     /// is 0. Returns at once; a second call does nothing. Before start(): start() will fail.
     void stop();
 
+    /// Sends `signal` to the process itself, if it is there.
+    void signal(int signal);
+
     /// Kills the process group at once because it does not work any more; `cause` goes to the
     /// report.
     void kill(std::string cause);

@@ -238,7 +238,7 @@ Bytes sampling_size(const ModelFacts& facts, const SizeSettings& settings, const
 }  // namespace
 
 Bytes SizeEstimate::resident_after_load() const {
-    return weights_mapped + weights_anonymous + kv_cache + recurrent_state + process;
+    return weights_mapped + weights_anonymous + caches() + process;
 }
 
 Bytes SizeEstimate::growth() const {

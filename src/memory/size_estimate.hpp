@@ -49,6 +49,11 @@ struct SizeEstimate {
     Bytes growth() const;
     /// The most it should ever take.
     Bytes total() const { return resident_after_load() + growth(); }
+    /// Caches that are there after the load, unless the engine lets the kernel clear them when they
+    /// are first touched: then they come when it serves.
+    Bytes caches() const { return kv_cache + recurrent_state; }
+    /// What it keeps when it sleeps: its mapped file stays in the page cache, which is not charged.
+    Bytes asleep() const { return weights_anonymous + process; }
 };
 
 SizeEstimate estimate_size(const models::ModelFacts& facts, const SizeSettings& settings);

@@ -258,10 +258,11 @@ std::string Answers::models() const {
            R"(,"n_ctx_train":8192,"n_embd":576,"n_params":134515008,"size":96576768}}]})";
 }
 
-std::string Answers::props() const {
+std::string Answers::props(bool sleeping) const {
     return R"({"default_generation_settings":{"n_ctx":)" + std::to_string(model_.context) +
            R"(},"total_slots":)" + std::to_string(model_.parallel) + R"(,"model_alias":)" +
            json_string(model_.alias) + R"(,"model_path":)" + json_string(model_.path) +
+           R"(,"is_sleeping":)" + (sleeping ? "true" : "false") +
            R"(,"build_info":"b0-fake","chat_template":"fake"})";
 }
 

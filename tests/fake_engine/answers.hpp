@@ -60,7 +60,7 @@ class Answers {
     std::string embeddings(std::string_view body, const Behaviour& behaviour) const;
     std::string rerank(std::string_view body) const;
     std::string models() const;
-    std::string props() const;
+    std::string props(bool sleeping) const;
     std::string tokenize(std::string_view body) const;
     std::string slots(const Behaviour& behaviour) const;
     /// Saves or restores: writes a file of the real one's form, or looks whether it is there.

@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 43> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 47> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -169,6 +169,22 @@ constexpr std::array<std::pair<std::string_view, Setter>, 43> kDirectives{{
     {"save-crash",
      [](Behaviour& b, std::string_view) {
          b.save_crash = true;
+     }},
+    {"sleepless",
+     [](Behaviour& b, std::string_view) {
+         b.sleepless = true;
+     }},
+    {"sleep-crash",
+     [](Behaviour& b, std::string_view) {
+         b.sleep_crash = true;
+     }},
+    {"wake",
+     [](Behaviour& b, std::string_view v) {
+         b.wake_ms = number(v, 50);
+     }},
+    {"wake-crash",
+     [](Behaviour& b, std::string_view) {
+         b.wake_crash = true;
      }},
     {"grow",
      [](Behaviour& b, std::string_view v) {

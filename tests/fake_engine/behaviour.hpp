@@ -43,6 +43,10 @@ struct Behaviour {
     bool worker = false;              ///< a child whose end is its own
     bool binary = false;              ///< prints bytes that are no text, and a line of 1 MiB
     bool flood = false;               ///< never stops printing
+    bool sleepless = false;           ///< SIGUSR1 does not put it to sleep
+    bool sleep_crash = false;         ///< the process dies by SIGSEGV when it is to sleep
+    int wake_ms = 0;                  ///< to wake up
+    bool wake_crash = false;          ///< the process dies by SIGSEGV when it is to wake up
     std::size_t alloc_mib = 0;        ///< touched before it is ready
     int backlog = 511;
     int keepalive_max = 0;      ///< requests on one connection; 0: no limit

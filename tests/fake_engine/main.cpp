@@ -34,6 +34,9 @@ constexpr int kUsageStatus = 2;
 
 volatile int stop_asked = 0;
 
+/// Who is to sleep at SIGUSR1.
+Server* sleeper = nullptr;
+
 struct Options {
     std::string host = "127.0.0.1";
     int port = 8080;
@@ -248,13 +251,14 @@ int serve(const Options& options) {
     const int listener = is_socket ? listen_unix(options.host, behaviour.backlog)
                                    : listen_tcp(options.host, options.port, behaviour.backlog);
     Server server(listener, options.model, behaviour);
+    sleeper = &server;
+    ::signal(SIGUSR1, [](int) { sleeper->fall_asleep(); });
     const auto never = Clock::time_point::max();
     const bool hangs = behaviour.load_hang || behaviour.load_silent;
     server.run_until(hangs ? never : Clock::now() + std::chrono::milliseconds(behaviour.load_ms),
                      &stop_asked);
     if (stop_asked == 0) {
         end_at_start(behaviour);
-        const std::vector<char> weights(behaviour.alloc_mib * 1024 * 1024, 'w');
         server.set_ready();
         say("srv  llama_server: model loaded");
         server.run_until(never, &stop_asked);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -69,6 +70,7 @@ Server::~Server() {
 void Server::run_until(Clock::time_point deadline, const volatile int* stop) {
     std::array<epoll_event, 256> events{};
     while (*stop == 0 && Clock::now() < deadline) {
+        sleep_if_asked();
         Clock::time_point next = deadline;
         if (!timers_.empty()) {
             next = std::min(next, timers_.begin()->first);
@@ -194,6 +196,9 @@ void Server::serve(Connection& connection, const Request& request) {
         answer(connection, 503, error_body(503, "Loading model", "unavailable_error"));
         return;
     }
+    if (asleep_ && request.path != "/props" && request.path != "/metrics") {
+        wake();
+    }
     const Behaviour* behaviour = &behaviour_;
     Behaviour own;
     const std::string_view in_body = json_field(request.body, "\"fake\"");
@@ -280,7 +285,7 @@ std::string Server::answer_to(const Request& request, const Behaviour& behaviour
         return answers_.models();
     }
     if (path == "/props") {
-        return answers_.props();
+        return answers_.props(asleep_);
     }
     if (path == "/tokenize") {
         return answers_.tokenize(request.body);
@@ -568,6 +573,28 @@ std::string Server::stats() const {
            field("health", stats_.health) + "," + field("active", stats_.active) + "," +
            field("active_max", stats_.active_max) + "," +
            field("connections", connections_.size()) + "," + field("pid", ::getpid()) + "}";
+}
+
+void Server::sleep_if_asked() {
+    if (sleep_asked_ == 0 || !ready_ || behaviour_.sleepless) {
+        return;
+    }
+    if (behaviour_.sleep_crash) {
+        die_by(SIGSEGV);
+    }
+    sleep_asked_ = 0;
+    asleep_ = true;
+    weights_ = std::string();
+    grown_.clear();
+}
+
+void Server::wake() {
+    if (behaviour_.wake_crash) {
+        die_by(SIGSEGV);
+    }
+    asleep_ = false;
+    ::poll(nullptr, 0, behaviour_.wake_ms);
+    set_ready();
 }
 
 void Server::grow(std::size_t mib) {

@@ -39,7 +39,14 @@ class Server {
     Server& operator=(const Server&) = delete;
 
     /// From now on answers are not 503.
-    void set_ready() { ready_ = true; }
+    void set_ready() {
+        weights_.assign(behaviour_.alloc_mib << 20, 'w');
+        ready_ = true;
+    }
+
+    /// Like llama-server with scripts/engine/sleep.cpp: it gives its memory back, and the next
+    /// request that needs the model wakes it. Called by a signal handler.
+    void fall_asleep() { sleep_asked_ = 1; }
 
     /// Serves until `deadline` or until `*stop` is set, which a signal handler may do.
     void run_until(Clock::time_point deadline, const volatile int* stop);
@@ -95,6 +102,8 @@ class Server {
     void close(Connection& connection);
     std::string stats() const;
     void grow(std::size_t mib);
+    void sleep_if_asked();
+    void wake();
 
     int epoll_;
     int listener_;
@@ -108,7 +117,10 @@ class Server {
     std::vector<std::unique_ptr<Connection>>
         closed_;  ///< freed when no event can name them any more
     std::multimap<Clock::time_point, Connection*> timers_;
+    std::string weights_;
     std::vector<std::string> grown_;
+    volatile int sleep_asked_ = 0;
+    bool asleep_ = false;
 };
 
 }  // namespace drover::fake

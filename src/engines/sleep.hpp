@@ -1,0 +1,25 @@
+// Engines that sleep: they give back what they can without ending, and come back faster than they
+// load. On the loop only.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/units.hpp"
+#include "engines/supervisor.hpp"
+#include "platform/async.hpp"
+
+namespace drover::engines {
+
+/// Lets a ready engine that serves nobody sleep, and returns when it does: its memory is back with
+/// the system then. It answers its health checks meanwhile. Errors: `timeout` at the deadline,
+/// `engine_failed` when it ended, `invalid_argument` when its plan says that it cannot sleep.
+/// REQUIRES: `supervisor` stays until it returns.
+platform::Task<Status> put_to_sleep(platform::Loop& loop,
+                                    Supervisor& supervisor,
+                                    TimePoint deadline);
+
+/// Wakes one that sleeps, and returns when it can serve. Errors and requirement as above.
+platform::Task<Status> wake_up(platform::Loop& loop,
+                               const Supervisor& supervisor,
+                               TimePoint deadline);
+
+}  // namespace drover::engines
