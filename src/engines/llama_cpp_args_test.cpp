@@ -58,6 +58,20 @@ TEST(LlamaCppArgs, LeavesToTheEngineWhatIsNotSet) {
     EXPECT_THAT(args, Not(Contains("--no-repack")));
 }
 
+TEST(LlamaCppArgs, LetsItSleepWhenItIsTold) {
+    LlamaCppLaunch sleepy = launch();
+    sleepy.sleep_library = "/opt/lib/libdrover-sleep.so";
+    const auto plan = plan_llama_cpp(sleepy, {}, {}, {});
+    ASSERT_TRUE(plan.ok());
+    EXPECT_TRUE(plan->sleeps);
+    EXPECT_EQ(value_of(plan->argv, "--sleep-idle-seconds"), "2000000");
+    EXPECT_THAT(plan->environment, Contains("LD_PRELOAD=/opt/lib/libdrover-sleep.so"));
+    const auto sleepless = plan_llama_cpp(launch(), {}, {}, {});
+    ASSERT_TRUE(sleepless.ok());
+    EXPECT_FALSE(sleepless->sleeps);
+    EXPECT_EQ(value_of(sleepless->argv, "--sleep-idle-seconds"), "(none)");
+}
+
 TEST(LlamaCppArgs, PutsExtraArgumentsLastSoThatTheyWin) {
     ResolvedSettings settings;
     settings.repack = false;

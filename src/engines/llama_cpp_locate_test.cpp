@@ -79,6 +79,15 @@ TEST_F(LocateTest, PrefersFasterBuildsInTheCache) {
     EXPECT_EQ(located->source, EngineSource::cache);
 }
 
+TEST_F(LocateTest, FindsWhatLetsTheEngineSleep) {
+    const fs::path cpu = cached("prebuilt-cpu", kGood);
+    EXPECT_EQ(locate_llama_cpp(search_)->sleep_library, "");
+    const fs::path library = cpu.parent_path().parent_path() / "lib" / "libdrover-sleep.so";
+    fs::create_directories(library.parent_path());
+    std::ofstream(library) << "ELF";
+    EXPECT_EQ(locate_llama_cpp(search_)->sleep_library, library);
+}
+
 TEST_F(LocateTest, PassesOverWhatDoesNotRun) {
     cached("cuda", nullptr);
     const fs::path prebuilt = cached("prebuilt-cpu", kGood);

@@ -73,7 +73,7 @@ def test_a_conversation_goes_on_after_its_model_was_evicted(start, real_models):
     server = start(config(files, memory={"budget": str(max(sizes) + (48 << 20)), "min_residency": "1ms"}))
     talk = Conversation(server, "smol", 1)
     assert server.post("/v1/embeddings", {"model": "minilm", "input": "out of the way"}).status_code == 200
-    assert "smol" not in server.instances()
+    assert server.instances().get("smol", {}).get("state") in (None, "asleep")
     talk.check_it_was_kept()
     wait_until(lambda: totals(server)["hits"] == 1, 10, "the hit")
     seen = totals(server)
