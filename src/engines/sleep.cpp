@@ -48,7 +48,8 @@ Task<Status> put_to_sleep(platform::Loop& loop, Supervisor& supervisor, TimePoin
     platform::Timer timer(loop);
     while (supervisor.state() == ProcessState::ready) {
         co_await nudge(loop, endpoint, deadline);
-        if (co_await is_asleep(loop, endpoint, deadline)) {
+        const bool asleep = co_await is_asleep(loop, endpoint, deadline);
+        if (asleep) {
             co_return Status();
         }
         if (now() >= deadline) {

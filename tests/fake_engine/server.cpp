@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -573,28 +572,6 @@ std::string Server::stats() const {
            field("health", stats_.health) + "," + field("active", stats_.active) + "," +
            field("active_max", stats_.active_max) + "," +
            field("connections", connections_.size()) + "," + field("pid", ::getpid()) + "}";
-}
-
-void Server::sleep_if_asked() {
-    if (sleep_asked_ == 0 || !ready_ || behaviour_.sleepless) {
-        return;
-    }
-    if (behaviour_.sleep_crash) {
-        die_by(SIGSEGV);
-    }
-    sleep_asked_ = 0;
-    asleep_ = true;
-    weights_ = std::string();
-    grown_.clear();
-}
-
-void Server::wake() {
-    if (behaviour_.wake_crash) {
-        die_by(SIGSEGV);
-    }
-    asleep_ = false;
-    ::poll(nullptr, 0, behaviour_.wake_ms);
-    set_ready();
 }
 
 void Server::grow(std::size_t mib) {
