@@ -90,11 +90,13 @@ def restarted(bed, talk, seed):
     return begun, back
 
 
-def drover(bed, name, models, **snapshots):
+def drover(bed, name, models, defaults=None, **snapshots):
+    """With room for the larger of the models, and what the other one keeps asleep."""
     settings = {model.name: {"file": model.file} for model in models}
     budget = max(model.total for model in models) + OWN_BYTES
     snapshots.setdefault("directory", bed.new_folder("snapshots"))
-    return servers.drover(bed, name, settings, snapshots=snapshots, memory={"budget": budget, "min_residency": "1ms"})
+    return servers.drover(bed, name, settings, snapshots=snapshots, defaults=defaults or {},
+                          memory={"budget": budget, "min_residency": "1ms"})
 
 
 def written(server):

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 
+import alternate
 import bed as beds
 import conversation
 import gateway
@@ -21,7 +22,7 @@ import mixed
 import overcommit
 import switch
 
-BENCHES = ("gateway", "switch", "mixed", "conversation", "overcommit")
+BENCHES = ("gateway", "switch", "alternate", "mixed", "conversation", "overcommit")
 
 
 def write_between(path, name, text):
@@ -37,6 +38,8 @@ def measure(name, bed, arguments):
         return gateway.measure(bed, arguments.rounds or 7, arguments.seconds)
     if name == "switch":
         return switch.measure(bed, arguments.rounds or 7)
+    if name == "alternate":
+        return alternate.measure(bed, arguments.rounds or 7)
     if name == "overcommit":
         return overcommit.measure(bed, arguments.requests, arguments.seed)
     if name == "conversation":

@@ -1,8 +1,9 @@
 """From a request for a model that is not in memory to its first token: Drover against its engine alone.
 
 The engine alone is started with Drover's command line, asked for its health every 2 ms, and asked for a
-token as soon as it is ready. Drover is measured twice: with nothing else in memory, and with another
-model that has to leave first. All three take turns.
+token as soon as it is ready. Drover is measured in three ways: with nothing else in memory; with another
+model that has to end first; and with another one that may sleep, while this one sleeps already. All take
+turns.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import time
 import machine
 import servers
 
-ALONE, COLD, SWAP = "engine alone", "Drover, room", "Drover, swap"
+ALONE, COLD, SWAP, WAKE = "engine alone", "Drover, room", "Drover, swap", "Drover, asleep"
 PARTNERS = {"smol": "gemma", "gemma": "smol", "minilm": "smol"}
 MIB = 1 << 20
 # Beyond the larger of two models: Drover's own memory, which is charged in steps of 16 MiB.
@@ -57,15 +58,19 @@ def engine_alone(bed, model):
     begun = time.perf_counter()
     with servers.Server(bed.folder, f"alone-{model.name}", argv, None, path, environment, inherits=False) as engine:
         engine.wait_ready()
-        ready = time.perf_counter()
-        return {"ready": ready - begun, "first": first_token(engine, model) - begun}
+        return {"first": first_token(engine, model) - begun}
 
 
 def through_drover(server, model):
     begun = time.perf_counter()
-    first = first_token(server, model) - begun
-    instances = json.loads(server.request("GET", "/admin/ps")[1])["instances"]
-    return {"first": first, "ready": next(i["loaded_ms"] for i in instances if i["model"] == model.name) / 1000}
+    return {"first": first_token(server, model) - begun}
+
+
+def after_another(server, model, other):
+    """The other model is in memory, and idle."""
+    first_token(server, other)
+    time.sleep(QUIET_SECONDS)
+    return through_drover(server, model)
 
 
 def unload(server, model):
@@ -76,32 +81,34 @@ def measure(bed, rounds):
     models = {name: bed.model(name) for name in PARTNERS}
     runs = []
     with contextlib.ExitStack() as stack:
-        def start(name, chosen, budget):
+        def start(name, chosen, budget, **defaults):
             settings = {model.name: {"file": model.file} for model in chosen}
-            return stack.enter_context(servers.drover(bed, name, settings, memory={"budget": budget}))
+            return stack.enter_context(
+                servers.drover(bed, name, settings, memory={"budget": budget}, defaults=defaults))
 
         roomy = start("drover-room", models.values(), sum(m.total for m in models.values()) + OWN_BYTES)
-        tight = {}
+        tight, sleepy = {}, {}
         for name, model in models.items():
             pair = [model, models[PARTNERS[name]]]
-            tight[name] = start(f"drover-swap-{name}", pair, max(one.total for one in pair) + OWN_BYTES)
+            budget = max(one.total for one in pair) + OWN_BYTES
+            tight[name] = start(f"drover-swap-{name}", pair, budget, sleep=False)
+            sleepy[name] = start(f"drover-sleep-{name}", pair, budget)
         for turn in range(rounds + 1):
             for name, model in models.items():
-                for way in (ALONE, COLD, SWAP):
+                other = models[PARTNERS[name]]
+                for way in (ALONE, COLD, SWAP, WAKE):
                     if way == ALONE:
                         run = engine_alone(bed, model)
                     elif way == COLD:
                         run = through_drover(roomy, model)
                         unload(roomy, model)
+                    elif way == SWAP:
+                        run = after_another(tight[name], model, other)
                     else:
-                        first_token(tight[name], models[PARTNERS[name]])
-                        time.sleep(QUIET_SECONDS)
-                        run = through_drover(tight[name], model)
-                        unload(tight[name], model)
-                    if turn > 0:  # the first round fills the page cache
+                        run = after_another(sleepy[name], model, other)
+                    if turn > 0:  # the first round fills the page cache, and lets the sleepers fall asleep
                         runs.append({"round": turn, "model": name, "way": way, **run})
-                        print(f"   round {turn}, {name}, {way}: ready {run['ready'] * 1000:.0f} ms, "
-                              f"first token {run['first'] * 1000:.0f} ms", flush=True)
+                        print(f"   round {turn}, {name}, {way}: first token {run['first'] * 1000:.0f} ms", flush=True)
     return {"rounds": rounds, "runs": runs}
 
 
@@ -110,13 +117,16 @@ def firsts(result, model, way):
 
 
 def report(result):
-    lines = ["| model | engine alone | Drover, with room | ratio | Drover, another model leaves first | ratio |",
-             "|---|---|---|---|---|---|"]
+    lines = ["| model | engine alone | Drover, with room | ratio | another model ends first | ratio "
+             "| another falls asleep, this one wakes up | ratio |", "|---|---|---|---|---|---|---|---|"]
     cell = lambda found: f"{found['median']:.0f} ms ({found['min']:.0f} to {found['max']:.0f})"
     for model in PARTNERS:
-        alone, cold, swap = (firsts(result, model, way) for way in (ALONE, COLD, SWAP))
-        ratio = lambda values: machine.spread(one / base for one, base in zip(values, alone))["median"]
-        lines.append(f"| {model} | {cell(machine.spread(alone))} | {cell(machine.spread(cold))} | {ratio(cold):.2f} "
-                     f"| {cell(machine.spread(swap))} | {ratio(swap):.2f} |")
+        alone = firsts(result, model, ALONE)
+        row = f"| {model} | {cell(machine.spread(alone))} |"
+        for way in (COLD, SWAP, WAKE):
+            found = firsts(result, model, way)
+            ratio = machine.spread(one / base for one, base in zip(found, alone))["median"]
+            row += f" {cell(machine.spread(found))} | {ratio:.2f} |"
+        lines.append(row)
     lines += ["", f"Median (smallest to largest) of {result['rounds']} rounds; ratios are medians of each round's."]
     return "\n".join(lines)

@@ -222,6 +222,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
         managed.traits.asleep = memory::Footprint::host(size.asleep());
         managed.growth += memory::Footprint::host(size.caches());
     }
+    managed.files = model.files;
     managed.size_key = {.model = model.identity,
                         .engine = engine.llama_server.string() + " " + engine.version.build,
                         .settings = control::text_of(sizing)};

@@ -6,6 +6,7 @@
 #include "base/assert.hpp"
 #include "engines/sleep.hpp"
 #include "platform/clock.hpp"
+#include "platform/files.hpp"
 #include "platform/log.hpp"
 #include "platform/memory_probe.hpp"
 
@@ -68,6 +69,9 @@ class StopAtEnd {
   private:
     engines::Supervisor* supervisor_;
 };
+
+/// Between two looks whether the engine still loads.
+constexpr Bytes kReadAheadPiece = 64_MiB;
 
 /// An engine needs some hundredths of a second.
 constexpr auto kSleepMax = std::chrono::seconds(5);
@@ -149,6 +153,9 @@ std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOption
     }
     Pending pending(*this, model);
     feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
+    if (successors_.note(model)) {
+        prefetch_after(model);
+    }
     if (!pending.outcome().has_value() || !pending.outcome()->ok()) {
         return std::nullopt;
     }
@@ -166,6 +173,9 @@ Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) 
     const TimePoint deadline = now() + options.queue_timeout;
     Pending pending(*this, model);
     feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
+    if (successors_.note(model)) {
+        prefetch_after(model);
+    }
     while (!pending.outcome().has_value()) {
         if (now() >= deadline) {
             co_return Error{ErrorCode::timeout,
@@ -280,6 +290,11 @@ void ControlLoop::carry_out(const memory::StartInstance& effect) {
         std::make_shared<Instance>(loop_, effect.instance, effect.model, std::move(*plan));
     instances_.emplace(effect.instance, instance);
     tasks_.spawn("control.instance", [this, instance] { return run(instance); });
+    tasks_.spawn("control.read_ahead", [this, instance, files = model.files] {
+        return read_ahead(files, [instance] {
+            return instance->supervisor.state() == engines::ProcessState::starting;
+        });
+    });
 }
 
 void ControlLoop::carry_out(const memory::StopInstance& effect) {
@@ -359,6 +374,43 @@ Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     forget_retired();
     instance->gone.notify_all();
     instance_ended_.notify_all();
+}
+
+/// Who comes next, as a rule, wakes up if there is room; the files of one that is cold are read.
+/// Nobody leaves for what is only expected.
+void ControlLoop::prefetch_after(ModelId model) {
+    const std::optional<ModelId> next = successors_.expected_after(model);
+    const auto managed = next.has_value() ? models_.find(*next) : models_.end();
+    if (managed == models_.end() || retired_.contains(*next)) {
+        return;
+    }
+    const auto instance = scheduler_.instance_of(*next);
+    if (!instance.has_value()) {
+        tasks_.spawn("control.prefetch", [this, next, files = managed->second.files] {
+            return read_ahead(files,
+                              [this, next] { return !scheduler_.instance_of(*next).has_value(); });
+        });
+    } else if (instance->state == memory::InstanceState::asleep) {
+        feed(memory::LoadRequested{*next});
+    }
+}
+
+/// The disk reads the files from front to back, for instance while a process starts and makes its
+/// tables, instead of piece by piece when the engine comes to them.
+Task<> ControlLoop::read_ahead(std::vector<std::filesystem::path> files,
+                               std::function<bool()> wanted) {
+    for (const std::filesystem::path& file : files) {
+        for (Bytes done; wanted();) {
+            const auto read = [file, done] {
+                return platform::read_ahead(file, done, kReadAheadPiece);
+            };
+            const Bytes reached = co_await pool_.run(read);
+            if (reached < done + kReadAheadPiece) {
+                break;
+            }
+            done = reached;
+        }
+    }
 }
 
 /// The engine is there: its conversations come back, and then requests do.

@@ -24,6 +24,7 @@
 #include "control/remotes.hpp"
 #include "control/snapshot_keeper.hpp"
 #include "memory/scheduler.hpp"
+#include "memory/successors.hpp"
 #include "models/registry.hpp"
 #include "platform/async.hpp"
 #include "platform/blocking_pool.hpp"
@@ -134,6 +135,9 @@ class ControlLoop final : public Fleet {
     void decide(RequestId request, Result<Lease> outcome);
 
     platform::Task<> run(std::shared_ptr<Instance> instance);
+    platform::Task<> read_ahead(std::vector<std::filesystem::path> files,
+                                std::function<bool()> wanted);
+    void prefetch_after(ModelId model);
     platform::Task<> save_and_stop(std::shared_ptr<Instance> instance);
     platform::Task<> save_and_sleep(std::shared_ptr<Instance> instance);
     void note_sleepless(const Instance& instance, const Error& cause) const;
@@ -164,6 +168,7 @@ class ControlLoop final : public Fleet {
     std::set<std::string> all_names_;
     std::function<platform::Task<>()> refresh_;
     memory::Scheduler scheduler_;
+    memory::Successors successors_;
     std::deque<memory::Event> events_;
     bool pumping_ = false;
     RequestId last_request_{};

@@ -43,6 +43,8 @@ struct ManagedModel {
     memory::Footprint least{};
     /// Unset: no snapshots are kept of it.
     std::optional<SnapshotTraits> snapshots;
+    /// What the engine reads when it loads; may be empty.
+    std::vector<std::filesystem::path> files{};
     SizeKey size_key;  ///< what its size is remembered under
     /// How to start an engine that listens on `socket`.
     std::function<Result<engines::LaunchPlan>(const std::filesystem::path& socket)> launch;

@@ -1,5 +1,6 @@
 #include "platform/files.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <system_error>
@@ -130,6 +131,20 @@ Result<Bytes> free_space(const fs::path& path) {
         return Error{ErrorCode::io_error, path.string() + ": " + error.message()};
     }
     return Bytes(static_cast<std::int64_t>(space.available));
+}
+
+Bytes read_ahead(const std::filesystem::path& path, Bytes offset, Bytes length) {
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) {
+        return Bytes(0);
+    }
+    struct stat status {};
+    const bool known = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+    if (known) {
+        ::posix_fadvise(file, offset.count(), length.count(), POSIX_FADV_WILLNEED);
+    }
+    ::close(file);
+    return known ? std::min(Bytes(status.st_size), offset + length) : Bytes(0);
 }
 
 std::int64_t modification_time(const fs::path& path) {

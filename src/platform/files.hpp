@@ -28,6 +28,11 @@ Status make_private_directory(const std::filesystem::path& path);
 /// Bytes that can still be written where `path` is or will be.
 Result<Bytes> free_space(const std::filesystem::path& path);
 
+/// Asks the kernel to read `length` bytes at `offset` into its page cache: a hint. Returns how many
+/// bytes of the file lie there or before; 0 when it cannot be read. Takes as long as the disk needs
+/// to take the request, which is about as long as reading what is not cached.
+Bytes read_ahead(const std::filesystem::path& path, Bytes offset, Bytes length);
+
 /// When the file was last written, in seconds since 1970; 0 when nobody can say.
 std::int64_t modification_time(const std::filesystem::path& path);
 

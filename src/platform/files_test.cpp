@@ -1,9 +1,15 @@
 #include "platform/files.hpp"
 
+#include <algorithm>
 #include <fstream>
+#include <thread>
+#include <vector>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "support/temp_dir.hpp"
 
@@ -28,6 +34,38 @@ TEST(ReadFile, DoesNotWaitForAPipe) {
     ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
     EXPECT_EQ(read_file(dir / "pipe", 1_MiB).error().code, ErrorCode::io_error);
     EXPECT_EQ(MappedFile::open(dir / "pipe").error().code, ErrorCode::io_error);
+}
+
+TEST(ReadAhead, BringsAFileIntoThePageCache) {
+    const TempDir dir;
+    const Bytes size = 3_MiB;
+    std::ofstream(dir / "a") << std::string(static_cast<std::size_t>(size.count()), 'x');
+    const int file = ::open((dir / "a").c_str(), O_RDONLY | O_CLOEXEC);
+    ASSERT_EQ(::fsync(file), 0);
+    ASSERT_EQ(::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED), 0);
+    void* const mapped = ::mmap(nullptr, 3UL << 20, PROT_READ, MAP_SHARED, file, 0);
+    ASSERT_NE(mapped, MAP_FAILED);
+    std::vector<unsigned char> pages((3UL << 20) / 4096);
+    const auto cached = [&] {
+        EXPECT_EQ(::mincore(mapped, 3UL << 20, pages.data()), 0);
+        return std::count_if(pages.begin(), pages.end(), [](auto page) { return (page & 1) != 0; });
+    };
+    if (cached() != 0) {
+        GTEST_SKIP() << "this file system keeps what it was asked to drop";
+    }
+    EXPECT_EQ(read_ahead(dir / "a", Bytes(0), 2_MiB), 2_MiB);
+    EXPECT_EQ(read_ahead(dir / "a", 2_MiB, 2_MiB), size);
+    while (cached() < static_cast<std::ptrdiff_t>(pages.size())) {
+        std::this_thread::yield();  // the disk is asked; the test's time limit bounds it
+    }
+    ::munmap(mapped, 3UL << 20);
+    ::close(file);
+}
+
+TEST(ReadAhead, OfWhatIsNotThereDoesNothing) {
+    const TempDir dir;
+    EXPECT_EQ(read_ahead(dir / "a", Bytes(0), 1_MiB), Bytes(0));
+    EXPECT_EQ(read_ahead(dir.path(), Bytes(0), 1_MiB), Bytes(0));
 }
 
 TEST(WriteFileAtomically, ReplacesAndLeavesNothingElse) {

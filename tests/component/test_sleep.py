@@ -136,3 +136,14 @@ def test_many_clients_of_three_models_with_room_for_one_lose_nothing(sleepy):
     log = server.log_file.read_text()
     assert log.count("instance.waking") > 0
     assert "instance.failed" not in log
+
+
+def test_a_model_that_usually_comes_next_wakes_up_ahead_of_its_request_where_there_is_room(sleepy):
+    server = sleepy({"first": "", "next": "", "last": ""}, first={"context": 256, "parallel": 1})
+    for _ in range(4):
+        for model in ("first", "next", "last"):
+            assert server.chat(model).status_code == 200
+    assert state_of(server, "next") == "asleep"
+    assert server.run("stop", "last").returncode == 0
+    server.chat("first")
+    wait_until(lambda: state_of(server, "next") == "ready", 10, "the awakening")
