@@ -1,9 +1,9 @@
 """Writes a tiny model with random weights, for kinds of cache of which no small real model is at hand.
 
-usage: random_model.py {mamba|jamba} FILE
+usage: random_model.py {llama|mamba|jamba|projector} FILE
 
-It says nonsense, but its cache behaves as that of a large one: `mamba` has only recurrent layers, `jamba` has both
-recurrent and attention layers.
+It says nonsense, but its cache behaves as that of a large one: `llama` has only attention layers, `mamba` only recurrent
+ones, `jamba` both. `projector` is what lets `llama` see: an image becomes 16 embeddings.
 """
 
 import random
@@ -13,8 +13,9 @@ from pathlib import Path
 
 WIDTH, INNER, STATE, RANK, CONV = 64, 128, 16, 4, 4
 HEADS, FEED_FORWARD, LAYERS = 4, 128, 4
+IMAGE, PATCH = 32, 8
 ALIGNMENT = 32
-U32, F32, STRING, ARRAY, I32 = 4, 6, 8, 9, 5
+U32, F32, BOOL, STRING, ARRAY, I32 = 4, 6, 7, 8, 9, 5
 
 
 def text(value: str) -> bytes:
@@ -25,7 +26,7 @@ def text(value: str) -> bytes:
 def scalar(kind: int, value) -> bytes:
     if kind == STRING:
         return text(value)
-    return struct.pack({U32: "<I", I32: "<i", F32: "<f"}[kind], value)
+    return struct.pack({U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}[kind], value)
 
 
 def entry(key: str, kind: int, value) -> bytes:
@@ -93,13 +94,14 @@ def values(name: str, shape: tuple[int, ...], rng: random.Random) -> bytes:
 
 def write(architecture: str, file: Path):
     hybrid = architecture == "jamba"
-    attends = [hybrid and layer % 2 == 1 for layer in range(LAYERS)]
+    plain = architecture == "llama"
+    attends = [plain or (hybrid and layer % 2 == 1) for layer in range(LAYERS)]
     shapes = {"token_embd.weight": (WIDTH, 259), "output_norm.weight": (WIDTH,)}
     for layer, attention in enumerate(attends):
         at = f"blk.{layer}"
         shapes[f"{at}.attn_norm.weight"] = (WIDTH,)
         shapes |= attention_layer(at) if attention else recurrent_layer(at, hybrid)
-        if hybrid:
+        if hybrid or plain:
             shapes |= feed_forward(at)
     entries = [
         entry("general.architecture", STRING, architecture),
@@ -107,17 +109,62 @@ def write(architecture: str, file: Path):
         entry(f"{architecture}.context_length", U32, 8192),
         entry(f"{architecture}.embedding_length", U32, WIDTH),
         entry(f"{architecture}.block_count", U32, LAYERS),
-        entry(f"{architecture}.feed_forward_length", U32, FEED_FORWARD if hybrid else 0),
-        entry(f"{architecture}.attention.head_count", U32, HEADS if hybrid else 0),
+        entry(f"{architecture}.feed_forward_length", U32, FEED_FORWARD if hybrid or plain else 0),
+        entry(f"{architecture}.attention.head_count", U32, HEADS if hybrid or plain else 0),
         entry(f"{architecture}.attention.layer_norm_rms_epsilon", F32, 1e-5),
-        entry(f"{architecture}.ssm.conv_kernel", U32, CONV),
-        entry(f"{architecture}.ssm.inner_size", U32, INNER),
-        entry(f"{architecture}.ssm.state_size", U32, STATE),
-        entry(f"{architecture}.ssm.time_step_rank", U32, RANK),
         *tokenizer(),
     ]
+    if not plain:
+        entries += [
+            entry(f"{architecture}.ssm.conv_kernel", U32, CONV),
+            entry(f"{architecture}.ssm.inner_size", U32, INNER),
+            entry(f"{architecture}.ssm.state_size", U32, STATE),
+            entry(f"{architecture}.ssm.time_step_rank", U32, RANK),
+        ]
     if hybrid:
         entries.append(entry("jamba.attention.head_count_kv", I32, [HEADS if one else 0 for one in attends]))
+    write_file(file, entries, shapes)
+
+
+def write_projector(file: Path):
+    """A vision tower of one layer and LLaVA's two-layer projector."""
+    shapes = {
+        "v.patch_embd.weight": (PATCH, PATCH, 3, WIDTH),
+        "v.position_embd.weight": (WIDTH, (IMAGE // PATCH) ** 2),
+        "mm.0.weight": (WIDTH, WIDTH),
+        "mm.0.bias": (WIDTH,),
+        "mm.2.weight": (WIDTH, WIDTH),
+        "mm.2.bias": (WIDTH,),
+    }
+    for layer in range(2):  # the last one is not used
+        at = f"v.blk.{layer}"
+        for name, size in {"attn_q": WIDTH, "attn_k": WIDTH, "attn_v": WIDTH, "attn_out": WIDTH}.items():
+            shapes |= {f"{at}.{name}.weight": (WIDTH, size), f"{at}.{name}.bias": (size,)}
+        shapes |= {f"{at}.ffn_up.weight": (WIDTH, FEED_FORWARD), f"{at}.ffn_up.bias": (FEED_FORWARD,)}
+        shapes |= {f"{at}.ffn_down.weight": (FEED_FORWARD, WIDTH), f"{at}.ffn_down.bias": (WIDTH,)}
+        for name in ("ln1", "ln2"):
+            shapes |= {f"{at}.{name}.weight": (WIDTH,), f"{at}.{name}.bias": (WIDTH,)}
+    entries = [
+        entry("general.architecture", STRING, "clip"),
+        entry("clip.has_vision_encoder", BOOL, True),
+        entry("clip.projector_type", STRING, "mlp"),
+        entry("clip.use_gelu", BOOL, True),
+        entry("clip.vision.image_size", U32, IMAGE),
+        entry("clip.vision.patch_size", U32, PATCH),
+        entry("clip.vision.embedding_length", U32, WIDTH),
+        entry("clip.vision.feed_forward_length", U32, FEED_FORWARD),
+        entry("clip.vision.block_count", U32, 2),
+        entry("clip.vision.projection_dim", U32, WIDTH),
+        entry("clip.vision.attention.head_count", U32, HEADS),
+        entry("clip.vision.attention.layer_norm_epsilon", F32, 1e-5),
+        entry("clip.vision.image_mean", F32, [0.5, 0.5, 0.5]),
+        entry("clip.vision.image_std", F32, [0.5, 0.5, 0.5]),
+    ]
+    write_file(file, entries, shapes)
+
+
+def write_file(file: Path, entries: list[bytes], shapes: dict[str, tuple[int, ...]]):
+    """GGUF with all tensors in f32."""
     head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(entries)) + b"".join(entries)
     data = b""
     rng = random.Random(1)
@@ -130,4 +177,5 @@ def write(architecture: str, file: Path):
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], Path(sys.argv[2]))
+    kind, file = sys.argv[1], Path(sys.argv[2])
+    write_projector(file) if kind == "projector" else write(kind, file)

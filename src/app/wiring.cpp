@@ -234,9 +234,8 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
         managed.traits.load_time = known->load_time;
         managed.view.estimated = known->bytes;
     }
-    // The engine saves no slots of models with a projector; an adapter changes what a state means.
-    const bool plain = !model.projector.has_value() && model.recipe.adapters.empty();
-    if (!snapshot_dir.empty() && settings->snapshots && plain) {
+    // An adapter changes what a state means.
+    if (!snapshot_dir.empty() && settings->snapshots && model.recipe.adapters.empty()) {
         managed.snapshots = snapshot_traits(model, *settings, engine.version);
     }
     managed.launch = [llama_server = engine.llama_server,

@@ -1,15 +1,18 @@
 """Conversations that outlive their engine, with the real one: `cache_n` says what it did not compute again."""
 
+import base64
 import contextlib
 import random
 import signal
+import struct
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 import random_model
-from support import wait_until
+from support import ENGINE, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 WORDS = ["river", "stone", "cloud", "seven", "green", "walks", "over", "the", "a", "house", "never", "falls"]
@@ -224,3 +227,41 @@ def test_recurrent_layers(start, tmp_path, architecture):
         prompt += "and more "
         leave(server, "tiny")
     wait_until(lambda: totals(server)["hits"] == 2, 10, "two hits")
+
+
+def picture(colour: tuple[int, int, int]) -> str:
+    """A PNG of one colour, as a data URL."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = random_model.IMAGE
+    rows = (b"\0" + bytes(colour) * size) * size
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def test_a_conversation_with_a_picture_is_kept_and_no_other_picture_passes_for_it(start, tmp_path):
+    if not ENGINE:
+        pytest.skip("DROVER_ENGINE is not set; run scripts/test")
+    file = tmp_path / "seer.gguf"
+    random_model.write("llama", file)
+    random_model.write_projector(tmp_path / "mmproj-seer.gguf")
+    server = start(config({"seer": file}))
+    text = {"type": "text", "text": "What do you see? " * 10}
+
+    def ask(colour):
+        image = {"type": "image_url", "image_url": {"url": picture(colour)}}
+        body = {"model": "seer", "messages": [{"role": "user", "content": [text, image]}], "max_tokens": 4, "temperature": 0}
+        answer = server.post("/v1/chat/completions", body, timeout=120)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["timings"]
+
+    first = ask((255, 0, 0))
+    leave(server, "seer")
+    same = ask((255, 0, 0))
+    assert same["cache_n"] >= first["prompt_n"] - 2
+    leave(server, "seer")
+    other = ask((0, 0, 255))
+    assert other["cache_n"] < same["cache_n"]
