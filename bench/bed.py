@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 
+import large_model
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.environ.get("DROVER_CACHE", os.path.expanduser("~/.cache/drover"))
 
@@ -64,13 +66,22 @@ class Bed:
         return os.path.abspath(path) if path else None
 
     def model(self, name):
-        """One of the default models, with Drover's plan for it."""
-        file = self.models[name]
+        """One of the default models, or the large random one, with Drover's plan for it."""
+        file = self.large_model() if name == "large" else self.models[name]
         if not file or not self.engine:
             raise SystemExit("the default models or the engine are not there; scripts/start --setup-only gets them")
         socket = os.path.join(self.folder, f"{name}.sock")
         plan = json.loads(subprocess.check_output([self.estimate, file, self.engine, socket]))
         return Model(name, file, self.engine, plan)
+
+    @staticmethod
+    def large_model():
+        """Of 1.1 billion parameters; made once."""
+        file = os.path.join(CACHE, "bench", "large.gguf")
+        if not os.path.exists(file):
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+            large_model.write(file, first(f"{CACHE}/models/SmolLM2-135M*.gguf"))
+        return file
 
     def new_folder(self, name):
         return tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder)

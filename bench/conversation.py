@@ -1,6 +1,6 @@
 """The next answer of a long conversation whose model had to leave memory: first token, and what keeping it costs.
 
-A chat of about 3,000 tokens with one model, one request to another one for which the first has to leave, and then the
+A long chat with one model, one request to another one for which the first has to leave, and then the
 chat goes on. Every system has room for one of the two models, the same engine, and takes its turn in every round. The
 engine alone is stopped and started again, as somebody would by hand.
 
@@ -17,9 +17,8 @@ import time
 import machine
 import servers
 
-TALK, OTHER = "smol", "gemma"
+OTHER = "gemma"
 WORDS = "river stone cloud seven green walks over the a house never falls winter paper small train".split()
-TOKENS = 3000
 MIB = 1 << 20
 # Beyond the larger of the two models: Drover's own memory, which is charged in steps of 16 MiB.
 OWN_BYTES = 64 * MIB
@@ -27,8 +26,8 @@ DROVER, FORGETFUL, RESTARTED, ROUTER, SWAP, OLLAMA = (
     "Drover", "Drover, snapshots off", "llama-server restarted", "llama-server router", "llama-swap", "Ollama")
 
 
-def opening(seed):
-    words = " ".join(random.Random(seed).choice(WORDS) for _ in range(TOKENS))
+def opening(seed, tokens):
+    words = " ".join(random.Random(seed).choice(WORDS) for _ in range(tokens))
     return [{"role": "user", "content": f"Story {seed}: {words}. Tell me more about it."}]
 
 
@@ -58,15 +57,14 @@ def ask(server, model, messages, tokens=8):
     return {"first": first, "text": text, "cached": timings.get("cache_n"), "computed": timings.get("prompt_n")}
 
 
-def leave_and_return(server, talk, other, seed):
-    messages = opening(seed)
+def leave_and_return(server, talk, other, messages):
     begun = ask(server, talk, messages)
     ask(server, other, [{"role": "user", "content": "Hello."}], 2)
     messages += [{"role": "assistant", "content": begun["text"]}, {"role": "user", "content": "And then?"}]
     return begun, ask(server, talk, messages)
 
 
-def restarted(bed, talk, seed):
+def restarted(bed, talk, messages):
     """The engine by hand: stopped after the first answer, started again for the second."""
     argv = talk.plan["argv"]
     path = argv[argv.index("--host") + 1]
@@ -77,7 +75,6 @@ def restarted(bed, talk, seed):
             os.unlink(path)  # the engine does not start over what an earlier one left
         return servers.Server(bed.folder, "restarted", argv, None, path, environment, inherits=False)
 
-    messages = opening(seed)
     with engine() as first:
         begun = ask(first.wait_ready(), talk, messages)
     messages += [{"role": "assistant", "content": begun["text"]}, {"role": "user", "content": "And then?"}]
@@ -103,8 +100,9 @@ def written(server):
     return json.loads(server.request("GET", "/admin/ps")[1])["snapshots"]["bytes"]
 
 
-def measure(bed, rounds):
-    talk, other = bed.model(TALK), bed.model(OTHER)
+def measure(bed, rounds, talk="smol", tokens=3000):
+    """A chat with the model `talk` that begins with about `tokens` tokens."""
+    talk, other = bed.model(talk), bed.model(OTHER)
     models = [talk, other]
     runs, swaps = [], []
     with contextlib.ExitStack() as stack:
@@ -117,10 +115,11 @@ def measure(bed, rounds):
             systems[OLLAMA] = stack.enter_context(servers.ollama(bed, "ollama", models, 1))
         for turn in range(rounds):
             for name in [*systems, RESTARTED]:
+                messages = opening(turn, tokens)
                 if name == RESTARTED:
-                    begun, back = restarted(bed, talk, turn)
+                    begun, back = restarted(bed, talk, messages)
                 else:
-                    begun, back = leave_and_return(systems[name], talk, other, turn)
+                    begun, back = leave_and_return(systems[name], talk, other, messages)
                 runs.append({"round": turn, "system": name, "begun": begun["first"], "first": back["first"],
                              "cached": back["cached"], "computed": back["computed"]})
                 print(f"   round {turn}, {name}: {begun['first']:.2f} s, and back {back['first']:.2f} s "

@@ -22,7 +22,17 @@ import mixed
 import overcommit
 import switch
 
-BENCHES = ("gateway", "switch", "alternate", "mixed", "conversation", "overcommit")
+# By name: what has its report(), and how it is measured.
+BENCHES = {
+    "gateway": (gateway, lambda bed, given: gateway.measure(bed, given.rounds or 7, given.seconds)),
+    "switch": (switch, lambda bed, given: switch.measure(bed, given.rounds or 7)),
+    "alternate": (alternate, lambda bed, given: alternate.measure(bed, given.rounds or 7)),
+    "mixed": (mixed, lambda bed, given: mixed.measure(bed, given.rounds or 3, given.seed, given.only)),
+    "conversation": (conversation, lambda bed, given: conversation.measure(bed, given.rounds or 3)),
+    "conversation-large": (
+        conversation, lambda bed, given: conversation.measure(bed, given.rounds or 1, "large", 3900)),
+    "overcommit": (overcommit, lambda bed, given: overcommit.measure(bed, given.requests, given.seed)),
+}
 
 
 def write_between(path, name, text):
@@ -31,20 +41,6 @@ def write_between(path, name, text):
         before, rest = file.read().split(begin)
     with open(path, "w") as file:
         file.write(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
-
-
-def measure(name, bed, arguments):
-    if name == "gateway":
-        return gateway.measure(bed, arguments.rounds or 7, arguments.seconds)
-    if name == "switch":
-        return switch.measure(bed, arguments.rounds or 7)
-    if name == "alternate":
-        return alternate.measure(bed, arguments.rounds or 7)
-    if name == "overcommit":
-        return overcommit.measure(bed, arguments.requests, arguments.seed)
-    if name == "conversation":
-        return conversation.measure(bed, arguments.rounds or 3)
-    return mixed.measure(bed, arguments.rounds or 3, arguments.seed, arguments.only)
 
 
 def conditions(result):
@@ -77,9 +73,10 @@ def main():
         for name in arguments.benches or BENCHES:
             print(f"== {name}", flush=True)
             before = machine.load()
-            result = measure(name, bed, arguments)
+            module, measure = BENCHES[name]
+            result = measure(bed, arguments)
             result.update(machine=machine.facts(), date=time.strftime("%Y-%m-%d"), load=[before, machine.load()])
-            text = globals()[name].report(result) + "\n\n" + conditions(result)
+            text = module.report(result) + "\n\n" + conditions(result)
             print(text, flush=True)
             if arguments.json:
                 with open(os.path.join(arguments.json, f"{name}.json"), "w") as file:

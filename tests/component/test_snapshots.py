@@ -1,7 +1,9 @@
 """What snapshots may cost when the engine is slow or dies while it saves."""
 
+import subprocess
 import time
 
+import pytest
 from support import wait_until
 
 
@@ -95,3 +97,26 @@ def test_a_second_server_on_the_same_folder_serves_without(fake, tmp_path):
     assert second.chat("b").status_code == 200
     assert "snapshots.off" in second.log_file.read_text()
     assert first.chat("a").status_code == 200
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system of its own on which next to nothing is free."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("only root can mount a file system for this test")
+    (folder / "filler").write_bytes(bytes(4 * 1024 * 1024 - 64 * 1024))
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_costs_no_request(fake, full_disk):
+    server = fake({"a": "slots=300", "b": "slots=300"}, {"snapshots": {"directory": str(full_disk / "snapshots")}})
+    for _ in range(2):
+        for model in ("a", "b"):
+            assert server.chat(model).status_code == 200
+            assert server.run("stop", model).returncode == 0
+    assert server.get("/admin/ps").json()["snapshots"]["count"] == 0
+    assert server.log_file.read_text().count("snapshots.disk_full") == 1
