@@ -15,6 +15,7 @@ import time
 
 import alternate
 import bed as beds
+import cold
 import conversation
 import gateway
 import machine
@@ -27,6 +28,7 @@ BENCHES = {
     "gateway": (gateway, lambda bed, given: gateway.measure(bed, given.rounds or 7, given.seconds)),
     "switch": (switch, lambda bed, given: switch.measure(bed, given.rounds or 7)),
     "alternate": (alternate, lambda bed, given: alternate.measure(bed, given.rounds or 7)),
+    "cold": (cold, lambda bed, given: cold.measure(bed, given.rounds or 5)),
     "mixed": (mixed, lambda bed, given: mixed.measure(bed, given.rounds or 3, given.seed, given.only)),
     "conversation": (conversation, lambda bed, given: conversation.measure(bed, given.rounds or 3)),
     "conversation-large": (
