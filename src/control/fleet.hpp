@@ -38,6 +38,7 @@ struct InstanceView {
     std::optional<std::int64_t> expires_at_ms{};  ///< since 1970; unset: stays
     std::int64_t pid = 0;                         ///< 0: none yet
     std::int64_t loaded_ms = 0;                   ///< what its load took
+    std::int64_t woke_ms = 0;                     ///< what waking up took last; 0: it never slept
     std::uint64_t restored_tokens = 0;            ///< from snapshots, into its slots
 };
 

@@ -148,6 +148,7 @@ FleetView ControlLoop::view() const {
              .expires_at_ms = expires_at_ms,
              .pid = instance.supervisor.pid(),
              .loaded_ms = milliseconds_of(instance.load_time),
+             .woke_ms = milliseconds_of(instance.wake_time),
              .restored_tokens = snapshots_.restored_tokens(one.instance)});
     }
     return fleet;

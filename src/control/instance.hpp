@@ -28,6 +28,7 @@ struct Instance {
     engines::UpstreamPool upstream;
     engines::Supervisor supervisor;
     Duration load_time{};  ///< spawn to ready
+    Duration wake_time{};  ///< of the last awakening
     bool resting = false;  ///< falling asleep, asleep or waking up: not to be asked or measured
     std::optional<memory::Footprint> measured_at_ready{};  ///< before it served anything
     memory::Footprint charged{};                  ///< last measurement told to the scheduler

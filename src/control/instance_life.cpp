@@ -170,6 +170,7 @@ Task<> ControlLoop::wake(std::shared_ptr<Instance> instance) {
         instance->supervisor.kill("did not wake up: " + awake.error().message);
         co_return;
     }
+    instance->wake_time = now() - begun;
     co_await serve(instance, begun);
 }
 

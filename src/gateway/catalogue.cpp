@@ -148,6 +148,7 @@ std::string admin_fleet(const control::FleetView& fleet) {
                                             {"expires_at_ms", std::move(expires)},
                                             {"pid", instance.pid},
                                             {"loaded_ms", instance.loaded_ms},
+                                            {"woke_ms", instance.woke_ms},
                                             {"restored_tokens", instance.restored_tokens}});
     }
     json::array remotes;

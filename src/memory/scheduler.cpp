@@ -548,6 +548,7 @@ void Scheduler::stop(InstanceId id, StopReason reason) {
         Model& model = models_.at(instance.model);
         model.instance = std::exchange(model.asleep, {});
         update_place(instance.model, model);
+        replan_ = true;  // what it claimed is free again
     }
 }
 

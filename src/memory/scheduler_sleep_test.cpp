@@ -114,6 +114,21 @@ TEST(Sleep, IsOverWhenSomebodyUnloadsTheModel) {
     EXPECT_EQ(stage.unload("a"), "stop a unloaded");
 }
 
+TEST(Sleep, ThatIsOverGivesBackWhatItsModelClaimed) {
+    Stage stage(10, kOptions);
+    stage.model("a", 10, sleeper(1));
+    stage.model("b", 8);
+    stage.model("c", 1);
+    stage.warm("a");
+    stage.request("b");
+    stage.asleep("a", 1);
+    stage.ready("b");
+    stage.request("a");  // is owed memory after a while, so that nobody overtakes it
+    stage.pass(seconds(11));
+    EXPECT_EQ(stage.request("c"), "");
+    EXPECT_EQ(stage.unload("a"), "stop a unloaded, start c");
+}
+
 TEST(Sleep, IsOverOnceBegunWhenSomebodyUnloadsTheModel) {
     Stage stage = one_of_two();
     stage.request("b");

@@ -147,3 +147,13 @@ def test_a_model_that_usually_comes_next_wakes_up_ahead_of_its_request_where_the
     assert server.run("stop", "last").returncode == 0
     server.chat("first")
     wait_until(lambda: state_of(server, "next") == "ready", 10, "the awakening")
+
+
+def test_a_route_expects_a_model_that_sleeps_sooner_than_one_that_is_cold(sleepy):
+    routes = {"auto": {"task": {"code": "a"}, "fallback": ["b", "c"]}}
+    server = sleepy({"a": "", "b": "", "c": ""}, {**ROOM_FOR_ONE, "routes": routes})
+    for model in ("a", "b", "a", "b"):
+        server.chat(model)
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Say hello."}]}
+    expected = {one["model"]: one["expected_ms"] for one in server.post("/v1/route", body).json()["targets"]}
+    assert expected["b"] == 0 < expected["a"] < expected["c"]
