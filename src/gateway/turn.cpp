@@ -12,6 +12,8 @@
 #include <boost/json/serialize.hpp>
 
 #include "engines/upstream_connection.hpp"
+#include "gateway/dialect/answer_shape.hpp"
+#include "gateway/dialect/anthropic_answer.hpp"
 #include "gateway/dialect/anthropic_request.hpp"
 #include "gateway/dialect/remote_request.hpp"
 #include "gateway/model_rewrite.hpp"
@@ -130,12 +132,15 @@ Task<Status> Turn::attempt(const Asked& asked) {
     times_.first_byte = {};
     path_ = asked.path.empty() ? std::string_view(asked.head.path) : asked.path;
     take_body(asked);
-    anthropic_.reset();
+    translator_.reset();
     if (lease_.remote() != nullptr) {
         if (auto refused = adapt_to_remote(asked); refused.has_value()) {
             lease_.release();
             co_return *std::move(refused);
         }
+    } else if (asked.path.empty() && asked.watched == nullptr) {
+        translator_ = dialect::shape_of_answer(
+            path_, asked.body, fleet_.name(asked.model), platform::wall_clock_ms() / 1000);
     }
     if (lease_.may_recall()) {
         co_await lease_.recall(path_, asked.body);
@@ -182,7 +187,7 @@ Task<Status> Turn::exchange(const Asked& asked) {
                                      .keep_alive = asked.head.keep_alive,
                                      .model = fleet_.name(asked.model),
                                      .headers = asked.headers,
-                                     .translator = anthropic_ ? &*anthropic_ : nullptr,
+                                     .translator = translator_.get(),
                                      .holds_errors = asked.holds_errors,
                                      .watched = asked.watched};
     write_head(asked);
@@ -298,7 +303,7 @@ std::optional<Error> Turn::adapt_anthropic(const Asked& asked) {
     path_ = "/v1/chat/completions";
     renamed_ = boost::json::serialize(*body);
     body_ = renamed_;
-    anthropic_.emplace(fleet_.name(asked.model));
+    translator_ = std::make_unique<dialect::AnthropicAnswer>(fleet_.name(asked.model));
     return std::nullopt;
 }
 

@@ -14,7 +14,7 @@
 #include "control/fleet.hpp"
 #include "gateway/client_connection.hpp"
 #include "gateway/deadline.hpp"
-#include "gateway/dialect/anthropic_answer.hpp"
+#include "gateway/dialect/answer_translator.hpp"
 #include "gateway/input_buffer.hpp"
 #include "gateway/request.hpp"
 #include "gateway/response_relay.hpp"
@@ -130,8 +130,8 @@ class Turn {
     std::string_view path_;
     std::string_view body_;
     std::string renamed_;  ///< what `body_` is, when it is not the client's
-    std::optional<dialect::AnthropicAnswer> anthropic_;  ///< of a remote that does not speak it
-    std::size_t sent_ = 0;                               ///< of head and body together
+    std::unique_ptr<dialect::AnswerTranslator> translator_;  ///< where the answer lacks something
+    std::size_t sent_ = 0;                                   ///< of head and body together
     Times times_;
     std::vector<InstanceId> tried_;  ///< replicas of a remote that failed this request
     TimePoint sent_at_{};            ///< the request, in this attempt
