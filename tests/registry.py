@@ -30,6 +30,10 @@ class Faults:
         self.hub_token: str | None = None
         self.tokens_last: int | None = None  # requests that one token is good for
         self.redirect_to: str | None = None  # where blobs really are
+        self.upload_cuts: list[int] = []  # bytes of a large piece, then the connection ends: the next ones
+        self.forget_uploads = 0  # so many sessions are lost after their first piece
+        self.damage_uploads = False  # the last byte of what is uploaded is lost
+        self.needs_account = False  # nobody may push
 
 
 class Registry:
@@ -37,8 +41,9 @@ class Registry:
         self.faults = Faults()
         self.manifests: dict[str, bytes] = {}
         self.blobs: dict[str, bytes] = {}
-        self.repositories: dict[str, dict[str, bytes]] = {}
+        self.repositories: dict[str, dict[str, bytes]] = {}  # of a revision: "org/repo@revision"
         self.files: dict[str, bytes] = {}
+        self.uploads: dict[str, bytearray] = {}
         self.requests: list[dict] = []
         self.uses = 0
         self.lock = threading.Lock()
@@ -81,9 +86,19 @@ class Registry:
             def do_HEAD(self):
                 self.do_GET()
 
+            def do_POST(self):
+                self.do_GET()
+
+            def do_PATCH(self):
+                self.do_GET()
+
+            def do_PUT(self):
+                self.do_GET()
+
             def do_GET(self):
                 path = urlparse(self.path).path
                 self.entry = {
+                    "method": self.command,
                     "path": path,
                     "range": self.headers.get("Range"),
                     "authorization": self.headers.get("Authorization"),
@@ -94,6 +109,7 @@ class Registry:
                     for fault in registry.faults.statuses:
                         if fault[0] in path:
                             registry.faults.statuses.remove(fault)
+                            self.close_connection = self.command in ("PATCH", "PUT")
                             return self.reply(fault[1], b'{"errors":[{"message":"as told"}]}', fault[2])
                 if path == "/token":
                     scope = parse_qs(urlparse(self.path).query).get("scope", [""])[0]
@@ -102,6 +118,8 @@ class Registry:
                 if path.startswith("/v2/") and not self.may_enter():
                     realm = f'Bearer realm="{registry.url}/token",service="test",scope="repository:x:pull"'
                     return self.reply(401, b"", {"WWW-Authenticate": realm})
+                if path.startswith("/v2/") and (self.command in ("POST", "PATCH", "PUT") or "/uploads/" in path):
+                    return self.push(path)
                 if path in registry.manifests:
                     return self.reply(200, registry.manifests[path])
                 if match := re.fullmatch(r"/(?:v2/.+/blobs|cdn)/(sha256:[0-9a-f]{64})", path):
@@ -110,12 +128,13 @@ class Registry:
                     return self.content(registry.blobs.get(match[1]))
                 if path.startswith("/api/models/"):
                     return self.tree(path)
-                if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/main/(.+)", path):
+                if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+                    files = registry.repositories.get(self.at_revision(match), {})
                     if registry.faults.redirect_to:
-                        content = registry.repositories[match[1]][match[2]]
+                        content = files[match[3]]
                         registry_elsewhere = f"{registry.faults.redirect_to}/cdn/{digest_of(content)}"
                         return self.reply(302, b"", {"Location": registry_elsewhere})
-                    return self.content(registry.repositories.get(match[1], {}).get(match[2]))
+                    return self.content(files.get(match[3]))
                 return self.content(registry.files.get(path))
 
             def may_enter(self):
@@ -125,17 +144,71 @@ class Registry:
                 fresh = registry.faults.tokens_last is None or registry.uses <= registry.faults.tokens_last
                 return fresh and self.headers.get("Authorization") == f"Bearer {registry.faults.token}"
 
+            def push(self, path):
+                """Uploads by session, as a container registry takes them."""
+                if registry.faults.needs_account:
+                    return self.reply(403, b'{"errors":[{"code":"DENIED"}]}')
+                if self.command == "POST":
+                    registry.uploads[session := str(len(registry.uploads))] = bytearray()
+                    return self.reply(202, b"", {"Location": f"{path}{session}?state=first"})
+                if re.fullmatch(r"/v2/.+/manifests/[^/]+", path):
+                    registry.manifests[path] = self.rfile.read(int(self.headers["Content-Length"]))
+                    return self.reply(201, b"")
+                session = path.rsplit("/", 1)[1]
+                content = registry.uploads.get(session)
+                if content is None:
+                    return self.reply(404, b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}')
+                if self.command == "GET":
+                    return self.reply(204, b"", self.progress(path, content))
+                if self.command == "PATCH":
+                    return self.take_piece(path, session, content)
+                digest = parse_qs(urlparse(self.path).query)["digest"][0]
+                del registry.uploads[session]
+                if registry.faults.damage_uploads:
+                    del content[-1]
+                if digest_of(bytes(content)) != digest:
+                    return self.reply(400, b'{"errors":[{"code":"DIGEST_INVALID"}]}')
+                registry.blobs[digest] = bytes(content)
+                self.reply(201, b"", {"Docker-Content-Digest": digest})
+
+            def progress(self, path, content):
+                return {"Location": f"{path}?state={len(content)}", "Range": f"0-{max(len(content) - 1, 0)}"}
+
+            def take_piece(self, path, session, content):
+                faults = registry.faults
+                begin, end = map(int, self.headers["Content-Range"].split("-"))
+                if begin != len(content):
+                    self.close_connection = True
+                    return self.reply(416, b"", self.progress(path, content))
+                size = end + 1 - begin
+                cut = faults.upload_cuts.pop(0) if faults.upload_cuts and size > max(faults.upload_cuts) else None
+                wanted = size if cut is None else cut
+                while wanted > 0 and (piece := self.rfile.read(min(wanted, 1 << 16))):
+                    content += piece
+                    self.entry["sent"] += len(piece)
+                    wanted -= len(piece)
+                if cut is not None:
+                    self.close_connection = True
+                    return self.connection.shutdown(socket.SHUT_RDWR)
+                if faults.forget_uploads > 0:
+                    faults.forget_uploads -= 1
+                    del registry.uploads[session]
+                self.reply(202, b"", self.progress(path, content))
+
+            def at_revision(self, match):
+                return match[1] if match[2] == "main" else f"{match[1]}@{match[2]}"
+
             def tree(self, path):
-                match = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/main", path)
+                match = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path)
                 wanted = registry.faults.hub_token
                 if wanted and self.headers.get("Authorization") != f"Bearer {wanted}":
                     return self.reply(401, b'{"error":"Invalid username or password."}')
-                if not match or match[1] not in registry.repositories:
+                if not match or self.at_revision(match) not in registry.repositories:
                     return self.reply(404, b'{"error":"Repository not found"}')
                 files = [
                     {"type": "file", "path": name, "size": 130,
                      "lfs": {"oid": digest_of(content)[7:], "size": len(content)}}
-                    for name, content in registry.repositories[match[1]].items()
+                    for name, content in registry.repositories[self.at_revision(match)].items()
                 ]
                 return self.json(files)
 

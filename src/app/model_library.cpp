@@ -7,8 +7,11 @@
 
 #include <boost/asio/post.hpp>
 
+#include "app/wiring.hpp"
 #include "platform/paths.hpp"
+#include "store/incoming_blob.hpp"
 #include "store/options.hpp"
+#include "store/push.hpp"
 
 namespace drover::app {
 
@@ -18,6 +21,8 @@ namespace {
 
 /// Pulls at once; more wait for one to end.
 constexpr std::size_t kThreads = 8;
+/// Uploads write a piece at a time, so a few threads do for many of them.
+constexpr std::size_t kWriters = 2;
 
 /// Hands what a thread tells to the loop, as long as the work has not ended there.
 class Courier {
@@ -48,19 +53,66 @@ store::Stopped either(store::StopFlag one, store::StopFlag other) {
     };
 }
 
+/// An upload whose work is done by the threads of a pool.
+class PooledUpload final : public store::BlobReceiver {
+  public:
+    PooledUpload(platform::BlockingPool& pool, std::shared_ptr<store::IncomingBlob> upload)
+        : pool_(pool), upload_(std::move(upload)) {}
+    PooledUpload(const PooledUpload&) = delete;
+    PooledUpload& operator=(const PooledUpload&) = delete;
+    ~PooledUpload() override {
+        // To remove a large file takes long, too.
+        pool_.post([upload = std::move(upload_)]() mutable { upload.reset(); });
+    }
+
+    Task<Status> write(std::string piece) override {
+        auto work = [upload = upload_, piece = std::move(piece)] {
+            return upload->write(piece);
+        };
+        co_return co_await pool_.run(std::move(work));
+    }
+
+    Task<Status> finish() override {
+        auto work = [upload = upload_] {
+            return upload->finish();
+        };
+        co_return co_await pool_.run(std::move(work));
+    }
+
+  private:
+    platform::BlockingPool& pool_;
+    std::shared_ptr<store::IncomingBlob> upload_;
+};
+
+/// llama.cpp's own program, which lies beside its server; empty: it does not. Blocks.
+std::filesystem::path find_quantiser(const config::Config& config) {
+    const auto engine = locate_engine(config);
+    std::error_code error;
+    const std::filesystem::path program =
+        engine.ok() ? engine->llama_server.parent_path() / "llama-quantize" : "";
+    return std::filesystem::is_regular_file(program, error) ? program : std::filesystem::path();
+}
+
 /// What clients that know Ollama look for.
 Error not_found(const std::string& model) {
     return {ErrorCode::not_found, "model '" + model + "' not found"};
+}
+
+/// The same of what is to be copied, which Ollama puts into other quotes.
+Error no_source(const std::string& model) {
+    return {ErrorCode::not_found, "model \"" + model + "\" not found"};
 }
 
 }  // namespace
 
 ModelLibrary::ModelLibrary(platform::Loop& loop, const config::Config& config, ModelWatch& watch)
     : loop_(loop),
+      config_(config),
       watch_(watch),
       store_(config.store.dir),
       options_(store::pull_options(config.store, platform::process_environment())),
-      pool_(kThreads) {}
+      pool_(kThreads),
+      writers_(kWriters) {}
 
 Task<Status> ModelLibrary::pull(std::string reference,
                                 bool insecure,
@@ -93,6 +145,35 @@ Task<Status> ModelLibrary::pull(std::string reference,
     co_return done;
 }
 
+Task<Status> ModelLibrary::push(std::string reference,
+                                bool insecure,
+                                store::OnProgress on_progress,
+                                store::StopFlag stop) {
+    auto target = store::parse_reference(reference);
+    if (!target.ok()) {
+        co_return target.error();
+    }
+    if (const auto known = store_.find(target->name); !known.ok()) {
+        if (watch_.registry().find(reference) == nullptr) {
+            co_return not_found(reference);
+        }
+        co_return Error{ErrorCode::invalid_argument,
+                        "model '" + reference +
+                            "' is not of Drover's store; copy it first, then push the copy"};
+    }
+    const Courier courier(loop_, std::move(on_progress));
+    store::PullOptions options = options_;
+    options.insecure = insecure;
+    auto work = [store = store_,
+                 target = std::move(*target),
+                 options = std::move(options),
+                 tell = courier.sender(),
+                 stopped = either(std::move(stop), stopping_)] {
+        return store::push(store, target.name, target, options, tell, stopped);
+    };
+    co_return co_await pool_.run(std::move(work));
+}
+
 Task<Status> ModelLibrary::create(store::CreateRequest request,
                                   store::OnProgress on_progress,
                                   store::StopFlag stop) {
@@ -102,11 +183,13 @@ Task<Status> ModelLibrary::create(store::CreateRequest request,
         base.emplace(store::CreateBase{from->files, from->projector, from->recipe});
     }
     const Courier courier(loop_, std::move(on_progress));
-    auto work = [store = store_,
+    auto work = [this,
+                 store = store_,
                  request = std::move(request),
                  base = std::move(base),
                  tell = courier.sender(),
-                 stopped = either(std::move(stop), stopping_)] {
+                 stopped = either(std::move(stop), stopping_)]() mutable {
+        request.quantiser = request.quantise.empty() ? "" : find_quantiser(config_);
         return store::create(store, request, base, tell, stopped);
     };
     Status done = co_await pool_.run(std::move(work));
@@ -123,10 +206,13 @@ Task<Status> ModelLibrary::copy(std::string from, std::string to) {
         co_return target.error();
     }
     if (!source.ok()) {
-        co_return not_found(from);
+        co_return no_source(from);
     }
     const auto known = store_.find(*source);
     if (!known.ok()) {
+        if (watch_.registry().find(from) == nullptr) {
+            co_return no_source(from);
+        }
         // A model of another place: its copy is one of the store.
         store::CreateRequest request{.model = std::move(to), .from = std::move(from)};
         auto nobody = [](const store::Progress&) {
@@ -172,24 +258,21 @@ Result<bool> ModelLibrary::has_blob(const std::string& text) const {
     return std::filesystem::is_regular_file(store_.blob(*digest), error);
 }
 
-Task<Status> ModelLibrary::put_blob(std::string text, std::string content) {
+Task<Result<std::unique_ptr<store::BlobReceiver>>> ModelLibrary::receive_blob(
+    std::string text, std::optional<Bytes> size) {
+    using Receiver = std::unique_ptr<store::BlobReceiver>;
     auto digest = store::Digest::parse(text);
     if (!digest.ok()) {
         co_return digest.error();
     }
-    auto work = [store = store_, digest = std::move(*digest), content = std::move(content)] {
-        if (store::digest_of(content) != digest) {
-            return Status(
-                Error{ErrorCode::invalid_argument, "digest mismatch: the body has another one"});
-        }
-        const auto writing = store.writing();
-        if (!writing.ok()) {
-            return Status(writing.error());
-        }
-        const auto layer = store.put_blob("", content);
-        return layer.ok() ? Status() : Status(layer.error());
+    auto work = [store = store_, digest = std::move(*digest), size] {
+        return store::IncomingBlob::begin(store, digest, size);
     };
-    co_return co_await pool_.run(std::move(work));
+    auto upload = co_await writers_.run(std::move(work));
+    if (!upload.ok()) {
+        co_return upload.error();
+    }
+    co_return Receiver(std::make_unique<PooledUpload>(writers_, *std::move(upload)));
 }
 
 }  // namespace drover::app

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/model_watch.hpp"
@@ -17,6 +18,7 @@ namespace drover::app {
 /// Pulls take hours, so they have threads of their own.
 class ModelLibrary final : public store::Library {
   public:
+    /// Everything that is given outlives the library.
     ModelLibrary(platform::Loop& loop, const config::Config& config, ModelWatch& watch);
 
     /// Makes all work end soon; what was pulled is kept.
@@ -26,21 +28,28 @@ class ModelLibrary final : public store::Library {
                                 bool insecure,
                                 store::OnProgress on_progress,
                                 store::StopFlag stop) override;
+    platform::Task<Status> push(std::string reference,
+                                bool insecure,
+                                store::OnProgress on_progress,
+                                store::StopFlag stop) override;
     platform::Task<Status> create(store::CreateRequest request,
                                   store::OnProgress on_progress,
                                   store::StopFlag stop) override;
     platform::Task<Status> copy(std::string from, std::string to) override;
     platform::Task<Status> remove(std::string model) override;
     Result<bool> has_blob(const std::string& digest) const override;
-    platform::Task<Status> put_blob(std::string digest, std::string content) override;
+    platform::Task<Result<std::unique_ptr<store::BlobReceiver>>> receive_blob(
+        std::string digest, std::optional<Bytes> size) override;
 
   private:
     platform::Loop& loop_;
+    const config::Config& config_;
     ModelWatch& watch_;
     store::Store store_;
     store::PullOptions options_;
     std::shared_ptr<std::atomic<bool>> stopping_ = std::make_shared<std::atomic<bool>>(false);
     platform::BlockingPool pool_;
+    platform::BlockingPool writers_;  ///< of uploads, which must not wait until a pull ends
 };
 
 }  // namespace drover::app

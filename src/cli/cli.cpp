@@ -19,6 +19,10 @@ namespace {
 
 constexpr int kUsageError = 2;
 
+Client client_of(const std::string& address) {
+    return Client(address.find("://") == std::string::npos ? "http://" + address : address);
+}
+
 }  // namespace
 
 config::Loaded Context::load() const {
@@ -53,19 +57,21 @@ std::optional<config::Config> Context::config() {
     return std::nullopt;
 }
 
+std::optional<Client> Context::named_server() const {
+    const std::string address =
+        host.empty() ? platform::process_environment()("DROVER_HOST").value_or("") : host;
+    return address.empty() ? std::nullopt : std::optional(client_of(address));
+}
+
 std::optional<Client> Context::client() {
-    std::string address = host;
-    if (address.empty()) {
-        address = platform::process_environment()("DROVER_HOST").value_or("");
+    if (auto named = named_server()) {
+        return named;
     }
-    if (address.empty()) {
-        const auto loaded = config();
-        if (!loaded.has_value()) {
-            return std::nullopt;
-        }
-        address = join_address(loaded->listen_host, loaded->listen_port);
+    const auto loaded = config();
+    if (!loaded.has_value()) {
+        return std::nullopt;
     }
-    return Client(address.find("://") == std::string::npos ? "http://" + address : address);
+    return client_of(join_address(loaded->listen_host, loaded->listen_port));
 }
 
 void Context::tell_server() {
@@ -95,10 +101,14 @@ int run(int argc, const char* const* argv, const Services& services) {
         ->take_all()
         ->allow_extra_args(false);
     app.add_option(
-        "--host", context.host, "Server to talk to (default: what the configuration says)");
+        "--host",
+        context.host,
+        "Server to talk to, whose models pull, push, show, cp and rm then mean (default: what the "
+        "configuration says, and this machine's store)");
     add_serve(app, context);
     add_run(app, context);
     add_pull(app, context);
+    add_push(app, context);
     add_list(app, context);
     add_show(app, context);
     add_copy(app, context);

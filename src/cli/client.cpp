@@ -7,6 +7,8 @@
 
 #include <curl/curl.h>
 
+#include "cli/json_read.hpp"
+
 namespace drover::cli {
 
 namespace json = boost::json;
@@ -56,20 +58,38 @@ ErrorCode code_of(long status) {
     }
 }
 
-/// The message inside an error body of OpenAI's shape, or the body itself.
+/// The message inside an error body of OpenAI's shape or of Ollama's, or the body itself.
 std::string message_of(const std::string& body) {
-    boost::system::error_code error;
-    const json::value value = json::parse(body, error);
-    if (!error) {
-        if (const json::value* message = value.find_pointer("/error/message", error);
-            message != nullptr && message->is_string()) {
+    boost::system::error_code failed;
+    const json::value value = json::parse(body, failed);
+    if (!failed) {
+        const json::value* error = member(value, "error");
+        const json::value* message =
+            error != nullptr && error->is_object() ? member(*error, "message") : error;
+        if (message != nullptr && message->is_string()) {
             return std::string(message->get_string());
         }
     }
     return body.empty() ? "the server gave no reason" : body;
 }
 
-Status perform(const std::string& url, const std::string* body, Transfer& transfer) {
+/// Calls `take` with each whole line of `buffer` and leaves the rest in it.
+template <typename Take>
+void take_lines(std::string& buffer, const Take& take) {
+    std::size_t begin = 0;
+    for (std::size_t end = buffer.find('\n'); end != std::string::npos;
+         end = buffer.find('\n', begin)) {
+        take(std::string_view(buffer).substr(begin, end - begin));
+        begin = end + 1;
+    }
+    buffer.erase(0, begin);
+}
+
+/// A GET without a body, else a POST unless `method` says otherwise.
+Status perform(const std::string& url,
+               const std::string* body,
+               Transfer& transfer,
+               const char* method = nullptr) {
     const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(),
                                                                      curl_easy_cleanup);
     std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(
@@ -88,6 +108,9 @@ Status perform(const std::string& url, const std::string* body, Transfer& transf
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->c_str());
+    }
+    if (method != nullptr) {
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     }
     const CURLcode result = curl_easy_perform(curl);
     if (result == CURLE_ABORTED_BY_CALLBACK) {
@@ -134,6 +157,40 @@ Result<json::value> Client::post(const std::string& path, const json::value& bod
     return fetch(base_ + path, &text);
 }
 
+Status Client::send(const std::string& method,
+                    const std::string& path,
+                    const json::value& body) const {
+    const std::string text = json::serialize(body);
+    Transfer transfer{.on_data = [](std::string_view) {}, .stopped = {}};
+    return perform(base_ + path, &text, transfer, method.c_str());
+}
+
+Status Client::stream_lines(const std::string& path,
+                            const json::value& body,
+                            const std::function<void(const json::value&)>& on_line,
+                            const std::function<bool()>& stopped) const {
+    const std::string text = json::serialize(body);
+    std::string buffer;
+    Status outcome;
+    const auto take = [&](std::string_view line) {
+        boost::system::error_code failed;
+        const json::value value = json::parse(line, failed);
+        if (!failed && member(value, "error") != nullptr) {
+            outcome = Status(Error{ErrorCode::io_error, message_of(std::string(line))});
+        } else if (!failed) {
+            on_line(value);
+        }
+    };
+    Transfer transfer{.on_data =
+                          [&](std::string_view piece) {
+                              buffer += piece;
+                              take_lines(buffer, take);
+                          },
+                      .stopped = stopped};
+    DROVER_TRY(perform(base_ + path, &text, transfer));
+    return outcome;
+}
+
 Status Client::stream(const std::string& path,
                       const json::value& body,
                       const std::function<void(std::string_view)>& on_event,
@@ -143,14 +200,11 @@ Status Client::stream(const std::string& path,
     Transfer transfer{.on_data =
                           [&](std::string_view piece) {
                               buffer += piece;
-                              std::size_t end = 0;
-                              while ((end = buffer.find('\n')) != std::string::npos) {
-                                  const std::string line = buffer.substr(0, end);
-                                  buffer.erase(0, end + 1);
-                                  if (line.rfind("data: ", 0) == 0) {
-                                      on_event(std::string_view(line).substr(6));
+                              take_lines(buffer, [&](std::string_view line) {
+                                  if (line.starts_with("data: ")) {
+                                      on_event(line.substr(6));
                                   }
-                              }
+                              });
                           },
                       .stopped = stopped};
     return perform(base_ + path, &text, transfer);

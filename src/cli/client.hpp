@@ -21,6 +21,18 @@ class Client {
     Result<boost::json::value> get(const std::string& path) const;
     Result<boost::json::value> post(const std::string& path, const boost::json::value& body) const;
 
+    /// Sends a request whose answer has nothing to say but that it went well.
+    Status send(const std::string& method,
+                const std::string& path,
+                const boost::json::value& body) const;
+
+    /// Posts `body` and calls `on_line` with each line of the answer, a JSON object; ends as
+    /// stream() does. A line that has an "error" is the result.
+    Status stream_lines(const std::string& path,
+                        const boost::json::value& body,
+                        const std::function<void(const boost::json::value& line)>& on_line,
+                        const std::function<bool()>& stopped) const;
+
     /// Posts `body` and calls `on_event` with the data of each server-sent event, until the stream
     /// ends, or `stopped` returns true (asked at least once a second): then the result is
     /// `cancelled`.

@@ -3,13 +3,10 @@
 #include <string>
 #include <utility>
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include "cli/context.hpp"
 #include "cli/interrupt.hpp"
-#include "cli/progress_bar.hpp"
-#include "platform/clock.hpp"
+#include "cli/progress_view.hpp"
+#include "cli/remote_store.hpp"
 #include "platform/paths.hpp"
 #include "store/options.hpp"
 #include "store/pull.hpp"
@@ -18,52 +15,28 @@ namespace drover::cli {
 
 namespace {
 
-constexpr std::size_t kWidthDefault = 100;
-
-/// A line that is written over on a terminal; elsewhere one line for each thing that is done.
-class ProgressView {
-  public:
-    void show(const store::Progress& progress) {
-        if (!terminal_) {
-            if (progress.status != status_) {
-                status_ = progress.status;
-                std::fprintf(stderr, "%s\n", status_.c_str());
-            }
-            return;
-        }
-        if (progress.status != status_ && !status_.empty()) {
-            std::fputs("\n", stderr);
-        }
-        status_ = progress.status;
-        const std::string line =
-            bar_.line(status_, progress.completed, progress.total, platform::now(), width() - 1);
-        std::fprintf(stderr, "\r%s\033[K", line.c_str());
-        std::fflush(stderr);
-    }
-
-    void end() const {
-        if (terminal_ && !status_.empty()) {
-            std::fputs("\n", stderr);
-        }
-    }
-
-  private:
-    static std::size_t width() {
-        winsize size{};
-        return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col
-                                                                                 : kWidthDefault;
-    }
-
-    bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-    std::string status_;
-    ProgressBar bar_;
-};
-
 struct Asked {
     std::string reference;
     std::string name;
     bool insecure = false;
 };
+
+Status pull_there(const Client& server, const Asked& asked) {
+    if (!asked.name.empty()) {
+        return Error{ErrorCode::invalid_argument,
+                     "--name is for this machine's store; `drover cp` gives it another name there"};
+    }
+    const InterruptGuard guard;
+    ProgressView view;
+    const Status pulled = remote_pull(
+        server,
+        asked.reference,
+        asked.insecure,
+        [&view](const store::Progress& progress) { view.show(progress); },
+        [] { return InterruptGuard::interrupted(); });
+    view.end();
+    return pulled;
+}
 
 Result<store::ModelName> pull(const config::Config& config, const Asked& asked) {
     auto reference = store::parse_reference(asked.reference);
@@ -104,6 +77,15 @@ void add_pull(CLI::App& app, Context& context) {
     command->add_option("--name", asked->name, "What to call it here");
     command->add_flag("--insecure", asked->insecure, "Allow plain HTTP to other machines");
     command->callback([&context, asked] {
+        if (const auto server = context.named_server()) {
+            const Status pulled = pull_there(*server, *asked);
+            if (pulled.ok()) {
+                std::printf("%s is there\n", asked->reference.c_str());
+            } else {
+                context.fail(pulled.error());
+            }
+            return;
+        }
         const auto config = context.config();
         if (!config.has_value()) {
             return;

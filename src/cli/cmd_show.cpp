@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cli/context.hpp"
+#include "cli/remote_store.hpp"
 
 namespace drover::cli {
 
@@ -12,11 +13,13 @@ void add_show(CLI::App& app, Context& context) {
     const auto model = std::make_shared<std::string>();
     command->add_option("MODEL", *model, "Name of the model")->required();
     command->callback([&context, model] {
-        const auto config = context.config();
-        if (!config.has_value()) {
+        const auto server = context.named_server();
+        const auto config = server ? std::nullopt : context.config();
+        if (!server && !config) {
             return;
         }
-        const auto text = context.services.describe(*config, *model);
+        const auto text =
+            server ? remote_describe(*server, *model) : context.services.describe(*config, *model);
         if (text.ok()) {
             std::fputs(text->c_str(), stdout);
         } else {

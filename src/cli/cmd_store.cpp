@@ -10,6 +10,7 @@
 #include "base/units.hpp"
 #include "cli/context.hpp"
 #include "cli/json_read.hpp"
+#include "cli/remote_store.hpp"
 #include "store/store.hpp"
 
 namespace drover::cli {
@@ -37,9 +38,12 @@ std::optional<std::string> in_memory(const Client& client, const std::string& na
     for (const boost::json::value& model : elements(*models, "models")) {
         boost::json::array names = elements(model, "aliases");
         names.emplace_back(text(model, "name"));
+        const bool cold = text(model, "state") == "cold";
         for (const boost::json::value& one : names) {
-            if (one.is_string() && equals_ignoring_case(std::string_view(one.get_string()), name) &&
-                text(model, "state") != "cold") {
+            const std::string_view known =
+                one.is_string() ? std::string_view(one.get_string()) : "";
+            if (!cold && (equals_ignoring_case(known, name) ||
+                          equals_ignoring_case(known, name + ":latest"))) {
                 return text(model, "name");
             }
         }
@@ -81,6 +85,18 @@ Result<Bytes> remove(const config::Config& config,
     return store.remove(*name);
 }
 
+void remove_there(Context& context, const Client& server, const std::string& name, bool force) {
+    Status removed = make_unused(server, name, force);
+    if (removed.ok()) {
+        removed = remote_remove(server, name);
+    }
+    if (removed.ok()) {
+        std::printf("%s is removed\n", name.c_str());
+    } else {
+        context.fail(removed.error());
+    }
+}
+
 }  // namespace
 
 void add_remove(CLI::App& app, Context& context) {
@@ -95,7 +111,12 @@ void add_remove(CLI::App& app, Context& context) {
         if (!config.has_value() || !client.has_value()) {
             return;
         }
+        const bool elsewhere = context.named_server().has_value();
         for (const std::string& name : *names) {
+            if (elsewhere) {
+                remove_there(context, *client, name, *force);
+                continue;
+            }
             const auto freed = remove(*config, *client, name, *force);
             if (freed.ok()) {
                 context.tell_server();
@@ -114,13 +135,17 @@ void add_copy(CLI::App& app, Context& context) {
     command->add_option("MODEL", names->first, "A model of the store")->required();
     command->add_option("NAME", names->second, "Its other name")->required();
     command->callback([&context, names] {
-        const auto config = context.config();
-        if (!config.has_value()) {
+        const auto server = context.named_server();
+        const auto config = server ? std::nullopt : context.config();
+        if (!server && !config) {
             return;
         }
-        const Status copied = copy(*config, names->first, names->second);
+        const Status copied = server ? remote_copy(*server, names->first, names->second)
+                                     : copy(*config, names->first, names->second);
         if (copied.ok()) {
-            context.tell_server();
+            if (!server) {
+                context.tell_server();
+            }
             std::printf("%s is %s too\n", names->first.c_str(), names->second.c_str());
         } else {
             context.fail(copied.error());

@@ -34,6 +34,10 @@ struct Context {
     /// A client of --host, DROVER_HOST, or the address that the config says.
     std::optional<Client> client();
 
+    /// The server whose models are meant because --host or DROVER_HOST names it; nothing when those
+    /// of this machine's store are.
+    std::optional<Client> named_server() const;
+
     /// Tells a running server that there are other models; without one, does nothing.
     void tell_server();
 
@@ -44,6 +48,7 @@ struct Context {
 void add_serve(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_pull(CLI::App& app, Context& context);
+void add_push(CLI::App& app, Context& context);
 void add_show(CLI::App& app, Context& context);
 void add_copy(CLI::App& app, Context& context);
 void add_remove(CLI::App& app, Context& context);

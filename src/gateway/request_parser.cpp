@@ -99,6 +99,9 @@ void RequestParser::on_request_impl(Verb verb, View name, View target, int versi
     head_.method_name.assign(name.data(), name.size());
     head_.http11 = version == 11;
     take_target(view(target), code);
+    if (limits_.unbounded != nullptr && limits_.unbounded(head_.path, head_.method)) {
+        body_limit(boost::none);
+    }
 }
 
 void RequestParser::take_target(std::string_view target, Code& code) {

@@ -28,6 +28,8 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
     struct Limits {
         std::size_t head;
         std::uint64_t body;
+        /// Requests whose body has no limit; null: none.
+        bool (*unbounded)(std::string_view path, Method method) = nullptr;
     };
 
     /// `head` and `body` are filled; `kept` are the headers, in lower case, that go to

@@ -153,6 +153,11 @@ std::string_view allowed_methods(std::string_view path) {
     DROVER_UNREACHABLE();
 }
 
+bool goes_to_disk(std::string_view path, Method method) {
+    const Route* route = method == post ? find_route(path, method) : nullptr;
+    return route != nullptr && route->action == ollama_blob;
+}
+
 std::string_view why_not_offered(std::string_view path) {
     struct Reason {
         std::string_view prefix;

@@ -78,6 +78,10 @@ const Route* find_route(std::string_view path, Method method);
 /// The methods that `path` understands, for Allow; empty when nothing has this path.
 std::string_view allowed_methods(std::string_view path);
 
+/// Whether the body of such a request goes to the disk as it comes, so that only the disk bounds
+/// it.
+bool goes_to_disk(std::string_view path, Method method);
+
 /// Why a path that clients of OpenAI know is not offered; empty when there is nothing to say.
 std::string_view why_not_offered(std::string_view path);
 

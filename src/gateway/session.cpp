@@ -76,7 +76,8 @@ void Session::begin_request() {
     reason_.clear();
     status_ = 0;
     parser_.emplace(RequestParser::Limits{static_cast<std::size_t>(context_.limits.header.count()),
-                                          static_cast<std::uint64_t>(context_.limits.body.count())},
+                                          static_cast<std::uint64_t>(context_.limits.body.count()),
+                                          goes_to_disk},
                     head_,
                     static_cast<BodySink&>(*this),
                     context_.routes.headers());
@@ -147,6 +148,9 @@ Task<> Session::answer() {
     }
     route_ = find_route(head_.path, head_.method);
     allow_page();
+    if (goes_to_disk(head_.path, head_.method)) {
+        co_return co_await receive_blob(*route_);
+    }
     if (parser_->expects_body()) {
         const bool complete = co_await read_body();
         if (!complete) {
@@ -180,7 +184,7 @@ Task<> Session::answer() {
         co_return co_await reply(plan(*route_));
     }
     if (route_->action == Action::ollama_blob) {
-        co_return co_await answer_blob(*route_);
+        co_return co_await find_blob(*route_);
     }
     if (changes_library(route_->action)) {
         co_return co_await answer_library(*route_);
@@ -275,13 +279,17 @@ Reply Session::refused_by_parser() const {
     return refusal_reply(dialect, *parser_->refusal(), message);
 }
 
-Task<bool> Session::read_body() {
+Task<> Session::invite_body() {
     if (client_.input().empty() && equals_ignoring_case(head_.expect, "100-continue")) {
         reply_pieces_.assign(1, "HTTP/1.1 100 Continue\r\n\r\n");
         if (!client_.send(reply_pieces_)) {
             co_await client_.flush();
         }
     }
+}
+
+Task<bool> Session::read_body() {
+    co_await invite_body();
     const std::size_t announced =
         static_cast<std::size_t>(parser_->content_length().value_or(kReadSize));
     body_.reserve(std::min(announced, kReserveMax));

@@ -68,6 +68,7 @@ class Session final : private BodySink {
   private:
     platform::Task<> serve();
     platform::Task<bool> read_head();
+    platform::Task<> invite_body();
     platform::Task<bool> read_body();
     platform::Task<> answer();
     platform::Task<> forward(const Route& route);
@@ -86,7 +87,9 @@ class Session final : private BodySink {
     const NamedRoute* asked_route(const Route& route);
     std::vector<control::ModelView> listed_models() const;
     platform::Task<> answer_library(const Route& route);
-    platform::Task<> answer_blob(const Route& route);
+    platform::Task<> find_blob(const Route& route);
+    platform::Task<> receive_blob(const Route& route);
+    platform::Task<Status> store_body(store::BlobReceiver& blob);
     using Work = std::function<platform::Task<Status>(store::OnProgress, store::StopFlag)>;
     /// Waits for the work, and tells the client how far it is if it `streams`; `tells`: the end of
     /// it has a body. A client that leaves stops the work.

@@ -118,7 +118,9 @@ store::CreateRequest create_request(const FieldReader& reader, std::string model
                                  .system = text_of(reader, "system"),
                                  .parameters = std::nullopt,
                                  .messages = std::nullopt,
-                                 .licences = licences_of(reader)};
+                                 .licences = licences_of(reader),
+                                 .quantise = {},
+                                 .quantiser = {}};
     if (const json::object* parameters = reader.object("parameters"); parameters != nullptr) {
         request.parameters = json::serialize(*parameters);
     }
@@ -128,8 +130,9 @@ store::CreateRequest create_request(const FieldReader& reader, std::string model
     if (reader.any("modelfile") != nullptr) {
         reader.complain("modelfile", "is not understood; send its fields, as newer clients do");
     }
-    if (!reader.text("quantize").value_or("").empty()) {
-        reader.complain("quantize", "is not possible here; begin with a quantised file");
+    request.quantise = text_of(reader, "quantize").value_or("");
+    if (request.quantise.empty()) {
+        request.quantise = text_of(reader, "quantization").value_or("");
     }
     return request;
 }
@@ -182,31 +185,12 @@ Task<> Session::answer_library(const Route& route) {
             return library.remove(model);
         };
     } else {
-        const Error error{ErrorCode::invalid_argument,
-                          "Drover does not push models; push it from where it was made"};
-        co_return co_await reply(error_reply(route.dialect, error));
+        work = [&library, model, insecure](store::OnProgress tell, store::StopFlag stop) {
+            return library.push(model, insecure, std::move(tell), std::move(stop));
+        };
     }
-    const bool tells = route.action == Action::ollama_pull || route.action == Action::ollama_create;
+    const bool tells = !copies && route.action != Action::ollama_delete;
     co_await do_work(std::move(work), tells, tells && streams);
-}
-
-Task<> Session::answer_blob(const Route& route) {
-    const std::string digest = head_.path.substr(route.path.size());
-    if (route.method != Method::post) {
-        const auto there = context_.library.has_blob(digest);
-        if (!there.ok()) {
-            co_return co_await reply(error_reply(route.dialect, there.error()));
-        }
-        Reply answer{.status = *there ? 200U : 404U};
-        co_return co_await reply(std::move(answer));
-    }
-    const Status stored = co_await context_.library.put_blob(digest, std::move(body_));
-    body_.clear();
-    if (!stored.ok()) {
-        co_return co_await reply(error_reply(route.dialect, stored.error()));
-    }
-    Reply answer{.status = 201};
-    co_await reply(std::move(answer));
 }
 
 Task<> Session::do_work(Work work, bool tells, bool streams) {

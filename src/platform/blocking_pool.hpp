@@ -60,6 +60,12 @@ class BlockingPool {
         co_return *std::move(outcome.value);
     }
 
+    /// Calls `work()` on a thread of the pool sometime; nobody waits for it.
+    template <typename Work>
+    void post(Work work) {
+        asio::post(pool_, std::move(work));
+    }
+
   private:
     template <typename Value>
     struct Outcome {

@@ -1,5 +1,6 @@
 #include "platform/run_command.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -19,6 +20,14 @@ namespace {
 
 constexpr std::size_t kOutputMax = 64UL * 1024;
 constexpr int kSignalBase = 128;
+/// How often somebody who may stop it is asked.
+constexpr std::chrono::milliseconds kAskEvery{100};
+
+enum class End {
+    output,  ///< there is no more
+    deadline,
+    stopped
+};
 
 Error os_error(const std::string& what, int number) {
     std::array<char, 128> text{};
@@ -51,26 +60,35 @@ Result<pid_t> spawn(const std::vector<std::string>& argv, int output) {
     return pid;
 }
 
-/// Reads until the end of the output or the deadline; false at the deadline.
-bool read_all(int fd, std::chrono::steady_clock::time_point deadline, std::string& text) {
+/// Reads until the end of the output or the deadline, or until somebody stops it.
+End read_all(int fd,
+             std::chrono::steady_clock::time_point deadline,
+             const CommandWatch& watch,
+             std::string& text) {
     std::array<char, 4096> buffer{};
     while (true) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
             deadline - std::chrono::steady_clock::now());
         if (left.count() <= 0) {
-            return false;
+            return End::deadline;
+        }
+        if (watch.stopped && watch.stopped()) {
+            return End::stopped;
         }
         pollfd wait{fd, POLLIN, 0};
-        const int ready = ::poll(&wait, 1, static_cast<int>(left.count()));
+        const int ready = ::poll(&wait, 1, static_cast<int>(std::min(left, kAskEvery).count()));
         if (ready < 0 && errno != EINTR) {
-            return false;
+            return End::deadline;
         }
         if (ready <= 0) {
             continue;
         }
         const ssize_t count = ::read(fd, buffer.data(), buffer.size());
         if (count == 0) {
-            return true;
+            return End::output;
+        }
+        if (count > 0 && watch.on_text) {
+            watch.on_text({buffer.data(), static_cast<std::size_t>(count)});
         }
         if (count > 0 && text.size() < kOutputMax) {
             text.append(buffer.data(), static_cast<std::size_t>(count));
@@ -88,7 +106,8 @@ int reap(pid_t pid) {
 }  // namespace
 
 Result<CommandOutput> run_command(const std::vector<std::string>& argv,
-                                  std::chrono::milliseconds timeout) {
+                                  std::chrono::milliseconds timeout,
+                                  const CommandWatch& watch) {
     DROVER_ASSERT(!argv.empty());
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
@@ -101,14 +120,18 @@ Result<CommandOutput> run_command(const std::vector<std::string>& argv,
         return pid.error();
     }
     CommandOutput output;
-    const bool ended = read_all(ends[0], std::chrono::steady_clock::now() + timeout, output.text);
+    const End end =
+        read_all(ends[0], std::chrono::steady_clock::now() + timeout, watch, output.text);
     ::close(ends[0]);
-    if (!ended) {
+    if (end != End::output) {
         ::kill(-*pid, SIGKILL);
     }
     // A program that closed its output but goes on would be waited for; --version does not do that.
     output.status = reap(*pid);
-    if (!ended) {
+    if (end == End::stopped) {
+        return Error{ErrorCode::cancelled, argv[0] + " was stopped"};
+    }
+    if (end == End::deadline) {
         return Error{ErrorCode::timeout,
                      argv[0] + " did not end within " + std::to_string(timeout.count()) + " ms"};
     }

@@ -28,6 +28,20 @@ TEST(RunCommand, KillsWhatDoesNotEnd) {
     EXPECT_EQ(result.error().code, ErrorCode::timeout);
 }
 
+TEST(RunCommand, TellsWhatIsPrintedAndCanBeStoppedByIt) {
+    std::string heard;
+    const CommandWatch watch{.on_text = [&](std::string_view text) { heard += text; },
+                             .stopped =
+                                 [&] {
+                                     return heard == "go\n";
+                                 }};
+    const auto result =
+        run_command({"/bin/sh", "-c", "echo go; exec /bin/sleep 60"}, milliseconds(30'000), watch);
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code, ErrorCode::cancelled);
+    EXPECT_EQ(heard, "go\n");
+}
+
 TEST(RunCommand, BoundsTheOutput) {
     const auto result =
         run_command({"/usr/bin/head", "-c", "1000000", "/dev/zero"}, milliseconds(5000));

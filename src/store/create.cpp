@@ -10,6 +10,7 @@
 #include "models/header_file.hpp"
 #include "models/naming.hpp"
 #include "store/download.hpp"
+#include "store/quantise.hpp"
 
 namespace drover::store {
 
@@ -56,6 +57,7 @@ class Creator {
             return Error{ErrorCode::invalid_argument,
                          "neither 'from' nor 'files' names a GGUF model to begin with"};
         }
+        DROVER_TRY(quantise_weights());
         DROVER_TRY(take_fields());
         DROVER_TRY(describe());
         on_progress_({.status = "writing manifest"});
@@ -146,6 +148,38 @@ class Creator {
                  .size = Bytes(static_cast<std::int64_t>(size)),
                  .title = fs::path(file_name).filename().string()});
             use(manifest_.layers.back());
+        }
+        return {};
+    }
+
+    Status quantise_weights() {
+        if (request_.quantise.empty()) {
+            return {};
+        }
+        const auto type = quantisation_type(request_.quantise);
+        if (!type.ok()) {
+            return type.error();
+        }
+        if (request_.quantiser.empty()) {
+            return Error{ErrorCode::invalid_argument,
+                         "there is no llama-quantize beside the engine's llama-server; "
+                         "`scripts/install-engine` puts one there"};
+        }
+        if (layers_of(layer_kind::kModel).size() > 1) {
+            return Error{ErrorCode::invalid_argument,
+                         "a model of several files cannot be quantised; join them first with "
+                         "llama.cpp's llama-gguf-split --merge"};
+        }
+        for (Layer& layer : manifest_.layers) {
+            if (layer.kind() != layer_kind::kModel) {
+                continue;
+            }
+            auto quantised =
+                quantise(store_, layer, *type, request_.quantiser, on_progress_, stopped_);
+            if (!quantised.ok()) {
+                return quantised.error();
+            }
+            layer = std::move(*quantised);
         }
         return {};
     }

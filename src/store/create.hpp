@@ -26,6 +26,8 @@ struct CreateRequest {
     std::optional<std::string> parameters;  ///< JSON object; goes over those of `from`
     std::optional<std::string> messages;    ///< JSON array
     std::vector<std::string> licences;      ///< added to those of `from`
+    std::string quantise;                   ///< "q4_K_M"; empty: the weights stay as they are
+    std::filesystem::path quantiser;  ///< the llama-quantize that does it; empty: there is none
 };
 
 /// A model that lies elsewhere: its files are copied into the store.

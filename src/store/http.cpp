@@ -8,6 +8,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include <unistd.h>
+
 #include "base/text.hpp"
 #include "platform/pause.hpp"
 
@@ -79,6 +81,10 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* con
         head.content_range = std::string(value);
     } else if (equals_ignoring_case(name, "etag")) {
         head.etag = std::string(value);
+    } else if (equals_ignoring_case(name, "location")) {
+        head.location = std::string(value);
+    } else if (equals_ignoring_case(name, "range")) {
+        head.range = std::string(value);
     } else if (equals_ignoring_case(name, "link")) {
         head.next = next_page(value);
     } else if (equals_ignoring_case(name, "content-length")) {
@@ -108,8 +114,84 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* conte
     return size * count;
 }
 
-int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    return static_cast<const Http*>(context)->stopped() ? 1 : 0;
+/// What is looked at while a request runs.
+struct Watch {
+    const Http& http;
+    const HttpRequest& request;
+};
+
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
+    const auto& watch = *static_cast<const Watch*>(context);
+    if (watch.request.on_sent) {
+        watch.request.on_sent(static_cast<std::uint64_t>(sent));
+    }
+    return watch.http.stopped() ? 1 : 0;
+}
+
+/// Where the next bytes of a body are.
+struct Source {
+    FileSlice slice;
+    std::uint64_t at = 0;
+};
+
+std::size_t on_read(char* data, std::size_t size, std::size_t count, void* context) {
+    auto& source = *static_cast<Source*>(context);
+    const std::uint64_t left = source.slice.size - source.at;
+    const std::size_t wanted = std::min<std::uint64_t>(size * count, left);
+    const ssize_t got =
+        ::pread(source.slice.fd, data, wanted, static_cast<off_t>(source.slice.begin + source.at));
+    if (got < 0 || (got == 0 && wanted > 0)) {
+        return CURL_READFUNC_ABORT;
+    }
+    source.at += static_cast<std::uint64_t>(got);
+    return static_cast<std::size_t>(got);
+}
+
+/// A redirection makes curl send the body again.
+int on_seek(void* context, curl_off_t offset, int origin) {
+    auto& source = *static_cast<Source*>(context);
+    if (origin != SEEK_SET || offset < 0 ||
+        static_cast<std::uint64_t>(offset) > source.slice.size) {
+        return CURL_SEEKFUNC_FAIL;
+    }
+    source.at = static_cast<std::uint64_t>(offset);
+    return CURL_SEEKFUNC_OK;
+}
+
+Headers headers_of(const HttpRequest& request) {
+    Headers headers(curl_slist_append(nullptr, ("Accept: " + request.accept).c_str()),
+                    curl_slist_free_all);
+    for (const auto& [name, value] : {std::pair("Content-Type: ", &request.content_type),
+                                      std::pair("Content-Range: ", &request.content_range)}) {
+        if (!value->empty()) {
+            headers.reset(curl_slist_append(headers.release(), (name + *value).c_str()));
+        }
+    }
+    return headers;
+}
+
+void set_method(CURL* handle, const HttpRequest& request, Source& source) {
+    if (request.method == "HEAD") {
+        curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
+        return;
+    }
+    if (request.method == "GET") {
+        return;
+    }
+    if (request.slice.has_value()) {
+        curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(
+            handle, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(source.slice.size));
+        curl_easy_setopt(handle, CURLOPT_READFUNCTION, on_read);
+        curl_easy_setopt(handle, CURLOPT_READDATA, &source);
+        curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(handle, CURLOPT_SEEKDATA, &source);
+    } else {
+        curl_easy_setopt(
+            handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.text.size()));
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.text.c_str());
+    }
+    curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
 }
 
 bool is_loopback(std::string_view origin) {
@@ -194,8 +276,24 @@ std::string origin_of(std::string_view url) {
     return to_lower(url.substr(0, end));
 }
 
+std::string resolved(const std::string& base, const std::string& reference) {
+    const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> url(curl_url(), curl_url_cleanup);
+    char* text = nullptr;
+    if (curl_url_set(url.get(), CURLUPART_URL, base.c_str(), 0) != CURLUE_OK ||
+        curl_url_set(url.get(), CURLUPART_URL, reference.c_str(), 0) != CURLUE_OK ||
+        curl_url_get(url.get(), CURLUPART_URL, &text, 0) != CURLUE_OK) {
+        return "";
+    }
+    const std::unique_ptr<char, decltype(&curl_free)> owned(text, curl_free);
+    return text;
+}
+
 bool is_passing(long status) {
     return status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+bool HttpAnswer::may_pass() const {
+    return !trouble.empty() || is_passing(head.status);
 }
 
 Http::Http(HttpOptions options, std::function<bool()> stopped)
@@ -239,16 +337,14 @@ Status Http::prepare(CURL* handle, const std::string& url, HttpHead& head) const
     return {};
 }
 
-Result<Http::Answer> Http::ask(const std::string& url,
-                               const std::string& accept,
-                               Bytes limit,
-                               bool first_byte) {
+Result<HttpAnswer> Http::ask(const HttpRequest& request) const {
     const Handle handle(curl_easy_init(), curl_easy_cleanup);
-    const Headers headers(curl_slist_append(nullptr, ("Accept: " + accept).c_str()),
-                          curl_slist_free_all);
-    Answer answer;
-    Body body{.limit = static_cast<std::size_t>(limit.count())};
-    if (const Status status = prepare(handle.get(), url, answer.head); !status.ok()) {
+    const Headers headers = headers_of(request);
+    HttpAnswer answer;
+    Body body{.limit = static_cast<std::size_t>(request.limit.count())};
+    Source source{.slice = request.slice.value_or(FileSlice())};
+    Watch watch{*this, request};
+    if (const Status status = prepare(handle.get(), request.url, answer.head); !status.ok()) {
         return status.error();
     }
     curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
@@ -256,13 +352,18 @@ Result<Http::Answer> Http::ask(const std::string& url,
     curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &body);
     curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(handle.get(), CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(handle.get(), CURLOPT_XFERINFODATA, this);
-    if (first_byte) {
-        curl_easy_setopt(handle.get(), CURLOPT_RANGE, "0-0");
+    curl_easy_setopt(handle.get(), CURLOPT_XFERINFODATA, &watch);
+    set_method(handle.get(), request, source);
+    if (!request.range.empty()) {
+        curl_easy_setopt(handle.get(), CURLOPT_RANGE, request.range.c_str());
+    }
+    if (request.patience.count() > 0) {
+        curl_easy_setopt(
+            handle.get(), CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.patience.count()));
     }
     const CURLcode code = curl_easy_perform(handle.get());
-    if (code == CURLE_ABORTED_BY_CALLBACK) {
-        return Error{ErrorCode::cancelled, "the pull was stopped"};
+    if (code == CURLE_ABORTED_BY_CALLBACK && stopped()) {
+        return Error{ErrorCode::cancelled, "it was stopped"};
     }
     answer.body = std::move(body.text);
     answer.too_large = body.too_large;
@@ -272,36 +373,33 @@ Result<Http::Answer> Http::ask(const std::string& url,
     return answer;
 }
 
-Result<Http::Answer> Http::ask_patiently(const std::string& url,
-                                         const std::string& accept,
-                                         Bytes limit,
-                                         bool first_byte,
-                                         const std::string& what) {
-    bool challenged = false;
+Result<HttpAnswer> Http::send(const HttpRequest& request) {
+    auto answer = ask(request);
+    if (answer.ok() && answer->trouble.empty() && answer->head.status == 401 &&
+        answer_challenge(request.url, answer->head.challenge)) {
+        return ask(request);
+    }
+    return answer;
+}
+
+Result<HttpAnswer> Http::send_patiently(const HttpRequest& request, const std::string& what) {
     for (int attempt = 1;; ++attempt) {
-        auto answer = ask(url, accept, limit, first_byte);
+        auto answer = send(request);
         if (!answer.ok()) {
             return answer.error().with(what);
         }
-        const HttpHead& head = answer->head;
-        if (answer->trouble.empty() && head.status == 401 && !challenged) {
-            challenged = true;
-            if (answer_challenge(url, head.challenge)) {
-                continue;
-            }
-        }
-        if (answer->trouble.empty() && !is_passing(head.status)) {
+        if (!answer->may_pass()) {
             return answer;
         }
         if (attempt >= options_.attempts) {
             return answer->trouble.empty()
-                       ? failure(head, answer->body, what)
+                       ? failure(answer->head, answer->body, what)
                        : Error{ErrorCode::unavailable,
-                               what + ": " + origin_of(url) + ": " + answer->trouble +
-                                   "; check the network, then pull again: what is there is kept"};
+                               what + ": " + origin_of(request.url) + ": " + answer->trouble +
+                                   "; check the network, then try again: what is there is kept"};
         }
-        if (!platform::pause(delay(attempt, head), stopped_)) {
-            return Error{ErrorCode::cancelled, "the pull was stopped"};
+        if (!platform::pause(delay(attempt, answer->head), stopped_)) {
+            return Error{ErrorCode::cancelled, "it was stopped"};
         }
     }
 }
@@ -311,7 +409,7 @@ Result<std::string> Http::get(const std::string& url,
                               Bytes limit,
                               const std::string& what,
                               HttpHead* head) {
-    auto answer = ask_patiently(url, accept, limit, false, what);
+    auto answer = send_patiently({.url = url, .accept = accept, .limit = limit}, what);
     if (!answer.ok()) {
         return answer.error();
     }
@@ -329,8 +427,7 @@ Result<std::string> Http::get(const std::string& url,
 }
 
 Result<HttpHead> Http::probe(const std::string& url, const std::string& what) {
-    constexpr Bytes kFew = 64_KiB;
-    auto answer = ask_patiently(url, "*/*", kFew, true, what);
+    auto answer = send_patiently({.url = url, .range = "0-0"}, what);
     if (!answer.ok()) {
         return answer.error();
     }
@@ -349,7 +446,7 @@ bool Http::answer_challenge(const std::string& url, const std::string& text) {
     address += address.find('?') == address.npos ? '?' : '&';
     address += "service=" + escaped(challenge->service) + "&scope=" + escaped(challenge->scope);
     // Nothing secret is sent: public models need a token, but no account.
-    const auto answer = ask(address, "application/json", kTokenMax, false);
+    const auto answer = ask({.url = address, .accept = "application/json", .limit = kTokenMax});
     if (!answer.ok() || answer->head.status != 200) {
         return false;
     }

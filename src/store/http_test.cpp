@@ -38,6 +38,15 @@ TEST(Http, KnowsOrigins) {
     EXPECT_EQ(origin_of("nothing"), "");
 }
 
+TEST(Http, ResolvesWhereAServerSaysToGoOn) {
+    const std::string base = "http://h:1/v2/a/b/blobs/uploads/";
+    EXPECT_EQ(resolved(base, "http://other/x?y=1"), "http://other/x?y=1");
+    EXPECT_EQ(resolved(base, "/v2/a/b/blobs/uploads/7?state=z"),
+              "http://h:1/v2/a/b/blobs/uploads/7?state=z");
+    EXPECT_EQ(resolved(base, "8"), "http://h:1/v2/a/b/blobs/uploads/8");
+    EXPECT_EQ(resolved("", "x"), "");
+}
+
 TEST(Http, AsksOtherMachinesOnlyWithEncryption) {
     Http careful({}, {});
     HttpHead head;

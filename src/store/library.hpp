@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.hpp"
+#include "base/units.hpp"
 #include "platform/async.hpp"
 #include "store/create.hpp"
 #include "store/progress.hpp"
@@ -16,6 +18,18 @@ namespace drover::store {
 /// Set from any thread when nobody waits for the work any more.
 using StopFlag = std::shared_ptr<std::atomic<bool>>;
 
+/// A blob on its way from a client. On the loop only. What was not finished is thrown away with it.
+class BlobReceiver {
+  public:
+    virtual ~BlobReceiver() = default;
+
+    /// Returns when the piece is in its file. `io_error` when the disk is full or broken.
+    virtual platform::Task<Status> write(std::string piece) = 0;
+
+    /// The blob is in the store, or `invalid_argument`: the bytes have another digest.
+    virtual platform::Task<Status> finish() = 0;
+};
+
 class Library {
   public:
     virtual ~Library() = default;
@@ -23,6 +37,12 @@ class Library {
     /// Brings a model into the store; `on_progress` is called on the loop until it returns. The
     /// model can be used when it does.
     virtual platform::Task<Status> pull(std::string reference,
+                                        bool insecure,
+                                        OnProgress on_progress,
+                                        StopFlag stop) = 0;
+
+    /// Brings the model that `reference` names, with its registry, to there.
+    virtual platform::Task<Status> push(std::string reference,
                                         bool insecure,
                                         OnProgress on_progress,
                                         StopFlag stop) = 0;
@@ -40,8 +60,10 @@ class Library {
     /// `invalid_argument` when that is no digest.
     virtual Result<bool> has_blob(const std::string& digest) const = 0;
 
-    /// Keeps `content` as the blob `digest`; `invalid_argument` when it has another one.
-    virtual platform::Task<Status> put_blob(std::string digest, std::string content) = 0;
+    /// Begins to take the blob `digest`, of `size` bytes if that is known. `invalid_argument` when
+    /// that is no digest, `io_error` when the disk has no room for it.
+    virtual platform::Task<Result<std::unique_ptr<BlobReceiver>>> receive_blob(
+        std::string digest, std::optional<Bytes> size) = 0;
 };
 
 }  // namespace drover::store

@@ -9,7 +9,7 @@
 #include "base/text.hpp"
 #include "models/header_file.hpp"
 #include "models/naming.hpp"
-#include "platform/files.hpp"
+#include "store/disk_space.hpp"
 #include "store/download.hpp"
 #include "store/hub.hpp"
 
@@ -24,8 +24,6 @@ constexpr std::string_view kManifestAccept =
     "application/vnd.oci.image.manifest.v1+json";
 constexpr Bytes kTreePageMax = 16_MiB;
 constexpr int kTreePagesMax = 50;
-/// Left free for everybody else.
-constexpr Bytes kDiskReserve = 64_MiB;
 
 std::string percent_encoded(std::string_view path) {
     constexpr std::string_view kHex = "0123456789ABCDEF";
@@ -117,15 +115,19 @@ class Puller {
 
     Status from_hub() {
         const ModelName& there = reference_.name;
-        const std::string repository = there.space + "/" + there.model;
-        const std::string what = "hf.co/" + repository;
+        // Of a revision the name has it, too.
+        const std::string repository =
+            there.space + "/" + there.model.substr(0, there.model.find('@'));
+        const std::string revision =
+            reference_.revision.empty() ? "main" : percent_encoded(reference_.revision);
+        const std::string what = "hf.co/" + there.space + "/" + there.model;
         if (!options_.hub_token.empty()) {
             http_.set_token(origin_of(options_.hub), options_.hub_token);
         }
         on_progress_({.status = "pulling manifest"});
         std::vector<HubFile> files;
-        std::string page =
-            options_.hub + "/api/models/" + repository + "/tree/main?recursive=true&limit=1000";
+        std::string page = options_.hub + "/api/models/" + repository + "/tree/" + revision +
+                           "?recursive=true&limit=1000";
         for (int i = 0; i < kTreePagesMax && !page.empty(); ++i) {
             HttpHead head;
             const auto text = http_.get(page, "application/json", kTreePageMax, what, &head);
@@ -146,7 +148,7 @@ class Puller {
                 return Error{ErrorCode::io_error,
                              what + ": the hub tells no digest of " + file.path};
             }
-            blobs.push_back({.url = options_.hub + "/" + repository + "/resolve/main/" +
+            blobs.push_back({.url = options_.hub + "/" + repository + "/resolve/" + revision + "/" +
                                     percent_encoded(file.path),
                              .digest = file.digest,
                              .size = file.size,
@@ -213,7 +215,7 @@ class Puller {
             std::error_code error;
             needed += Bytes(static_cast<std::int64_t>(fs::file_size(file, error)));
         }
-        DROVER_TRY(check_space(needed));
+        DROVER_TRY(store::check_space(store_, needed));
         Manifest manifest;
         for (const fs::path& file : *files) {
             auto layer = import_file(store_, file, on_progress_, http_.stop());
@@ -239,22 +241,7 @@ class Puller {
                 needed += missing_bytes(store_, blob);
             }
         }
-        return check_space(needed);
-    }
-
-    Status check_space(Bytes needed) const {
-        const auto free = platform::free_space(store_.root());
-        if (!free.ok()) {
-            return free.error();
-        }
-        if (needed > Bytes(0) && needed + kDiskReserve > *free) {
-            return Error{ErrorCode::io_error,
-                         to_string(needed) + " are needed on the disk of " +
-                             store_.root().string() + ", and " + to_string(*free) +
-                             " are free; remove models with `drover rm`, or set store.dir to "
-                             "another disk"};
-        }
-        return {};
+        return store::check_space(store_, needed);
     }
 
     Status bring(const std::vector<RemoteBlob>& blobs) {

@@ -97,7 +97,8 @@ Result<ModelName> name_of_file(std::string_view text, std::string_view file) {
     return name;
 }
 
-/// ORG/REPO[:TAG] or ORG/REPO/[resolve/main/]FILE.gguf.
+/// ORG/REPO[@REVISION][:TAG], ORG/REPO[@REVISION]/FILE.gguf, or what a browser shows:
+/// ORG/REPO/tree/REVISION and ORG/REPO/resolve/REVISION/FILE.gguf.
 Result<Reference> parse_hub(std::string_view whole, std::string_view text) {
     Reference reference{.kind = ReferenceKind::hub};
     const std::vector<std::string_view> parts = split(text, '/');
@@ -106,18 +107,24 @@ Result<Reference> parse_hub(std::string_view whole, std::string_view text) {
     }
     std::string_view repository = parts[1];
     std::string_view tag = "latest";
+    const bool shows_tree = parts.size() == 4 && parts[2] == "tree";
+    const bool shows_file = parts.size() > 4 && (parts[2] == "resolve" || parts[2] == "blob");
+    std::string_view revision = shows_tree || shows_file ? parts[3] : std::string_view();
     if (parts.size() == 2) {
         if (const std::size_t colon = repository.find(':'); colon != repository.npos) {
             tag = repository.substr(colon + 1);
             repository = repository.substr(0, colon);
         }
-    } else {
-        std::size_t first = 2;
-        const bool in_browser = parts.size() > 4 && (parts[2] == "resolve" || parts[2] == "blob");
-        if (in_browser && parts[3] != "main") {
-            return bad(whole, "only the revision main can be pulled");
+    }
+    if (const std::size_t at = repository.find('@'); at != repository.npos) {
+        revision = repository.substr(at + 1);
+        repository = repository.substr(0, at);
+        if (revision.empty()) {
+            return bad(whole, "no revision follows the @");
         }
-        first = in_browser ? 4 : 2;
+    }
+    if (parts.size() > 2 && !shows_tree) {
+        const std::size_t first = shows_file ? 4 : 2;
         for (std::size_t i = first; i < parts.size(); ++i) {
             if (!is_part(parts[i], kPartMax * 2, ".+ ")) {
                 return bad(whole,
@@ -142,7 +149,16 @@ Result<Reference> parse_hub(std::string_view whole, std::string_view text) {
     if (!is_part(tag, kPartMax, ".")) {
         return bad(whole, "what follows the colon is no tag");
     }
+    if (!revision.empty() && !is_part(revision, kPartMax, ".")) {
+        return bad(whole,
+                   "a revision is a branch, tag or commit without slashes; of a pull request write "
+                   "the commit");
+    }
     reference.name = {"hf.co", std::string(parts[0]), std::string(repository), std::string(tag)};
+    if (!revision.empty() && revision != "main") {
+        reference.revision = std::string(revision);
+        reference.name.model += "@" + reference.revision;  // it is another model
+    }
     return reference;
 }
 
@@ -215,7 +231,8 @@ Result<ModelName> parse_model_name(std::string_view text) {
         return bad(text, "it has more than three parts between slashes");
     }
     std::string_view last = parts.back();
-    if (const std::size_t at = last.find('@'); at != last.npos) {
+    const bool of_hub = parts.size() == 3 && equals_ignoring_case(parts[0], "hf.co");
+    if (last.find('@') != last.npos && !of_hub) {
         return bad(text, "a model cannot be asked for by its digest");
     }
     if (const std::size_t colon = last.find(':'); colon != last.npos) {
@@ -229,7 +246,7 @@ Result<ModelName> parse_model_name(std::string_view text) {
     if (parts.size() > 2) {
         name.host = std::string(parts[0]);
     }
-    if (!is_part(name.model, kPartMax, ".")) {
+    if (!is_part(name.model, of_hub ? kPartMax * 2 : kPartMax, of_hub ? ".@" : ".")) {
         return bad(text,
                    name.model.empty() ? "the model's name is missing"
                                       : "the model's name has characters that are not allowed"

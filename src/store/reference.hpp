@@ -43,6 +43,7 @@ struct Reference {
     ModelName name;              ///< what it is called here
     std::string base;            ///< registry: "https://registry.ollama.ai"; empty: the default one
     std::string file_in_hub;     ///< the file that is wanted; empty: chosen by the tag
+    std::string revision;        ///< of the hub's repository: a branch, tag or commit; empty: main
     std::string url;             ///< without a "#sha256=..." at its end
     std::string digest;          ///< from there, as 64 hex digits; may be empty
     std::filesystem::path file;  ///< as given

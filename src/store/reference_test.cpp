@@ -61,8 +61,29 @@ TEST(Reference, ReadsOneFileOfARepositoryAsTheBrowserShowsIt) {
         EXPECT_EQ(reference.name.tag, "q8_0") << text;
     }
     EXPECT_THAT(complaint("hf.co/org/repo/readme.md"), HasSubstr("only .gguf files"));
-    EXPECT_THAT(complaint("https://huggingface.co/org/repo/resolve/dev/x.gguf"),
-                HasSubstr("revision main"));
+}
+
+TEST(Reference, OfARevisionIsAnotherModel) {
+    for (const char* text : {"hf.co/org/repo@v1.0:Q4_0", "hf:org/repo@v1.0:Q4_0"}) {
+        const Reference reference = parsed(text);
+        EXPECT_EQ(reference.revision, "v1.0") << text;
+        EXPECT_EQ(reference.name.display(), "hf.co/org/repo@v1.0:Q4_0") << text;
+        EXPECT_EQ(*parse_model_name(reference.name.display()), reference.name) << text;
+    }
+    EXPECT_EQ(parsed("https://huggingface.co/org/repo/tree/v1.0").name.display(),
+              "hf.co/org/repo@v1.0:latest");
+    for (const char* text : {"hf.co/org/repo@v1.0/sub/Tiny-Q8_0.gguf",
+                             "https://huggingface.co/org/repo/resolve/v1.0/sub/Tiny-Q8_0.gguf"}) {
+        const Reference reference = parsed(text);
+        EXPECT_EQ(reference.revision, "v1.0") << text;
+        EXPECT_EQ(reference.file_in_hub, "sub/Tiny-Q8_0.gguf") << text;
+        EXPECT_EQ(reference.name.display(), "hf.co/org/repo@v1.0:q8_0") << text;
+    }
+    EXPECT_EQ(parsed("hf.co/org/repo@main:Q4_0").name.display(), "hf.co/org/repo:Q4_0");
+    EXPECT_TRUE(parsed("hf.co/org/repo@main:Q4_0").revision.empty());
+    EXPECT_THAT(complaint("hf.co/org/repo@:Q4_0"), HasSubstr("no revision"));
+    EXPECT_THAT(complaint("hf.co/org/repo@a b"), HasSubstr("without slashes"));
+    EXPECT_THAT(complaint("hf.co/org/repo@refs/pr/1"), HasSubstr("gguf"));
 }
 
 TEST(Reference, NamesFilesAndUrlsByTheirFileName) {
@@ -101,6 +122,9 @@ TEST(Reference, NeverMakesAPathThatLeadsElsewhere) {
                                    "x:../y",
                                    "hf.co/../x",
                                    "hf.co/a/..:b",
+                                   "hf.co/a/b@..:c",
+                                   "hf.co/a/b@../c.gguf",
+                                   "hf.co/a/..@x:c",
                                    "hf.co/a/b/../../c.gguf",
                                    "http://h/../x",
                                    ".hidden",

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import socket
 
 import pytest
 import support
@@ -58,7 +60,6 @@ def test_what_cannot_be_pulled_is_told(server):
     assert server.post("/api/pull", {"model": "a/b/c/d"}).status_code == 400
     assert server.post("/api/pull", {}).status_code == 400
     assert server.post("/api/pull", {"model": "/etc/x.gguf"}).status_code == 400
-    assert server.post("/api/push", {"model": "base"}).status_code == 400
 
 
 def test_a_client_that_leaves_stops_the_pull_and_the_next_one_goes_on(server, registry):
@@ -84,7 +85,7 @@ def test_copy_and_delete(server):
     kept = delete(server, "base")
     assert kept.status_code == 400 and "remove it where it came from" in kept.json()["error"]
     missing = server.post("/api/copy", {"source": "nothing", "destination": "x"})
-    assert (missing.status_code, missing.json()) == (404, {"error": "model 'nothing' not found"})
+    assert (missing.status_code, missing.json()) == (404, {"error": 'model "nothing" not found'})
 
 
 def test_a_model_is_made_of_another_one_and_fields(server):
@@ -113,9 +114,58 @@ def test_a_model_is_made_of_an_uploaded_blob(server):
     assert server.client.post(path, content=content[:-1]).status_code == 400
     assert server.client.post(path, content=content).status_code == 201
     assert server.client.head(path).status_code == 200
+    assert server.client.post(path, content=content).status_code == 200, "it is there already"
     assert server.client.head("/api/blobs/sha256:1").status_code == 400
+    assert server.client.post("/api/blobs/sha256:1", content=b"x").status_code == 400
     body = {"model": "embed", "files": {"minilm.gguf": digest_of(content)}, "stream": False}
     assert server.post("/api/create", body).status_code == 200
     blob = server.directory / "store/blobs" / digest_of(content).replace(":", "-")
     assert hashlib.sha256(blob.read_bytes()).hexdigest() in digest_of(content)
     assert any(one["name"] == "embed:latest" for one in server.get("/admin/models").json()["models"])
+
+
+def blobs_of(server):
+    return [one.name for one in (server.directory / "store/blobs").glob("*")]
+
+
+def test_an_upload_is_bounded_by_the_disk_alone(fake):
+    server = fake({"base": ""}, {"limits": {"body": "1MiB"}})
+    content = os.urandom(8 << 20)
+    pieces = (content[at : at + 100_000] for at in range(0, len(content), 100_000))
+    assert server.client.post(f"/api/blobs/{digest_of(content)}", content=pieces).status_code == 201
+    assert blobs_of(server) == [digest_of(content).replace(":", "-")]
+    assert server.post("/api/pull", {"model": "x" * (2 << 20)}).status_code == 413, "other bodies have their limit"
+    with socket.create_connection(("127.0.0.1", server.client.base_url.port)) as connection:
+        head = f"POST /api/blobs/sha256:{'0' * 64} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {1 << 60}\r\n\r\n"
+        connection.sendall(head.encode())
+        assert "are needed on the disk" in connection.recv(1 << 16).decode()
+    assert len(blobs_of(server)) == 1
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_behind(fake):
+    server = fake({"base": ""})
+    with socket.create_connection(("127.0.0.1", server.client.base_url.port)) as connection:
+        head = f"POST /api/blobs/sha256:{'0' * 64} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {1 << 24}\r\n\r\n"
+        connection.sendall(head.encode() + bytes(3 << 20))
+        wait_until(lambda: blobs_of(server), what="the beginning of the upload")
+    wait_until(lambda: not blobs_of(server), what="its removal")
+    assert server.chat("base").status_code == 200
+
+
+def test_commands_change_the_models_of_a_server_that_is_named(server, registry):
+    assert "smol:135m is there" in server.run("pull", "smol:135m").stdout
+    shown = server.run("show", "smol:135m").stdout
+    assert "architecture    llama" in shown and "Be brief." in shown
+    assert server.run("cp", "smol:135m", "other").returncode == 0 and "other:latest" in names(server)
+    server.chat("other")
+    refused = server.run("rm", "other")
+    assert refused.returncode == 1 and "is in memory" in refused.stderr
+    assert server.run("rm", "--force", "other").returncode == 0 and "other:latest" not in names(server)
+    target = f"{registry.url}/team/smol:v1"
+    assert server.run("cp", "smol:135m", target.removeprefix("http://")).returncode == 0
+    pushed = server.run("push", target)
+    assert pushed.returncode == 0 and "/v2/team/smol/manifests/v1" in registry.manifests, pushed.stderr
+    for command in (["pull", "nothing"], ["rm", "nothing"], ["show", "nothing"], ["cp", "nothing", "x"], ["push", "nothing"]):
+        failed = server.run(*command)
+        assert failed.returncode == 1 and "nothing" in failed.stderr, command
+    assert server.run("pull", "smol:135m", "--name", "x").returncode == 1

@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
 import random
 import signal
-import subprocess
 
 import pytest
 import support
+from machine import Machine
 from registry import Registry, digest_of
 from support import DROVER, wait_until
 
@@ -36,48 +35,6 @@ def elsewhere():
     one = Registry()
     yield one
     one.close()
-
-
-class Machine:
-    """A home folder with a store, and the program run in it."""
-
-    def __init__(self, home, registry):
-        self.home, self.store, self.stall = home, home / "store", "20s"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "DROVER_STORE": str(self.store),
-            "DROVER_REGISTRY": registry.url,
-            "HF_ENDPOINT": registry.url,
-            "DROVER_DISCOVER": "none",
-            "DROVER_CACHE": str(home / "cache"),
-        }
-
-    def start(self, *arguments):
-        return subprocess.Popen(
-            [DROVER, "--set", f"store.stall_timeout={self.stall}", "--host", "127.0.0.1:9", *arguments],
-            env=self.environment, cwd=self.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-
-    def run(self, *arguments):
-        process = self.start(*arguments)
-        process.out, process.err = process.communicate(timeout=60)
-        return process
-
-    def pull(self, *arguments):
-        """A pull that must work."""
-        process = self.run("pull", *arguments)
-        assert process.returncode == 0, process.err
-        return process
-
-    def blob(self, content):
-        return self.store / "blobs" / digest_of(content).replace(":", "-")
-
-    def has(self, content):
-        return self.blob(content).exists() and self.blob(content).read_bytes() == content
-
-    def leftovers(self):
-        return [one.name for one in (self.store / "blobs").glob("*-partial*")]
 
 
 @pytest.fixture
@@ -273,6 +230,18 @@ def test_a_file_of_the_hub_is_chosen_by_its_quantisation(machine, registry, else
     manifest = json.loads((machine.store / "manifests/hf.co/org/tiny-GGUF/q8_0").read_text())
     assert [one["mediaType"].rsplit(".", 1)[1] for one in manifest["layers"]] == ["model", "projector"]
     assert "it has Q2_K, Q8_0" in machine.run("pull", "hf.co/org/tiny-GGUF:Q5_K_M").err
+
+
+def test_a_revision_of_the_hub_is_another_model(machine, registry, gguf):
+    registry.repositories["org/tiny-GGUF"] = {"Tiny-Q8_0.gguf": b"of today"}
+    registry.repositories["org/tiny-GGUF@v1.0"] = {"Tiny-Q8_0.gguf": gguf}
+    assert "hf.co/org/tiny-GGUF@v1.0:Q8_0 is there" in machine.pull("hf.co/org/tiny-GGUF@v1.0:Q8_0").out
+    assert machine.has(gguf) and not machine.has(b"of today")
+    machine.pull("hf.co/org/tiny-GGUF:Q8_0")
+    assert {one.name for one in (machine.store / "manifests/hf.co/org").iterdir()} == {"tiny-GGUF", "tiny-GGUF@v1.0"}
+    machine.pull("https://huggingface.co/org/tiny-GGUF/resolve/v1.0/Tiny-Q8_0.gguf")
+    assert machine.run("pull", "hf.co/org/tiny-GGUF@v2.0:Q8_0").returncode == 1
+    assert machine.run("rm", "hf.co/org/tiny-GGUF@v1.0:Q8_0").returncode == 0
 
 
 def test_a_url_is_resumed_only_while_the_server_says_that_it_is_the_same_file(machine, registry, gguf):

@@ -25,13 +25,19 @@ class ReadOnlyLibrary final : public store::Library {
     Task<Status> pull(std::string, bool, store::OnProgress, store::StopFlag) override {
         co_return refused();
     }
+    Task<Status> push(std::string, bool, store::OnProgress, store::StopFlag) override {
+        co_return refused();
+    }
     Task<Status> create(store::CreateRequest, store::OnProgress, store::StopFlag) override {
         co_return refused();
     }
     Task<Status> copy(std::string, std::string) override { co_return refused(); }
     Task<Status> remove(std::string) override { co_return refused(); }
     Result<bool> has_blob(const std::string&) const override { return false; }
-    Task<Status> put_blob(std::string, std::string) override { co_return refused(); }
+    Task<Result<std::unique_ptr<store::BlobReceiver>>> receive_blob(std::string,
+                                                                    std::optional<Bytes>) override {
+        co_return refused();
+    }
 
   private:
     static Error refused() { return {ErrorCode::unavailable, "read only"}; }

@@ -233,6 +233,17 @@ std::string ollama_ps(const std::vector<control::ModelView>& models,
 
 namespace {
 
+/// 0.5, where JSON's serialiser says 5E-1.
+std::string parameter_text(const json::value& value) {
+    if (!value.is_double()) {
+        return json::serialize(value);
+    }
+    std::array<char, 32> digits;
+    const auto end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), value.get_double()).ptr;
+    return {digits.data(), end};
+}
+
 /// One line for each value, as a Modelfile has it: "stop    \"<end>\"".
 std::string parameters_of(const models::Recipe& recipe) {
     constexpr std::size_t kColumn = 31;
@@ -249,7 +260,7 @@ std::string parameters_of(const models::Recipe& recipe) {
         for (const json::value& one : values) {
             lines += (lines.empty() ? "" : "\n") + name +
                      std::string(kColumn - std::min(name.size(), kColumn - 1), ' ') +
-                     json::serialize(one);
+                     parameter_text(one);
         }
     }
     return lines;
