@@ -30,6 +30,15 @@ def test_python_messages_and_streaming(client):
     assert last.stop_reason == "max_tokens" and last.usage.output_tokens == 6
 
 
+def test_python_a_stop_sequence_is_the_reason(client):
+    asked = {"model": "smol", "max_tokens": 60, "messages": ASK, "stop_sequences": ["."], "extra_body": {"temperature": 0}}
+    answer = client.messages.create(**asked)
+    assert (answer.stop_reason, answer.stop_sequence) == ("stop_sequence", ".")
+    with client.messages.stream(**asked) as stream:
+        last = stream.get_final_message()
+    assert (last.stop_reason, last.stop_sequence) == ("stop_sequence", ".")
+
+
 def test_python_system_blocks_and_count(client):
     blocks = [{"role": "user", "content": [{"type": "text", "text": "Hello,"}, {"type": "text", "text": " you."}]}]
     system = [{"type": "text", "text": "Be brief."}]

@@ -18,7 +18,36 @@ def test_responses_stream_and_do_not(client):
     assert answer.output_text and answer.usage.output_tokens == 6
     events = list(client.responses.create(model="smol", input="Say hello.", max_output_tokens=6, temperature=0, stream=True))
     assert "".join(one.delta for one in events if one.type == "response.output_text.delta") == answer.output_text
-    assert events[0].type == "response.created" and events[-1].type == "response.completed"
+    assert [one.sequence_number for one in events] == list(range(len(events)))
+    assert events[0].type == "response.created" and events[-1].type == "response.incomplete"
+    assert answer.status == events[-1].response.status == "incomplete"
+    assert answer.incomplete_details.reason == "max_output_tokens"
+
+
+def test_the_helper_for_streams_of_responses_puts_them_together(client):
+    with client.responses.stream(model="smol", input="Say hello.", temperature=0) as stream:
+        deltas = [one.delta for one in stream if one.type == "response.output_text.delta"]
+        whole = stream.get_final_response()
+    assert whole.status == "completed" and whole.output_text == "".join(deltas)
+
+
+def test_completions_tell_log_probabilities_in_lists(client):
+    asked = {"model": "smol", "prompt": "One, two,", "max_tokens": 3, "logprobs": 2, "temperature": 0}
+    answer = client.completions.create(**asked).choices[0]
+    told = answer.logprobs
+    assert "".join(told.tokens) == answer.text and [len(one) for one in told.top_logprobs] == [2, 2, 2]
+    assert told.text_offset[0] == 0 and told.text_offset[1] == len(told.tokens[0])
+    pieces = [one.choices[0].logprobs for one in client.completions.create(**asked, stream=True) if one.choices]
+    assert sum((one.text_offset for one in pieces if one), []) == told.text_offset
+
+
+def test_embeddings_have_the_wanted_length(client):
+    floats = client.embeddings.create(model="minilm", input="a river", dimensions=16, encoding_format="float").data[0].embedding
+    short = client.embeddings.create(model="minilm", input="a river", dimensions=16).data[0].embedding
+    whole = client.embeddings.create(model="minilm", input="a river").data[0].embedding
+    assert len(short) == 16 and abs(sum(one * one for one in short) - 1) < 1e-5
+    assert max(abs(x - y) for x, y in zip(short, floats, strict=True)) < 1e-6
+    assert abs(short[0] / short[1] - whole[0] / whole[1]) < 1e-3
 
 
 def test_keep_alive_is_accepted(client, shared):
