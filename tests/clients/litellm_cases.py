@@ -1,5 +1,9 @@
 """What LiteLLM does as a client of Ollama, OpenAI and Anthropic."""
 
+import os
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network for prices
+
 import litellm
 
 ASK = [{"role": "user", "content": "What is the weather in Paris?"}]

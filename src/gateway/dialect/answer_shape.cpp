@@ -7,8 +7,8 @@
 #include <boost/json/value.hpp>
 
 #include "gateway/dialect/completion_logprobs.hpp"
-#include "gateway/dialect/edited_answer.hpp"
 #include "gateway/dialect/field_reader.hpp"
+#include "gateway/dialect/messages_answer.hpp"
 #include "gateway/dialect/responses_answer.hpp"
 #include "gateway/dialect/short_embeddings.hpp"
 
@@ -20,26 +20,6 @@ namespace {
 
 /// A request that is larger is not read a second time, which would hold up the loop.
 constexpr std::size_t kRequestMax = std::size_t{16} << 20;
-
-/// Anthropic's `stop_reason` of an answer that met one of the request's stop sequences: the engine
-/// names the sequence, and calls it the end of a turn all the same.
-class StopReason final : public EditedAnswer {
-  protected:
-    bool edit(json::object& answer) override {
-        json::value* delta = answer.if_contains("delta");
-        json::object* object = delta != nullptr ? delta->if_object() : &answer;
-        const json::value* sequence =
-            object == nullptr ? nullptr : object->if_contains("stop_sequence");
-        const json::value* reason =
-            object == nullptr ? nullptr : object->if_contains("stop_reason");
-        if (sequence == nullptr || !sequence->is_string() || reason == nullptr ||
-            *reason != "end_turn") {
-            return false;
-        }
-        (*object)["stop_reason"] = "stop_sequence";
-        return true;
-    }
-};
 
 bool mentions(std::string_view body, std::string_view member) {
     return body.find(member) != body.npos;
@@ -58,7 +38,7 @@ std::unique_ptr<AnswerTranslator> shape_of_answer(std::string_view path,
                                                   std::string_view model,
                                                   std::int64_t now_s) {
     if (path == "/v1/messages") {
-        return mentions(body, "\"stop_sequences\"") ? std::make_unique<StopReason>() : nullptr;
+        return std::make_unique<MessagesAnswer>();
     }
     if (path.starts_with("/v1/")) {
         path.remove_prefix(3);

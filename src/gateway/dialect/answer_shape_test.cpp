@@ -39,7 +39,7 @@ std::vector<json::value> events_of(AnswerTranslator& shape, std::string_view str
 }
 
 TEST(AnswerShape, IsNeededOnlyWhereTheRequestAsksForWhatTheEngineLacks) {
-    EXPECT_EQ(shape_of_answer("/v1/messages", R"({"max_tokens":1})", "m", 0), nullptr);
+    EXPECT_EQ(shape_of_answer("/v1/messages/count_tokens", "{}", "m", 0), nullptr);
     EXPECT_EQ(shape_of_answer("/v1/completions", R"({"prompt":"x"})", "m", 0), nullptr);
     EXPECT_EQ(shape_of_answer("/v1/embeddings", R"({"dimensions":"many"})", "m", 0), nullptr);
     EXPECT_EQ(shape_of_answer("/v1/chat/completions", R"({"logprobs":true})", "m", 0), nullptr);
@@ -61,6 +61,20 @@ TEST(AnswerShape, AStopSequenceIsTheReasonOfItsStop) {
     EXPECT_THAT(out, HasSubstr("event: message_delta\ndata: {"));
     EXPECT_THAT(out, HasSubstr(R"("stop_reason":"stop_sequence")"));
     EXPECT_THAT(out, HasSubstr("\n\n: still here\n\nevent: message_stop\n"));
+}
+
+TEST(AnswerShape, TheLastUsageOfAMessageIsAllOfIt) {
+    const auto events = events_of(*shape("/v1/messages", "{}"),
+                                  R"(event: message_start
+data: {"type":"message_start","message":{"id":"chatcmpl-7","usage":{"input_tokens":5,"output_tokens":0}}}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":{"output_tokens":3}}
+
+)");
+    ASSERT_EQ(events.size(), 2U);
+    EXPECT_EQ(events[0].at("message").at("id"), "msg_7");
+    EXPECT_EQ(events[1].at("usage"), json::parse(R"({"input_tokens":5,"output_tokens":3})"));
 }
 
 TEST(AnswerShape, EmbeddingsAreCutAndHaveTheLengthOne) {
