@@ -65,7 +65,6 @@ CASES = {
     "run": lambda url: run(url, "run", "smol", "Say hello.", "--format", "json")["status"],
     "run, verbose": lambda url: run(url, "run", "--verbose", "--keepalive", "5m", "smol", "Say hello.")["status"],
     "run, embedding": lambda url: run(url, "run", "minilm", "a river")["text"][:1],
-    "run, not there": lambda url: run(url, "run", "127.0.0.1:9/none/none:none", "x")["status"],
     "stop": stop,
     "create, cp, rm": create,
     "cp, not there": lambda url: run(url, "cp", "nobody", "x"),

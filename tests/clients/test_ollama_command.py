@@ -15,7 +15,6 @@ EXPECTED = {
     "run": 0,
     "run, verbose": 0,
     "run, embedding": "[",
-    "run, not there": 1,
     "stop": lambda it: "smol:latest" in it["running"]["names"] and it["stopped"]["status"] == 0 and not it["left"],
     "create, cp, rm": {
         "made": 0, "uploaded": 0, "copied": "copied 'made' to 'copied'", "answered": 0,

@@ -19,7 +19,7 @@ EXPECTED = {
     "upload": {"stored": True, "made": {"status": "success"}, "size": 384, "gone": 200},
     "workspace": {
         "made": {"status": "success"}, "copied": 200, "system": "Be brief.", "parameters": ["temperature", "0.5"], "left": []},
-    "pull, not there": ["error"],
+    "pull, wrong name": 400,
     "delete, not there": NOT_THERE,
     "copy, not there": NO_SOURCE,
     "openai models": ["created", "id", "object", "owned_by"],
