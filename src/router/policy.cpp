@@ -33,11 +33,72 @@ std::string number(double value) {
     return text.data();
 }
 
+/// Whether a model may be asked what to do with this request: it is a text that asks for another.
+bool is_worth_asking(const RequestFacts& facts) {
+    return !facts.text.empty() && (facts.endpoint == "chat" || facts.endpoint == "completion");
+}
+
+bool has_said(const std::optional<Classification>& asked) {
+    return asked.has_value() && asked->prediction.has_value();
+}
+
+/// Who decided when it was not the predictor alone.
+std::string by_whom(const std::optional<Classifier>& classifier,
+                    const std::optional<Classification>& asked) {
+    if (!classifier.has_value() || !asked.has_value()) {
+        return "";
+    }
+    return has_said(asked) ? " (says " + classifier->model + ")"
+                           : " (" + classifier->model + " did not say: " + asked->failure + ")";
+}
+
 /// Builds one decision.
 class Decider {
   public:
-    Decider(const Policy& policy, std::span<const TargetState> states)
-        : policy_(policy), states_(states) {}
+    Decider(const Policy& policy,
+            const RequestFacts& facts,
+            std::span<const TargetState> states,
+            std::vector<Featurizer>& featurizers)
+        : policy_(policy), facts_(facts), states_(states), featurizers_(featurizers) {}
+
+    /// What the task is, or whom to ask. A conversation that has its model is not worth asking for.
+    void read_task(const PolicyTask& stage,
+                   const std::optional<Classification>& asked,
+                   bool has_model) {
+        if (stage.classifier.has_value()) {
+            if (has_model) {
+                return;
+            }
+            decision.asked.task = asked;
+            if (!asked.has_value() && is_worth_asking(facts_)) {
+                decision.asks = Purpose::task;
+                return;
+            }
+        }
+        decision.task = has_said(decision.asked.task)
+                            ? *asked->prediction
+                            : predict(*stage.predictor, facts_.text, featurizers_);
+    }
+
+    /// Decides by the complexity, or says whom to ask.
+    void read_complexity(const PolicyComplexity& stage,
+                         const std::optional<Classification>& asked) {
+        if (stage.classifier.has_value()) {
+            decision.asked.complexity = asked;
+            if (!asked.has_value() && is_worth_asking(facts_)) {
+                decision.asks = Purpose::complexity;
+                return;
+            }
+        }
+        if (has_said(decision.asked.complexity)) {
+            decision.complexity = *asked->prediction;
+            by_classifier(stage, *decision.complexity);
+        } else {
+            decision.complexity = predict(*stage.predictor, facts_.text, featurizers_);
+            by_complexity(stage, *decision.complexity);
+            decision.reason += by_whom(stage.classifier, decision.asked.complexity);
+        }
+    }
 
     bool usable(Target target) const { return states_[target].usable; }
     bool any_usable(std::span<const Target> targets) const {
@@ -85,6 +146,19 @@ class Decider {
                          : "complexity " + score + " is below " + threshold);
     }
 
+    /// What the stage's model said; there is no threshold to learn for it, it says how sure it is.
+    void by_classifier(const PolicyComplexity& stage, const Prediction& prediction) {
+        const bool easy = prediction.probabilities[0] >= stage.classifier->confidence;
+        prefer(easy ? std::array{stage.small, stage.large} : std::array{stage.large, stage.small},
+               false);
+        decided(Stage::complexity,
+                stage.classifier->model + " says " +
+                    std::string(kComplexityLabels.at(prediction.label)) + "; easy " +
+                    number(prediction.probabilities[0]) +
+                    (easy ? " is at or above " : " is below ") +
+                    number(stage.classifier->confidence));
+    }
+
     void by_cascade(const PolicyCascade& stage, bool tells_logprobs) {
         std::vector<Target> order = stage.models;
         if (!tells_logprobs) {
@@ -112,7 +186,9 @@ class Decider {
 
   private:
     const Policy& policy_;
+    const RequestFacts& facts_;
     std::span<const TargetState> states_;
+    std::vector<Featurizer>& featurizers_;
 };
 
 const std::vector<Target>* models_of(const PolicyTask& task, std::uint32_t label) {
@@ -144,8 +220,13 @@ std::string_view to_string(Stage stage) {
     DROVER_UNREACHABLE();
 }
 
+double needed_confidence(const PolicyTask& task, const Decision& decision) {
+    return has_said(decision.asked.task) ? task.classifier->confidence : task.confidence;
+}
+
 std::uint32_t recognised(const Policy& policy, const Decision& decision) {
-    return decision.task.has_value() && decision.task->confidence >= policy.task->confidence
+    return decision.task.has_value() &&
+                   decision.task->confidence >= needed_confidence(*policy.task, decision)
                ? decision.task->label
                : kNoLabel;
 }
@@ -154,9 +235,10 @@ Decision decide(const Policy& policy,
                 const RequestFacts& facts,
                 std::span<const TargetState> states,
                 std::optional<Earlier> earlier,
-                std::vector<Featurizer>& featurizers) {
+                std::vector<Featurizer>& featurizers,
+                const Classifications& asked) {
     DROVER_ASSERT(states.size() == policy.targets.size());
-    Decider decider(policy, states);
+    Decider decider(policy, facts, states, featurizers);
     Decision& decision = decider.decision;
     const auto finish = [&] {
         decider.prefer(policy.fallback, false);
@@ -171,12 +253,15 @@ Decision decide(const Policy& policy,
         }
     }
     // 2. The conversation's model, unless the task has changed.
+    const bool stays = earlier.has_value() && decider.usable(earlier->target);
     if (policy.task.has_value()) {
-        decision.task = predict(*policy.task->predictor, facts.text, featurizers);
+        decider.read_task(*policy.task, asked.task, stays);
+    }
+    if (decision.asks.has_value()) {
+        return std::move(decision);
     }
     const std::uint32_t label = recognised(policy, decision);
-    if (earlier.has_value() && decider.usable(earlier->target) &&
-        (label == kNoLabel || label == earlier->label)) {
+    if (stays && (label == kNoLabel || label == earlier->label)) {
         decider.prefer(std::array{earlier->target}, false);
         decider.rest_of_cascade();
         decider.decided(Stage::affinity, "the conversation stays with its model");
@@ -188,15 +273,18 @@ Decision decide(const Policy& policy,
     if (models != nullptr && decider.any_usable(*models)) {
         decider.prefer(*models, true);
         decider.decided(Stage::task,
-                        "task " + policy.task->predictor->facts().labels[label] + ", confidence " +
-                            number(decision.task->confidence));
+                        "task " + policy.task->labels()[label] + ", confidence " +
+                            number(decision.task->confidence) +
+                            by_whom(policy.task->classifier, asked.task));
         return finish();
     }
     // 4. The complexity.
     if (policy.complexity.has_value() &&
         decider.any_usable(std::array{policy.complexity->small, policy.complexity->large})) {
-        decision.complexity = predict(*policy.complexity->predictor, facts.text, featurizers);
-        decider.by_complexity(*policy.complexity, *decision.complexity);
+        decider.read_complexity(*policy.complexity, asked.complexity);
+        if (decision.asks.has_value()) {
+            return std::move(decision);
+        }
         decider.rest_of_cascade();
         return finish();
     }

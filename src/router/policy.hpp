@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "router/classifier.hpp"
 #include "router/facts.hpp"
 #include "router/features.hpp"
 #include "router/predictor.hpp"
@@ -21,6 +22,13 @@ struct PolicyTask {
     const Predictor* predictor = nullptr;  ///< outlives the policy
     double confidence = 0.5;
     std::vector<std::pair<std::uint32_t, std::vector<Target>>> models{};  ///< by number of label
+    /// Asked first; the predictor decides where it says nothing. Its labels begin with the
+    /// predictor's.
+    std::optional<Classifier> classifier{};
+
+    const std::vector<std::string>& labels() const {
+        return classifier.has_value() ? classifier->labels : predictor->facts().labels;
+    }
 };
 
 struct PolicyComplexity {
@@ -29,6 +37,7 @@ struct PolicyComplexity {
     Target large = 0;
     double threshold = 0;    ///< of the score: from here on the large model
     bool by_budget = false;  ///< the large model costs something: never take it for speed
+    std::optional<Classifier> classifier{};  ///< as for the task
 };
 
 /// The first model answers; while an answer is not sure enough, the next one does.
@@ -71,8 +80,14 @@ struct Decision {
     Stage stage = Stage::fallback;
     std::optional<Prediction> task{};
     std::optional<Prediction> complexity{};
-    std::string reason{};  ///< in words, ASCII, one line
+    std::string reason{};  ///< in words, one line
+    /// Nothing is decided yet: the classifier of this stage must be asked first.
+    std::optional<Purpose> asks{};
+    Classifications asked{};  ///< what the decision rests on
 };
+
+/// The confidence that the task of a decision needed: the classifier's, where that said it.
+double needed_confidence(const PolicyTask& task, const Decision& decision);
 
 /// What was chosen for the conversation before, if anything.
 struct Earlier {
@@ -82,13 +97,16 @@ struct Earlier {
 inline constexpr std::uint32_t kNoLabel = UINT32_MAX;
 
 /// The decision for a request with `facts`. `states` has one entry for each target. A conversation
-/// stays where it was unless its task has changed. Time is that of reading the text's features once
-/// for each predictor; see docs/routing.md for what that takes.
+/// stays where it was unless its task has changed; where a model is the classifier it stays, and
+/// nobody is asked. What `asked` lacks and the decision needs, Decision::asks tells: ask, and call
+/// again. Time is that of reading the text's features once for each predictor; see docs/routing.md
+/// for what that takes.
 Decision decide(const Policy& policy,
                 const RequestFacts& facts,
                 std::span<const TargetState> states,
                 std::optional<Earlier> earlier,
-                std::vector<Featurizer>& featurizers);
+                std::vector<Featurizer>& featurizers,
+                const Classifications& asked = {});
 
 /// Whether the answer of the model at `place` of a decision's order is judged before anybody gets
 /// it: it is one of the cascade's, a rule or the task did not ask for it by name, and another of

@@ -133,6 +133,99 @@ TEST(Policy, TakesALargeModelThatIsThereForASmallOneThatIsNot) {
     EXPECT_EQ(decided(policy, saying(kMath), states).order.front(), kSmall);
 }
 
+RequestFacts chatting(std::string_view text) {
+    RequestFacts facts = saying(text);
+    facts.endpoint = "chat";
+    return facts;
+}
+
+Policy asking_a_model(Purpose purpose) {
+    if (purpose == Purpose::complexity) {
+        Policy policy = by_complexity(-2);  // the predictor sends everything to the large model
+        policy.complexity->classifier =
+            Classifier{.model = "tiny", .purpose = purpose, .labels = {"easy", "hard"}};
+        return policy;
+    }
+    Policy policy = by_task();
+    std::vector<std::string> labels = default_task_predictor().facts().labels;
+    labels.emplace_back("law");
+    policy.task->models.emplace_back(labels.size() - 1, std::vector<Target>{kLarge});
+    policy.task->classifier = Classifier{.model = "tiny", .labels = labels, .confidence = 0.7};
+    return policy;
+}
+
+Classification said(std::uint32_t label, float confidence) {
+    Prediction prediction{.label = label, .confidence = confidence};
+    prediction.probabilities[label] = confidence;
+    prediction.probabilities[1 - label % 2] = 1 - confidence;
+    return {.prediction = prediction};
+}
+
+Decision decided(const Policy& policy,
+                 const RequestFacts& facts,
+                 const Classifications& asked,
+                 std::optional<Earlier> earlier = std::nullopt) {
+    std::vector<Featurizer> featurizers;
+    return decide(policy, facts, all_cold(), earlier, featurizers, asked);
+}
+
+TEST(PolicyWithAModelAsClassifier, AsksBeforeItDecides) {
+    for (const Purpose purpose : {Purpose::task, Purpose::complexity}) {
+        const Decision decision =
+            decided(asking_a_model(purpose), chatting(kCode), Classifications{});
+        EXPECT_EQ(decision.asks, purpose);
+        EXPECT_TRUE(decision.order.empty());
+    }
+}
+
+TEST(PolicyWithAModelAsClassifier, DoesWhatItSays) {
+    const Policy policy = asking_a_model(Purpose::task);
+    const auto law = static_cast<std::uint32_t>(policy.task->classifier->labels.size() - 1);
+    const Decision decision = decided(policy, chatting(kCode), {.task = said(law, 0.8F)});
+    EXPECT_EQ(decision.order.front(), kLarge);
+    EXPECT_EQ(decision.reason, "task law, confidence 0.80 (says tiny)");
+    const Decision unsure = decided(policy, chatting(kCode), {.task = said(law, 0.6F)});
+    EXPECT_EQ(unsure.stage, Stage::fallback);
+}
+
+TEST(PolicyWithAModelAsClassifier, TakesTheSmallModelForWhatIsEasy) {
+    Policy policy = asking_a_model(Purpose::complexity);
+    const Decision easy = decided(policy, chatting(kMath), {.complexity = said(0, 0.9F)});
+    EXPECT_EQ(easy.order, (std::vector<Target>{kSmall, kLarge}));
+    EXPECT_EQ(easy.reason, "tiny says easy; easy 0.90 is at or above 0.50");
+    const Decision hard = decided(policy, chatting(kMath), {.complexity = said(1, 0.9F)});
+    EXPECT_EQ(hard.order, (std::vector<Target>{kLarge, kSmall}));
+    policy.complexity->classifier->confidence = 0.95;
+    EXPECT_EQ(decided(policy, chatting(kMath), {.complexity = said(0, 0.9F)}).order.front(),
+              kLarge);
+}
+
+TEST(PolicyWithAModelAsClassifier, LetsThePredictorDecideWhereItIsSilent) {
+    const Classification silent{.failure = "it is down"};
+    const Decision task = decided(asking_a_model(Purpose::task), chatting(kCode), {.task = silent});
+    EXPECT_EQ(task.order.front(), kCoder);
+    EXPECT_NE(task.reason.find("tiny did not say: it is down"), std::string::npos) << task.reason;
+    const Decision complexity =
+        decided(asking_a_model(Purpose::complexity), chatting(kMath), {.complexity = silent});
+    EXPECT_EQ(complexity.order.front(), kLarge);
+    EXPECT_NE(complexity.reason.find("tiny did not say: it is down"), std::string::npos);
+}
+
+TEST(PolicyWithAModelAsClassifier, IsNotAskedInVain) {
+    const Policy policy = asking_a_model(Purpose::task);
+    RequestFacts embedding = chatting(kCode);
+    embedding.endpoint = "embedding";
+    EXPECT_EQ(decided(policy, embedding, Classifications{}).order.front(), kCoder);
+    EXPECT_FALSE(decided(policy, chatting(""), Classifications{}).asks.has_value());
+    const Decision later =
+        decided(policy, chatting(kCode), Classifications{}, Earlier{kTutor, label("math")});
+    EXPECT_EQ(later.stage, Stage::affinity);
+    EXPECT_FALSE(later.task.has_value());
+    Policy ruled = policy;
+    ruled.rules = {{.contains = "python", .use = {kSmall}}};
+    EXPECT_EQ(decided(ruled, chatting(kCode), Classifications{}).stage, Stage::rule);
+}
+
 TEST(Thresholds, KeepWhatIsAskedOfTheFrontier) {
     const Predictor& predictor = default_complexity_predictor();
     const auto& points = predictor.facts().frontier;
