@@ -1,5 +1,6 @@
 #include "app/diagnose.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "app/remote_models.hpp"
@@ -127,7 +128,12 @@ void check_routes(const config::Config& config,
                   std::vector<Finding>& findings) {
     for (const config::RouteEntry& route : config.routes) {
         std::string missing;
-        const std::vector<std::string> targets = config::targets_of(route);
+        std::vector<std::string> targets = config::targets_of(route);
+        for (const config::ClassifierModel& classifier : config::classifiers_of(route)) {
+            if (std::find(targets.begin(), targets.end(), classifier.model) == targets.end()) {
+                targets.push_back(classifier.model);
+            }
+        }
         for (const std::string& target : targets) {
             if (registry.find(target) == nullptr) {
                 missing += (missing.empty() ? "" : ", ") + target;

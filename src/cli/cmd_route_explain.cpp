@@ -61,6 +61,25 @@ void print_facts(const json::value& answer) {
                 flag(*facts, "images") ? ", images" : "");
 }
 
+void print_classifier(const json::value& stage) {
+    const json::value* classifier = member(stage, "classifier");
+    if (classifier == nullptr) {
+        return;
+    }
+    const std::string model = text(*classifier, "model");
+    if (flag(*classifier, "cached")) {
+        std::printf("            as %s said of this prompt before\n", model.c_str());
+    } else if (flag(*classifier, "answered")) {
+        std::printf("            asked %s, %lld ms\n",
+                    model.c_str(),
+                    static_cast<long long>(number(*classifier, "ms")));
+    } else {
+        std::printf("            without %s, which did not say: %s\n",
+                    model.c_str(),
+                    text(*classifier, "failure").c_str());
+    }
+}
+
 void print_stages(const json::value& answer) {
     if (const json::value* task = member(answer, "task")) {
         std::printf("task        %s, confidence %.2f (%.2f needed)",
@@ -76,8 +95,17 @@ void print_stages(const json::value& answer) {
             }
         }
         std::printf("\n");
+        print_classifier(*task);
     }
-    if (const json::value* complexity = member(answer, "complexity")) {
+    const json::value* complexity = member(answer, "complexity");
+    if (complexity != nullptr && member(*complexity, "label") != nullptr) {
+        std::printf("complexity  %s; easy %.2f (%.2f needed), hard %.2f\n",
+                    text(*complexity, "label").c_str(),
+                    real(complexity, "easy"),
+                    real(complexity, "needed"),
+                    real(complexity, "hard"));
+        print_classifier(*complexity);
+    } else if (complexity != nullptr) {
         std::printf(
             "complexity  score %.2f, the large model from %.2f on; small right %.2f, large "
             "right %.2f\n",
@@ -85,6 +113,7 @@ void print_stages(const json::value& answer) {
             real(complexity, "threshold"),
             real(complexity, "weak_right"),
             real(complexity, "strong_right"));
+        print_classifier(*complexity);
     }
     if (const json::value* cascade = member(answer, "cascade")) {
         const std::string judged = joined(elements(*cascade, "judged"));

@@ -488,6 +488,24 @@ class Loader {
                         "the name also belongs to '" + owner->second + "'; rename one");
             }
         }
+        for (const RouteEntry& route : config().routes) {
+            for (const ClassifierModel& classifier : classifiers_of(route)) {
+                check_classifier(route, classifier);
+            }
+        }
+    }
+
+    /// A route that asks a route what to do might ask itself.
+    void check_classifier(const RouteEntry& route, const ClassifierModel& classifier) {
+        const std::string name = to_lower(classifier.model);
+        for (const RouteEntry& other : config().routes) {
+            const std::string taken = to_lower(other.name);
+            if (name == taken || name == taken + ":latest") {
+                problem(classifier.where,
+                        "routes." + route.name + ".classifier",
+                        "'" + classifier.model + "' is a route; name a model");
+            }
+        }
     }
 
     void warn() {
@@ -561,9 +579,12 @@ std::string reference() {
            "`images`, `headers`, `longer_than`, `shorter_than`, `contains`, `matches`, "
            "`language`, and the models to `use`. |\n"
            "| `task` | `{code: coder, math: tutor}` | A model, or several, for each label; "
-           "`confidence` and `predictor` if wanted. |\n"
+           "`confidence`, `predictor` and `classifier` if wanted. |\n"
            "| `complexity` | `{small: a, large: b, quality: 98%}` | The small model where it will "
-           "do; or `budget: 30%`, or `threshold`; `predictor` if wanted. |\n"
+           "do; or `budget: 30%`, or `threshold`; `predictor` and `classifier` if wanted. |\n"
+           "| `classifier` of either | `{model: tiny, timeout: 2s}` | A small language model is "
+           "asked first; `confidence` (50%) that its answer needs, and `prompt`, the bytes that it "
+           "is shown (2000), if wanted. |\n"
            "| `cascade` | `{models: [a, b], confidence: 70%}` | The first model answers; an answer "
            "that is not sure enough is not sent, and the next one answers; `calibration`, `hold`, "
            "`wait` if wanted. |\n"

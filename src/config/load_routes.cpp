@@ -65,7 +65,9 @@ class RouteReader {
         }
         for (const auto& member : node) {
             const std::string key = member.first.IsScalar() ? member.first.Scalar() : "";
-            if (key == "predictor") {
+            if (key == "classifier") {
+                read_classifier(member.second, path + ".classifier", stage.classifier.emplace());
+            } else if (key == "predictor") {
                 yaml_.read_path(member.second, path + ".predictor", stage.predictor);
             } else if (key == "confidence") {
                 yaml_.read_share(member.second, path + ".confidence", stage.confidence);
@@ -79,6 +81,28 @@ class RouteReader {
         }
     }
 
+    void read_classifier(const YAML::Node& node,
+                         const std::string& path,
+                         ClassifierModel& classifier) const {
+        constexpr std::uint32_t kPromptMin = 100;
+        constexpr std::uint32_t kPromptMax = 8192;  // routing looks at no more of a message
+        classifier.where = yaml_.place(node);
+        if (!node.IsMap()) {
+            yaml_.problem(node, path, "must be a mapping such as {model: MODEL}");
+            return;
+        }
+        yaml_.known(node, path, {"model", "timeout", "confidence", "prompt"});
+        if (const YAML::Node model = node["model"]) {
+            classifier.model = yaml_.text(model, path + ".model");
+        } else {
+            yaml_.problem(node, path + ".model", "is missing; name a small model");
+        }
+        yaml_.read_duration(node["timeout"], path + ".timeout", classifier.timeout);
+        yaml_.read_share(node["confidence"], path + ".confidence", classifier.confidence);
+        yaml_.read_count(
+            node["prompt"], path + ".prompt", kPromptMin, kPromptMax, classifier.prompt);
+    }
+
     void read_complexity(const YAML::Node& node,
                          const std::string& path,
                          ComplexityStage& stage) const {
@@ -86,7 +110,13 @@ class RouteReader {
             yaml_.problem(node, path, "must be a mapping such as {small: MODEL, large: MODEL}");
             return;
         }
-        yaml_.known(node, path, {"predictor", "small", "large", "quality", "budget", "threshold"});
+        yaml_.known(
+            node,
+            path,
+            {"classifier", "predictor", "small", "large", "quality", "budget", "threshold"});
+        if (const YAML::Node classifier = node["classifier"]) {
+            read_classifier(classifier, path + ".classifier", stage.classifier.emplace());
+        }
         yaml_.read_path(node["predictor"], path + ".predictor", stage.predictor);
         for (const auto& [key, target] :
              {std::pair("small", &stage.small), std::pair("large", &stage.large)}) {

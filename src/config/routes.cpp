@@ -31,6 +31,17 @@ std::vector<std::string> targets_of(const RouteEntry& route) {
     return targets;
 }
 
+std::vector<ClassifierModel> classifiers_of(const RouteEntry& route) {
+    std::vector<ClassifierModel> classifiers;
+    if (route.task.has_value() && route.task->classifier.has_value()) {
+        classifiers.push_back(*route.task->classifier);
+    }
+    if (route.complexity.has_value() && route.complexity->classifier.has_value()) {
+        classifiers.push_back(*route.complexity->classifier);
+    }
+    return classifiers;
+}
+
 Result<RoutingLogLevel> parse_routing_log(std::string_view text) {
     if (text == "off" || text == "false" || text == "no") {  // YAML's `off` is a flag to some
         return RoutingLogLevel::off;

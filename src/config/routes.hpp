@@ -36,8 +36,18 @@ struct RouteRule {
     std::vector<std::string> use;  ///< models, the preferred one first
 };
 
+/// A small language model that is asked before a predictor decides.
+struct ClassifierModel {
+    std::string model;                        ///< never a route
+    std::chrono::milliseconds timeout{2000};  ///< until the predictor decides instead
+    double confidence = 0.5;                  ///< that its label needs, or `easy`
+    std::uint32_t prompt = 2000;              ///< bytes of the user's message that it is shown
+    std::string where;                        ///< "drover.yaml:12"
+};
+
 /// Which models answer which task.
 struct TaskStage {
+    std::optional<ClassifierModel> classifier;
     std::filesystem::path predictor;  ///< empty: the one that comes with Drover
     double confidence = 0.5;          ///< below: the next stage decides
     std::vector<std::pair<std::string, std::vector<std::string>>> models;  ///< by label
@@ -45,6 +55,7 @@ struct TaskStage {
 
 /// The small model where it will do, else the large one. At most one of the last three is set.
 struct ComplexityStage {
+    std::optional<ClassifierModel> classifier;
     std::filesystem::path predictor;
     std::string small;
     std::string large;
@@ -93,5 +104,8 @@ Result<RoutingLogLevel> parse_routing_log(std::string_view text);
 
 /// The models that a route may use, each once.
 std::vector<std::string> targets_of(const RouteEntry& route);
+
+/// The models that it asks what to do.
+std::vector<ClassifierModel> classifiers_of(const RouteEntry& route);
 
 }  // namespace drover::config

@@ -19,6 +19,8 @@ namespace {
 
 /// Conversations whose model is remembered.
 constexpr std::size_t kConversationsMax = 4096;
+/// Prompts that a classifier is not asked about again.
+constexpr std::size_t kClassificationsMax = 4096;
 
 constexpr Bytes kPredictorMax = 256_MiB;
 constexpr Bytes kCalibrationMax = 1_MiB;
@@ -99,6 +101,25 @@ std::uint64_t key_of(const NamedRoute& route, const router::RequestFacts& facts)
     return facts.conversation ^ router::fnv64(route.name);
 }
 
+std::uint64_t key_of(const NamedRoute& route,
+                     const router::Classifier& classifier,
+                     std::string_view text) {
+    const std::string question =
+        route.name + "\n" + std::string(to_string(classifier.purpose)) + "\n";
+    return router::fnv64(question + std::string(text));
+}
+
+router::Classifier classifier_of(const config::ClassifierModel& model,
+                                 router::Purpose purpose,
+                                 std::vector<std::string> labels) {
+    return {.model = model.model,
+            .purpose = purpose,
+            .labels = std::move(labels),
+            .confidence = model.confidence,
+            .timeout = model.timeout,
+            .prompt_max = model.prompt};
+}
+
 }  // namespace
 
 /// A predictor of the user's, with its bytes.
@@ -129,7 +150,9 @@ std::string_view endpoint_kind(std::string_view path) {
 }
 
 RouteTable::RouteTable(std::vector<config::RouteEntry> entries)
-    : entries_(std::move(entries)), conversations_(kConversationsMax) {}
+    : entries_(std::move(entries)),
+      conversations_(kConversationsMax),
+      classifications_(kClassificationsMax) {}
 
 RouteTable::~RouteTable() = default;
 
@@ -245,9 +268,13 @@ Status RouteTable::add_task(const config::TaskStage& stage, Policy& policy) {
         return predictor.error();
     }
     router::PolicyTask task{.predictor = *predictor, .confidence = stage.confidence};
-    const std::vector<std::string>& labels = (*predictor)->facts().labels;
+    std::vector<std::string> labels = (*predictor)->facts().labels;
     for (const auto& [label, models] : stage.models) {
-        const auto found = std::find(labels.begin(), labels.end(), label);
+        auto found = std::find(labels.begin(), labels.end(), label);
+        if (found == labels.end() && stage.classifier.has_value() &&
+            labels.size() < router::kHeadsMax) {
+            found = labels.insert(labels.end(), label);  // a model knows any label
+        }
         if (found == labels.end()) {
             std::string known;
             for (const std::string& one : labels) {
@@ -258,6 +285,10 @@ Status RouteTable::add_task(const config::TaskStage& stage, Policy& policy) {
         }
         task.models.emplace_back(static_cast<std::uint32_t>(found - labels.begin()),
                                  targets_of(policy, models));
+    }
+    if (stage.classifier.has_value()) {
+        task.classifier =
+            classifier_of(*stage.classifier, router::Purpose::task, std::move(labels));
     }
     policy.task = std::move(task);
     return {};
@@ -278,6 +309,12 @@ Status RouteTable::add_complexity(const config::ComplexityStage& stage, Policy& 
                                                  .large = target_of(policy, stage.large),
                                                  .threshold = threshold,
                                                  .by_budget = stage.budget.has_value()};
+    if (stage.classifier.has_value()) {
+        policy.complexity->classifier =
+            classifier_of(*stage.classifier,
+                          router::Purpose::complexity,
+                          {router::kComplexityLabels.begin(), router::kComplexityLabels.end()});
+    }
     return {};
 }
 
@@ -315,7 +352,8 @@ Choice RouteTable::decide(const NamedRoute& route,
                           const router::RequestFacts& facts,
                           Need need,
                           const control::Fleet& fleet,
-                          bool local_only) {
+                          bool local_only,
+                          const router::Classifications& asked) {
     const std::vector<std::string>& names = route.policy.targets;
     const control::FleetView view = fleet.view();
     std::vector<const control::ModelView*> models(names.size());
@@ -376,7 +414,8 @@ Choice RouteTable::decide(const NamedRoute& route,
                        facts,
                        choice.states,
                        continues ? conversations_.find(key_of(route, facts)) : std::nullopt,
-                       featurizers_);
+                       featurizers_,
+                       asked);
     choice.targets = choice.decision.order;
     for (const Target target : choice.targets) {
         choice.models.push_back(ids[target]);
@@ -399,12 +438,29 @@ void RouteTable::remember(const NamedRoute& route,
     conversations_.put(key_of(route, facts), {target, label});
 }
 
+std::optional<router::Prediction> RouteTable::recall(const NamedRoute& route,
+                                                     const router::Classifier& classifier,
+                                                     std::string_view text) {
+    return classifications_.find(key_of(route, classifier, text));
+}
+
+void RouteTable::keep(const NamedRoute& route,
+                      const router::Classifier& classifier,
+                      std::string_view text,
+                      const router::Prediction& prediction) {
+    classifications_.put(key_of(route, classifier, text), prediction);
+}
+
 std::vector<std::string> RouteTable::missing_targets(const control::Fleet& fleet) const {
     std::vector<std::string> missing;
     for (const config::RouteEntry& entry : entries_) {
         const NamedRoute* route = find(entry.name);
-        for (const std::string& target :
-             route == nullptr ? std::vector<std::string>() : route->policy.targets) {
+        std::vector<std::string> names =
+            route == nullptr ? std::vector<std::string>() : route->policy.targets;
+        for (const config::ClassifierModel& classifier : config::classifiers_of(entry)) {
+            names.push_back(classifier.model);
+        }
+        for (const std::string& target : names) {
             if (const auto id = fleet.find(target); !id.ok()) {
                 missing.push_back(entry.where + ": routes." + entry.name + ": " +
                                   id.error().message);

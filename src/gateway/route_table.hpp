@@ -62,12 +62,25 @@ class RouteTable {
     const NamedRoute* find(std::string_view name) const;
 
     /// Chooses, of a request that is `local_only` among the models of this machine. The order is
-    /// empty when no target can do what is needed.
+    /// empty when no target can do what is needed, or a classifier must be asked before; `asked` is
+    /// what they said so far.
     Choice decide(const NamedRoute& route,
                   const router::RequestFacts& facts,
                   Need need,
                   const control::Fleet& fleet,
-                  bool local_only);
+                  bool local_only,
+                  const router::Classifications& asked);
+
+    /// What the classifier said of this text before, if it is known.
+    std::optional<router::Prediction> recall(const NamedRoute& route,
+                                             const router::Classifier& classifier,
+                                             std::string_view text);
+
+    /// It said this.
+    void keep(const NamedRoute& route,
+              const router::Classifier& classifier,
+              std::string_view text,
+              const router::Prediction& prediction);
 
     /// The conversation had its answer from `target`.
     void remember(const NamedRoute& route,
@@ -78,7 +91,8 @@ class RouteTable {
     /// The headers, in lower case, that rules look at.
     const std::vector<std::string>& headers() const { return headers_; }
 
-    /// Routes whose targets are not there, in words, each with its place in the file.
+    /// Routes whose targets or classifiers are not there, in words, each with its place in the
+    /// file.
     std::vector<std::string> missing_targets(const control::Fleet& fleet) const;
 
     /// The routes as entries of a list of models.
@@ -102,6 +116,7 @@ class RouteTable {
     std::vector<std::string> headers_;
     std::vector<router::Featurizer> featurizers_;
     router::RecentTable<router::Earlier> conversations_;
+    router::RecentTable<router::Prediction> classifications_;
 };
 
 }  // namespace drover::gateway

@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "gateway/error_reply.hpp"
+#include "gateway/route_explanation.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
 
@@ -63,15 +64,24 @@ json::object line_of(const RoutedRequest& request, bool with_prompt) {
                       {"status", request.status},
                       {"ms", request.took.count()},
                       {"text_bytes", request.facts.bytes}};
-    if (request.decision.task.has_value()) {
-        const router::Prediction& task = *request.decision.task;
-        line["task"] =
-            json::object{{"label", request.policy.task->predictor->facts().labels[task.label]},
-                         {"confidence", task.confidence}};
+    const router::Policy& policy = request.policy;
+    const router::Decision& decision = request.decision;
+    if (decision.task.has_value()) {
+        json::object task{{"label", policy.task->labels()[decision.task->label]},
+                          {"confidence", decision.task->confidence}};
+        if (decision.asked.task.has_value()) {
+            task["classifier"] = classification_of(*policy.task->classifier, *decision.asked.task);
+        }
+        line["task"] = std::move(task);
     }
-    if (request.decision.complexity.has_value()) {
-        line["complexity"] = json::object{{"score", request.decision.complexity->score},
-                                          {"confidence", request.decision.complexity->confidence}};
+    if (decision.complexity.has_value()) {
+        json::object complexity{{"score", decision.complexity->score},
+                                {"confidence", decision.complexity->confidence}};
+        if (decision.asked.complexity.has_value()) {
+            complexity["classifier"] =
+                classification_of(*policy.complexity->classifier, *decision.asked.complexity);
+        }
+        line["complexity"] = std::move(complexity);
     }
     if (!request.checks.empty()) {
         line["checks"] = checks_of(request.checks);

@@ -85,6 +85,15 @@ class Session final : private BodySink {
     /// Of the request as if it had come to `path`, which outlives the facts.
     platform::Task<router::RequestFacts> read_facts(std::string_view body, std::string_view path);
     const NamedRoute* asked_route(const Route& route);
+    /// Decides, and asks the route's classifiers before where that takes it.
+    platform::Task<Choice> choose(const NamedRoute& named,
+                                  const router::RequestFacts& facts,
+                                  std::string_view path,
+                                  bool local_only);
+    platform::Task<router::Classification> classify(const NamedRoute& named,
+                                                    const router::Classifier& classifier,
+                                                    std::string_view text,
+                                                    bool local_only);
     std::vector<control::ModelView> listed_models() const;
     platform::Task<> answer_library(const Route& route);
     platform::Task<> find_blob(const Route& route);

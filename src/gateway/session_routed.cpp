@@ -1,6 +1,5 @@
 // The part of a session that answers requests which name a route: facts, decision, and one model
 // after the other until one answers.
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -13,11 +12,13 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/assert.hpp"
-#include "base/language.hpp"
+#include "gateway/classifier_exchange.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "gateway/ollama_exchange.hpp"
+#include "gateway/route_explanation.hpp"
 #include "gateway/session.hpp"
 #include "platform/clock.hpp"
+#include "platform/log.hpp"
 #include "router/facts.hpp"
 
 namespace drover::gateway {
@@ -94,87 +95,6 @@ std::chrono::milliseconds since(TimePoint when) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(platform::now() - when);
 }
 
-json::object task_of(const router::Policy& policy, const router::Prediction& prediction) {
-    const std::vector<std::string>& labels = policy.task->predictor->facts().labels;
-    json::object probabilities;
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-        probabilities.emplace(labels[i], prediction.probabilities[i]);
-    }
-    return {{"label", labels[prediction.label]},
-            {"confidence", prediction.confidence},
-            {"needed", policy.task->confidence},
-            {"probabilities", std::move(probabilities)}};
-}
-
-json::object complexity_of(const router::Policy& policy, const router::Prediction& prediction) {
-    return {{"score", prediction.score},
-            {"threshold", std::clamp(policy.complexity->threshold, -1.0, 1.0)},
-            {"weak_right", prediction.probabilities[0]},
-            {"strong_right", prediction.probabilities[1]},
-            {"only_strong_right", prediction.confidence}};
-}
-
-json::object cascade_of(const router::Policy& policy,
-                        const router::RequestFacts& facts,
-                        const router::Decision& decision) {
-    json::array models;
-    for (const router::Target target : policy.cascade->models) {
-        models.emplace_back(policy.targets[target]);
-    }
-    json::array judged;
-    for (std::size_t place = 0; place < decision.order.size(); ++place) {
-        if (router::is_checked(policy, facts, decision, place)) {
-            judged.emplace_back(policy.targets[decision.order[place]]);
-        }
-    }
-    const router::Demands& demands = policy.cascade->demands;
-    return {{"models", std::move(models)},
-            {"judged", std::move(judged)},
-            {"confidence", demands.confidence},
-            {"calibrated", demands.calibration != nullptr},
-            {"hold", demands.tokens}};
-}
-
-json::object explanation(const NamedRoute& route,
-                         const router::RequestFacts& facts,
-                         const Choice& choice) {
-    const router::Policy& policy = route.policy;
-    json::array order;
-    for (const router::Target target : choice.targets) {
-        order.emplace_back(policy.targets[target]);
-    }
-    json::array targets;
-    for (std::size_t i = 0; i < policy.targets.size(); ++i) {
-        targets.emplace_back(json::object{{"model", policy.targets[i]},
-                                          {"usable", choice.states[i].usable},
-                                          {"hot", choice.states[i].hot},
-                                          {"expected_ms", choice.states[i].expected_ms}});
-    }
-    const router::Decision& decision = choice.decision;
-    json::object result{{"route", route.name},
-                        {"models", std::move(order)},
-                        {"stage", router::to_string(decision.stage)},
-                        {"reason", decision.reason},
-                        {"facts",
-                         json::object{{"text_bytes", facts.bytes},
-                                      {"messages", facts.messages},
-                                      {"tools", facts.tools},
-                                      {"images", facts.images},
-                                      {"endpoint", facts.endpoint},
-                                      {"language", language_of(facts.text)}}},
-                        {"targets", std::move(targets)}};
-    if (decision.task.has_value()) {
-        result.emplace("task", task_of(policy, *decision.task));
-    }
-    if (decision.complexity.has_value()) {
-        result.emplace("complexity", complexity_of(policy, *decision.complexity));
-    }
-    if (policy.cascade.has_value()) {
-        result.emplace("cascade", cascade_of(policy, facts, decision));
-    }
-    return result;
-}
-
 }  // namespace
 
 const NamedRoute* Session::asked_route(const Route& route) {
@@ -213,6 +133,47 @@ Task<std::uint64_t> Session::affinity_of(ModelId model) {
     co_return facts.conversation;
 }
 
+Task<Choice> Session::choose(const NamedRoute& named,
+                             const router::RequestFacts& facts,
+                             std::string_view path,
+                             bool local_only) {
+    const Need need = need_of(path);
+    router::Classifications asked;
+    Choice choice = context_.routes.decide(named, facts, need, context_.fleet, local_only, asked);
+    while (choice.decision.asks.has_value() && !client_.gone()) {
+        const bool of_task = *choice.decision.asks == router::Purpose::task;
+        const router::Classifier& classifier =
+            of_task ? *named.policy.task->classifier : *named.policy.complexity->classifier;
+        auto said = co_await classify(named, classifier, facts.text, local_only);
+        (of_task ? asked.task : asked.complexity) = std::move(said);
+        choice = context_.routes.decide(named, facts, need, context_.fleet, local_only, asked);
+    }
+    co_return choice;
+}
+
+Task<router::Classification> Session::classify(const NamedRoute& named,
+                                               const router::Classifier& classifier,
+                                               std::string_view text,
+                                               bool local_only) {
+    router::Classification said;
+    said.prediction = context_.routes.recall(named, classifier, text);
+    said.cached = said.prediction.has_value();
+    if (said.cached) {
+        co_return said;
+    }
+    const ClassifierQuestion question{
+        .head = head_, .classifier = classifier, .text = text, .local_only = local_only};
+    said = co_await ask_classifier(context_.fleet, turn_, question);
+    if (said.prediction.has_value()) {
+        context_.routes.keep(named, classifier, text, *said.prediction);
+    } else if (!client_.gone()) {
+        platform::log::info(
+            "routing.classifier_silent",
+            {{"route", named.name}, {"model", classifier.model}, {"cause", said.failure}});
+    }
+    co_return said;
+}
+
 Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
     const Need need = need_of(head_.path);
     client_.watch();
@@ -220,8 +181,7 @@ Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
     control::AcquireOptions options = acquire_options(route);
     options.local_only = options.local_only || named.local_only;
     options.affinity = facts.conversation;
-    const Choice choice =
-        context_.routes.decide(named, facts, need, context_.fleet, options.local_only);
+    const Choice choice = co_await choose(named, facts, head_.path, options.local_only);
     const std::string id = context_.routing_log.on() ? context_.routing_log.next_id() : "";
     RoutedTries tries(named, facts, choice, context_.fleet);
     Reply answer = error_reply(route.dialect, no_target(named, need, options.local_only));
@@ -296,8 +256,7 @@ Task<> Session::answer_ollama_routed(const Route& route,
     control::AcquireOptions options = acquire_options(route);
     options.local_only = options.local_only || named.local_only;
     options.affinity = facts.conversation;
-    const Choice choice =
-        context_.routes.decide(named, facts, need, context_.fleet, options.local_only);
+    const Choice choice = co_await choose(named, facts, head_.path, options.local_only);
     const std::string id = context_.routing_log.on() ? context_.routing_log.next_id() : "";
     RoutedTries tries(named, facts, choice, context_.fleet);
     Reply answer = error_reply(route.dialect, no_target(named, need, options.local_only));
@@ -400,10 +359,13 @@ Task<> Session::explain_route(const Route& route) {
     const router::RequestFacts facts = co_await read_facts(body_, path);
     const TimePoint began = platform::now();
     const bool local_only = acquire_options(route).local_only || named->local_only;
-    const Choice choice =
-        context_.routes.decide(*named, facts, need_of(path), context_.fleet, local_only);
+    client_.watch();
+    const Choice choice = co_await choose(*named, facts, path, local_only);
+    if (client_.gone()) {
+        co_return;
+    }
     const auto took = platform::now() - began;
-    json::object result = explanation(*named, facts, choice);
+    json::object result = explanation_of(*named, facts, choice);
     result.emplace("decided_us",
                    std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     Reply answer{.body = json::serialize(result)};

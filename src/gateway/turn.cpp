@@ -308,11 +308,12 @@ std::optional<Error> Turn::adapt_anthropic(const Asked& asked) {
 }
 
 Duration Turn::connect_time() const {
-    if (lease_.remote() == nullptr) {
-        return kConnectTimeout;
-    }
     // A server that swallows everything leaves time for the others.
-    return std::max(connect_left_, Duration()) / static_cast<Duration::rep>(lease_.others() + 1);
+    const Duration limit =
+        lease_.remote() == nullptr
+            ? kConnectTimeout
+            : std::max(connect_left_, Duration()) / static_cast<Duration::rep>(lease_.others() + 1);
+    return verdict_within_.has_value() ? std::min(limit, silence_max()) : limit;
 }
 
 Duration Turn::patience() const {
@@ -368,7 +369,8 @@ void Turn::report(const Status& status) {
     }
     lease_.report(report);
     unreached_ = false;  // its own replica is not tried a second time
-    if (!status.ok() && !aborted_ && !client_.gone() && lease_.others() > 0) {
+    const bool in_time = !stalled_ || !verdict_is_due();
+    if (!status.ok() && in_time && !aborted_ && !client_.gone() && lease_.others() > 0) {
         tried_.push_back(lease_.instance());
         retryable_ = true;
     }
