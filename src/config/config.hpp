@@ -24,6 +24,22 @@ enum class Task {
     rerank,
 };
 
+/// Where a model may lie. Neither: wherever it fits best.
+struct DeviceChoice {
+    bool host = false;              ///< in host memory, computed by the processor
+    std::vector<std::string> gpus;  ///< on these together; see GpuBudget::gpu
+
+    bool operator==(const DeviceChoice&) const = default;
+};
+
+/// Layers that lie on GPUs, the output being one. Neither: as many as fit.
+struct GpuLayers {
+    bool all = false;
+    std::optional<std::uint32_t> number{};
+
+    bool operator==(const GpuLayers&) const = default;
+};
+
 /// Settings of a model that `defaults:` can give for all and `models: NAME:` for one. Unset fields
 /// fall back: model, then defaults, then what is built in (see resolve_settings).
 struct ModelSettings {
@@ -42,6 +58,8 @@ struct ModelSettings {
     std::optional<Bytes> prompt_cache;    ///< host memory for prompts that lost their slot
     std::optional<bool> snapshots;        ///< conversations outlive the engine's process
     std::optional<bool> sleep;            ///< it may sleep instead of leaving
+    std::optional<DeviceChoice> device;
+    std::optional<GpuLayers> gpu_layers;
     std::vector<std::string> extra_args;  ///< passed to the engine as they are, last
 };
 
@@ -111,12 +129,22 @@ enum class Strategy {
     concurrent,  ///< all declared models, from the start and always
 };
 
+/// How much of a GPU models may use.
+struct GpuBudget {
+    std::string gpu;               ///< its number, or its UUID or the beginning of that
+    std::optional<Bytes> bytes{};  ///< unset: `auto`, what is free at the start minus the reserve
+};
+
 struct MemoryConfig {
     Strategy strategy = Strategy::dynamic;
     std::optional<Bytes> budget;     ///< unset: `auto`, what is available minus the reserve
     std::filesystem::path measured;  ///< set after loading: what models turned out to take
     Bytes reserve{1_GiB};            ///< left to the rest of the machine when the budget is `auto`
     bool give_back = true;           ///< the budget shrinks while other programs need the memory
+    bool use_gpus = true;
+    std::vector<GpuBudget> gpus;  ///< of others: `auto`
+    Bytes gpu_reserve{512_MiB};   ///< left free on each GPU whose budget is `auto`
+    std::filesystem::path nvml = "libnvidia-ml.so.1";  ///< by which GPUs are found
     milliseconds min_residency{2'000};
     milliseconds max_wait{10'000};
 };

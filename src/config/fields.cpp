@@ -1,47 +1,18 @@
 #include "config/fields.hpp"
 
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <utility>
 
 #include "base/text.hpp"
 #include "config/parsers.hpp"
+#include "config/setters.hpp"
 
 namespace drover::config {
 
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr std::uint32_t kCountMax = 1U << 30;
-
-/// Reads a whole number in [low, high]; `what` completes "is not ...".
-template <typename Number>
-Result<Number> parse_number(std::string_view text,
-                            std::int64_t low,
-                            std::int64_t high,
-                            std::string_view what) {
-    std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc() || end != text.data() + text.size() || number < low || number > high) {
-        return Error{ErrorCode::invalid_argument,
-                     "'" + std::string(text) + "' is not " + std::string(what) +
-                         "; write a whole number from " + std::to_string(low) + " to " +
-                         std::to_string(high)};
-    }
-    return static_cast<Number>(number);
-}
-
-Result<milliseconds> parse_positive_duration(std::string_view text) {
-    auto duration = parse_duration(text);
-    if (duration.ok() && duration->count() <= 0) {
-        return Error{
-            ErrorCode::invalid_argument,
-            "'" + std::string(text) + "' is not a positive duration; write for instance 30s or 5m"};
-    }
-    return duration;
-}
 
 Result<milliseconds> parse_grace(std::string_view text) {
     auto duration = parse_duration(text);
@@ -50,19 +21,6 @@ Result<milliseconds> parse_grace(std::string_view text) {
                      "'" + std::string(text) + "' is negative; write for instance 5s, or 0"};
     }
     return duration;
-}
-
-/// Stores what `parse` makes of the text in the member that `place` gives.
-template <typename Owner, typename Place, typename Parse>
-std::function<Status(Owner&, std::string_view)> setter(Place place, Parse parse) {
-    return [place, parse](Owner& owner, std::string_view text) -> Status {
-        auto value = parse(text);
-        if (!value.ok()) {
-            return value.error();
-        }
-        place(owner) = std::move(*value);
-        return {};
-    };
 }
 
 template <typename Place>
@@ -82,32 +40,6 @@ Field bytes_field(
             std::move(example),
             std::move(help),
             setter<Config>(place, parse_bytes)};
-}
-
-template <typename Place>
-ModelField count_field(std::string path,
-                       std::string environment,
-                       std::string example,
-                       std::string help,
-                       Place place,
-                       std::int64_t low,
-                       std::string what) {
-    return {std::move(path),
-            std::move(environment),
-            std::move(example),
-            std::move(help),
-            setter<ModelSettings>(place, [low, what](std::string_view text) {
-                return parse_number<std::uint32_t>(text, low, kCountMax, what);
-            })};
-}
-
-template <typename Place>
-ModelField flag_field(std::string path, std::string example, std::string help, Place place) {
-    return {std::move(path),
-            "",
-            std::move(example),
-            std::move(help),
-            setter<ModelSettings>(place, parse_flag)};
 }
 
 Status set_listen(Config& config, std::string_view text) {
@@ -159,6 +91,25 @@ Status set_budget(Config& config, std::string_view text) {
         return Error{ErrorCode::invalid_argument, bytes.error().message + ", or auto"};
     }
     config.memory.budget = *bytes;
+    return {};
+}
+
+/// Each GPU that is named replaces what was said of it before.
+Status set_gpus(Config& config, std::string_view text) {
+    config.memory.use_gpus = text != "none";
+    if (text == "none" || text == "auto") {
+        config.memory.gpus.clear();
+        return {};
+    }
+    auto budgets = parse_gpu_budgets(text);
+    if (!budgets.ok()) {
+        return budgets.error();
+    }
+    for (GpuBudget& budget : *budgets) {
+        std::erase_if(config.memory.gpus,
+                      [&budget](const GpuBudget& one) { return one.gpu == budget.gpu; });
+        config.memory.gpus.push_back(std::move(budget));
+    }
     return {};
 }
 
@@ -304,6 +255,22 @@ std::vector<Field> make_fields() {
                     "1GiB",
                     "What `budget: auto` leaves to the rest of the machine.",
                     memory(&MemoryConfig::reserve)),
+        {"memory.gpus",
+         "DROVER_GPUS",
+         "{0: 20GiB, 1: auto}",
+         "What models may use of each GPU: a size, 0, or auto, which is what is free at the start "
+         "minus memory.gpu_reserve. Those that are not named are auto; `none` uses no GPU.",
+         set_gpus},
+        bytes_field("memory.gpu_reserve",
+                    "",
+                    "512MiB",
+                    "What `auto` leaves free on each GPU.",
+                    memory(&MemoryConfig::gpu_reserve)),
+        {"memory.nvml",
+         "DROVER_NVML",
+         "libnvidia-ml.so.1",
+         "NVIDIA's management library, by which GPUs are found.",
+         setter<Config>(memory(&MemoryConfig::nvml), any_path)},
         {"memory.give_back",
          "",
          "true",
@@ -432,118 +399,10 @@ std::vector<Field> make_fields() {
     };
 }
 
-std::vector<ModelField> make_model_fields() {
-    const auto member = [](auto pointer) {
-        return [pointer](ModelSettings & s) -> auto& {
-            return s.*pointer;
-        };
-    };
-    const auto parse_keep_alive = [](std::string_view text) {
-        return parse_duration(text);
-    };
-    return {
-        count_field("context",
-                    "DROVER_CONTEXT",
-                    "4096",
-                    "Tokens that one request may use, prompt and answer together.",
-                    member(&ModelSettings::context),
-                    1,
-                    "a number of tokens"),
-        count_field("parallel",
-                    "DROVER_PARALLEL",
-                    "2",
-                    "Requests that one instance serves at once; each has `context` tokens.",
-                    member(&ModelSettings::parallel),
-                    1,
-                    "a number of requests"),
-        count_field("queue",
-                    "",
-                    "64",
-                    "Requests that may wait for the model; more get 429.",
-                    member(&ModelSettings::queue),
-                    1,
-                    "a number of requests"),
-        {"keep_alive",
-         "DROVER_KEEP_ALIVE",
-         "5m",
-         "How long an idle model stays: a duration, 0 to leave at once, -1 to stay.",
-         setter<ModelSettings>(member(&ModelSettings::keep_alive), parse_keep_alive)},
-        {"priority",
-         "",
-         "0",
-         "Higher ones load first and leave last.",
-         setter<ModelSettings>(member(&ModelSettings::priority),
-                               [](std::string_view text) {
-                                   return parse_number<std::int32_t>(
-                                       text, -1000, 1000, "a priority");
-                               })},
-        {"min_residency",
-         "",
-         "10s",
-         "Once loaded the model stays at least this long, idle or not, unless somebody has waited "
-         "for max_wait. Without it memory.min_residency applies.",
-         setter<ModelSettings>(member(&ModelSettings::min_residency), parse_positive_duration)},
-        count_field("batch",
-                    "",
-                    "512",
-                    "Tokens that are computed in one step of a prompt.",
-                    member(&ModelSettings::batch),
-                    1,
-                    "a number of tokens"),
-        count_field(
-            "threads",
-            "DROVER_THREADS",
-            "0",
-            "Threads of one engine; 0: half of the processors, so that two can compute at once.",
-            member(&ModelSettings::threads),
-            0,
-            "a number of threads"),
-        {"cache_type_k",
-         "",
-         "f16",
-         "Type of the cached keys: f16, q8_0, q4_0, ...",
-         setter<ModelSettings>(member(&ModelSettings::cache_type_k), parse_cache_type)},
-        {"cache_type_v",
-         "",
-         "f16",
-         "Type of the cached values.",
-         setter<ModelSettings>(member(&ModelSettings::cache_type_v), parse_cache_type)},
-        flag_field("flash_attention",
-                   "true",
-                   "Without it the engine decides.",
-                   member(&ModelSettings::flash_attention)),
-        flag_field("repack",
-                   "true",
-                   "Rearrange weights for faster prompts on the CPU; takes about the size of the "
-                   "weights once more, and time at every load.",
-                   member(&ModelSettings::repack)),
-        {"prompt_cache",
-         "",
-         "64MiB",
-         "Host memory for conversations that lost their place in the engine.",
-         setter<ModelSettings>(member(&ModelSettings::prompt_cache), parse_bytes)},
-        flag_field("snapshots",
-                   "true",
-                   "Conversations go to disk when the model leaves memory, and come back with it.",
-                   member(&ModelSettings::snapshots)),
-        flag_field("sleep",
-                   "true",
-                   "When its memory is needed, the engine sleeps instead of ending, if it can and "
-                   "there is room for the little that it keeps; it comes back in a fraction of a "
-                   "load.",
-                   member(&ModelSettings::sleep)),
-    };
-}
-
 }  // namespace
 
 const std::vector<Field>& fields() {
     static const std::vector<Field> table = make_fields();
-    return table;
-}
-
-const std::vector<ModelField>& model_fields() {
-    static const std::vector<ModelField> table = make_model_fields();
     return table;
 }
 
