@@ -107,6 +107,11 @@ void Checkers::note(const memory::BudgetChanged& event) {
 }
 
 void Checkers::set_held(Instance& instance, const memory::Footprint& held) {
+    auto& placements = models_.at(instance.model).traits.placements;
+    if (memory::Footprint& needed = placements[instance.placement].footprint;
+        needed.same_devices(held)) {
+        needed.raise_to(held);
+    }
     held_ += held - instance.held;
     instance.held = held;
     world_moved_ = true;
@@ -119,13 +124,47 @@ void Checkers::check(const memory::StartInstance& effect) {
     expect(!model.instance, "a model has one instance");
     expect(!draining_, "nothing starts while draining");
     expect(effect.reserved.fits(budget_ - held_), "a load starts only when its bytes are free");
-    expect(model.traits.footprint.fits(effect.reserved), "a load reserves what was estimated");
+    check_placement(model, effect);
     model.instance = effect.instance;
     held_ += effect.reserved;
-    instances_.emplace(
-        effect.instance,
-        Instance{
-            .model = effect.model, .held = effect.reserved, .keep_alive = model.traits.keep_alive});
+    instances_.emplace(effect.instance,
+                       Instance{.model = effect.model,
+                                .placement = effect.placement,
+                                .held = effect.reserved,
+                                .keep_alive = model.traits.keep_alive});
+}
+
+/// The load is one of those that the model may have, and the best that there could be.
+void Checkers::check_placement(const Model& model, const memory::StartInstance& effect) {
+    const std::vector<memory::Placement>& placements = model.traits.placements;
+    expect(effect.placement < placements.size(), "a load has one of the model's placements");
+    if (!violation_.empty()) {
+        return;
+    }
+    const memory::Placement& chosen = placements[effect.placement];
+    expect(chosen.footprint.fits(effect.reserved), "a load reserves what was estimated");
+    expect(chosen.footprint.same_devices(effect.reserved), "a load takes nothing of other devices");
+    memory::Footprint most = budget_;
+    for (const auto& [id, instance] : instances_) {
+        const bool stays = models_.at(instance.model).traits.pinned && !instance.stopping;
+        most -= stays ? instance.held : memory::Footprint();
+    }
+    for (const memory::Placement& other : placements) {
+        expect(other.grade >= chosen.grade || !other.footprint.fits(most),
+               "a worse placement is for those that fit into no better one");
+    }
+}
+
+/// Somebody waits for a model that could use what it holds.
+bool Checkers::is_in_the_way(const Instance& instance) const {
+    return std::any_of(models_.begin(), models_.end(), [&instance](const auto& one) {
+        const auto& [id, model] = one;
+        const auto& placements = model.traits.placements;
+        return (id != instance.model || instance.asleep) && model.waiting > 0 &&
+               std::any_of(placements.begin(), placements.end(), [&](const auto& placement) {
+                   return placement.footprint.overlaps(instance.held);
+               });
+    });
 }
 
 void Checkers::check(const memory::StopInstance& effect) {
@@ -143,13 +182,14 @@ void Checkers::check(const memory::StopInstance& effect) {
             check_evicted(instance);
             break;
         case StopReason::expired:
-            expect(!pinned, "a pinned model never expires");
+            expect(!pinned || instance.asleep, "a pinned model never expires");
             expect((instance.ready || instance.asleep) && instance.keep_alive.has_value() &&
                        now_ - instance.idle_since >= *instance.keep_alive,
                    "an instance expires only when it was idle for its keep_alive");
             break;
         case StopReason::shrunk:
-            expect(!pinned, "a pinned model does not leave for a smaller budget");
+            expect(!pinned || instance.asleep,
+                   "a pinned model does not leave for a smaller budget");
             expect(!held_.fits(budget_), "nothing shrinks while the budget holds");
             break;
         case StopReason::unloaded:
@@ -162,8 +202,10 @@ void Checkers::check(const memory::StopInstance& effect) {
 }
 
 void Checkers::check_evicted(const Instance& instance) {
-    expect(waiting_ > models_.at(instance.model).waiting,
+    // One that sleeps where its model can never fit any more is in its own way.
+    expect(instance.asleep || waiting_ > models_.at(instance.model).waiting,
            "nobody is evicted unless another model is waited for");
+    expect(is_in_the_way(instance), "nobody is evicted from a device that nobody waits for");
     expect(instance.ready || instance.asleep, "a load is never evicted");
     expect(!models_.at(instance.model).traits.pinned || instance.asleep,
            "a pinned model is never evicted");
@@ -196,7 +238,8 @@ void Checkers::check(const memory::WakeInstance& effect) {
     expect(!draining_, "nothing starts while draining");
     expect((effect.reserved - instance.held).fits(budget_ - held_),
            "an instance wakes up only when its bytes are free");
-    expect(traits.footprint.fits(effect.reserved), "a load reserves what was estimated");
+    expect(traits.placements[instance.placement].footprint.fits(effect.reserved),
+           "a load reserves what was estimated");
     held_ += effect.reserved - instance.held;
     instance.held = effect.reserved;
     instance.asleep = false;

@@ -37,7 +37,7 @@ class Checkers {
 
   private:
     struct Model {
-        memory::ModelTraits traits;
+        memory::ModelTraits traits;  ///< a placement is as declared, or more when more was measured
         std::deque<RequestId> queue;  ///< cancelled and answered ones stay until they are in front
         std::size_t waiting = 0;
         InstanceId instance{};
@@ -45,6 +45,7 @@ class Checkers {
 
     struct Instance {
         ModelId model;
+        std::size_t placement = 0;
         bool ready = false;
         bool falling_asleep = false;
         bool asleep = false;
@@ -86,6 +87,8 @@ class Checkers {
     void check(const memory::RefuseRequest& effect);
     void check(const memory::WakeAt& effect);
 
+    void check_placement(const Model& model, const memory::StartInstance& effect);
+    bool is_in_the_way(const Instance& instance) const;
     void set_held(Instance& instance, const memory::Footprint& held);
     void check_waiting();
     void check_idle();

@@ -3,6 +3,7 @@
 #include "checkers.hpp"
 
 #include <algorithm>
+#include <array>
 #include <variant>
 
 #include <gtest/gtest.h>
@@ -194,11 +195,64 @@ TEST(Checkers, NoticeAnEvictionForNothing) {
               "nothing drains unless asked");
 }
 
+TEST(Checkers, NoticeAWorsePlacementThanNeedBe) {
+    Scenario scenario = busy();
+    for (SimModel& model : scenario.models) {
+        memory::Placement worse = model.traits.placements.front();
+        worse.grade = 1;
+        model.traits.placements.push_back(worse);
+    }
+    const auto take_the_worse =
+        change<StartInstance>([](StartInstance& start) { start.placement = 1; });
+    EXPECT_EQ(violation_when(take_the_worse, scenario),
+              "a worse placement is for those that fit into no better one");
+    EXPECT_EQ(
+        violation_when(change<StartInstance>([](StartInstance& start) { start.placement = 9; }),
+                       scenario),
+        "a load has one of the model's placements");
+}
+
+TEST(Checkers, NoticeMemoryOfAnotherDevice) {
+    Scenario scenario = busy();
+    scenario.budget[1] = 1_GiB;
+    EXPECT_EQ(violation_when(
+                  change<StartInstance>([](StartInstance& start) { start.reserved[1] = 1_MiB; }),
+                  scenario),
+              "a load takes nothing of other devices");
+}
+
+/// Somebody waits for a device, and an instance on another one is sent away.
+TEST(Checkers, NoticeAnEvictionFromAnotherDevice) {
+    Footprint on_gpu;
+    on_gpu[1] = 1_GiB;
+    Checkers checkers(Footprint::host(1_GiB) + on_gpu);
+    const auto tell = [&checkers](const Event& event, const Effects& effects) {
+        checkers.before(event, {});
+        std::for_each(effects.begin(), effects.end(), [&](const auto& one) { checkers.see(one); });
+    };
+    const std::array<Footprint, 3> footprints{Footprint::host(1_GiB), on_gpu, on_gpu};
+    for (std::uint64_t i = 1; i <= footprints.size(); ++i) {
+        tell(memory::ModelDeclared{ModelId{i}, {.placements = {{footprints[i - 1]}}}}, {});
+    }
+    for (std::uint64_t i = 1; i <= 2; ++i) {
+        const InstanceId instance{i};
+        tell(memory::RequestArrived{RequestId{i}, ModelId{i}},
+             {StartInstance{instance, ModelId{i}, footprints[i - 1]}});
+        tell(memory::InstanceReady{instance, footprints[i - 1]},
+             {GrantLease{RequestId{i}, instance}});
+        tell(memory::LeaseEnded{RequestId{i}}, {});
+    }
+    tell(memory::RequestArrived{RequestId{3}, ModelId{3}}, {});
+    ASSERT_EQ(checkers.violation(), "");
+    checkers.see(StopInstance{InstanceId{1}, memory::StopReason::evicted});
+    EXPECT_EQ(checkers.violation(), "nobody is evicted from a device that nobody waits for");
+}
+
 TEST(Checkers, NoticeAnEvictionOfAPinnedModel) {
     Scenario scenario = busy();
     for (SimModel& model : scenario.models) {
         model.traits.pinned = true;
-        model.traits.footprint = Footprint::host(500_MiB);
+        model.traits.placements = {{Footprint::host(500_MiB)}};
     }
     EXPECT_EQ(violation_when(
                   [](Effects& effects) {

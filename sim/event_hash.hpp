@@ -50,7 +50,9 @@ class EventHash {
 
     void add(const memory::ModelDeclared& event) {
         add(event.model);
-        add(event.traits.footprint);
+        for (const memory::Placement& placement : event.traits.placements) {
+            add(placement.footprint);
+        }
     }
     void add(const memory::RequestArrived& event) {
         add(event.request);
@@ -82,6 +84,7 @@ class EventHash {
         add(effect.instance);
         add(effect.model);
         add(effect.reserved);
+        add(std::uint64_t{effect.placement});
     }
     void add(const memory::StopInstance& effect) {
         add(effect.instance);

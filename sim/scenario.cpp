@@ -11,8 +11,6 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr std::size_t kGpu = 1;
-
 /// Time that a load, a stop (or a sleep and then a stop) and scheduling take beside the modelled
 /// means.
 constexpr int kLoadSpread = 2;
@@ -20,7 +18,7 @@ constexpr Duration kStopMax = milliseconds(200);
 
 SimModel plain_model(Bytes bytes, Duration load_time, Duration serve_min, Duration serve_max) {
     SimModel model;
-    model.traits.footprint = Footprint::host(bytes);
+    model.traits.placements = {{Footprint::host(bytes)}};
     model.traits.load_time = model.load_time = load_time;
     model.serve_min = serve_min;
     model.serve_max = serve_max;
@@ -34,17 +32,55 @@ memory::KeepAlive random_keep_alive(Rng& rng) {
     return rng.chance(0.2) ? milliseconds(0) : milliseconds(rng.between(1, 600'000));
 }
 
-SimModel random_model(Rng& rng, bool on_gpu) {
-    const Bytes bytes = 1_MiB * rng.between(50, 14'000);
-    SimModel model;
-    if (on_gpu) {
-        model.traits.footprint[kGpu] = bytes;
-        model.traits.footprint[memory::kHostDevice] = 1_MiB * rng.between(0, 500);
-    } else {
-        model.traits.footprint = Footprint::host(bytes);
+/// `bytes` in equal parts over `devices`, and `beside` on the host.
+memory::Placement spread(Bytes bytes,
+                         Bytes beside,
+                         const std::vector<std::size_t>& devices,
+                         std::uint32_t grade) {
+    memory::Placement placement{.footprint = Footprint::host(beside), .grade = grade};
+    for (const std::size_t device : devices) {
+        placement.footprint[device] += Bytes(bytes.count() / std::ssize(devices));
+    }
+    return placement;
+}
+
+/// On the host alone, on a certain GPU or pair of them, or wherever it fits: on any GPU, over any
+/// two neighbours, half of it on the host, all of it there.
+std::vector<memory::Placement> random_placements(Rng& rng, Bytes bytes, std::size_t gpus) {
+    constexpr std::size_t kHost = memory::kHostDevice;
+    const Bytes beside = 1_MiB * rng.between(0, 500);
+    if (gpus == 0 || rng.chance(0.2)) {
+        return {spread(bytes, Bytes(0), {kHost}, 0)};
+    }
+    const std::size_t first = 1 + rng.below(gpus);
+    if (rng.chance(0.4)) {
+        return {spread(bytes, beside, {first, 1 + first % gpus}, 0)};
+    }
+    std::vector<memory::Placement> placements;
+    for (std::size_t gpu = 1; gpu <= gpus; ++gpu) {
+        placements.push_back(spread(bytes, beside, {gpu}, 0));
+    }
+    for (std::size_t gpu = 1; gpu < gpus; ++gpu) {
+        placements.push_back(spread(bytes, beside, {gpu, gpu + 1}, 1));
     }
     if (rng.chance(0.5)) {
-        model.traits.asleep = scaled(model.traits.footprint, 0.01 + 0.5 * rng.unit());
+        placements.push_back(spread(bytes, beside, {first, kHost}, 2));
+        placements.push_back(spread(bytes, Bytes(0), {kHost}, 3));
+    }
+    return placements;
+}
+
+SimModel random_model(Rng& rng, std::size_t gpus) {
+    const Bytes bytes = 1_MiB * rng.between(50, 14'000);
+    SimModel model;
+    model.traits.placements = random_placements(rng, bytes, gpus);
+    if (rng.chance(0.5)) {
+        // With several placements, what it has in each of them.
+        const memory::Placement& first = model.traits.placements.front();
+        model.traits.asleep = scaled(model.traits.placements.size() == 1
+                                         ? first.footprint
+                                         : Footprint::host(first.footprint[memory::kHostDevice]),
+                                     0.01 + 0.5 * rng.unit());
     }
     model.truth = 0.9 + 0.2 * rng.unit();
     model.load_time = milliseconds(200) + milliseconds(bytes.count() / 1'000'000);
@@ -77,15 +113,17 @@ FaultRates random_faults(Rng& rng) {
 Footprint scaled(const Footprint& footprint, double factor) {
     Footprint result;
     for (std::size_t device = 0; device < memory::kDevicesMax; ++device) {
-        const auto bytes = static_cast<double>(footprint[device].count()) * factor;
-        result[device] = Bytes(static_cast<std::int64_t>(bytes));
+        if (footprint[device] != Bytes(0)) {
+            const auto bytes = static_cast<double>(footprint[device].count()) * factor;
+            result[device] = Bytes(static_cast<std::int64_t>(bytes));
+        }
     }
     return result;
 }
 
-// A waiting model is owed memory after max_wait. Then every other model may be ahead of it, and
-// each of them in turn may have to wait for a running request, for the requests of a retiring
-// instance that came before, for a stop and for a load.
+// A waiting model is owed memory after max_wait. Then every other model and every request of the
+// other clients may be ahead of it, each for another model than the one before, and each may have
+// to wait for a running request, for a stop and for a load.
 Duration Scenario::wait_bound() const {
     Duration load_max{};
     Duration serve_max{};
@@ -93,34 +131,34 @@ Duration Scenario::wait_bound() const {
         load_max = std::max(load_max, model.load_time * kLoadSpread);
         serve_max = std::max(serve_max, model.serve_max);
     }
-    const auto turns = static_cast<std::int64_t>(models.size());
+    const auto turns = static_cast<std::int64_t>(models.size() + clients);
     const auto others = static_cast<std::int64_t>(clients);
     const std::int64_t slowdown = cores == 0 ? 1 : 1 + others / cores;
     return options.max_wait + options.min_residency +
-           (turns * (load_max + kStopMax) + (turns + others) * serve_max) * slowdown;
+           turns * (load_max + kStopMax + serve_max) * slowdown;
 }
 
 Scenario random_scenario(std::uint64_t seed) {
     Rng rng(seed ^ 0x5eedU);
     Scenario scenario;
     const std::size_t models = 1 + rng.below(rng.chance(0.2) ? 64 : 16);
-    const bool has_gpu = rng.chance(0.25);
+    const std::size_t gpus = rng.chance(0.4) ? 1 + rng.below(3) : 0;
     Footprint largest;
     Footprint sum;
     for (std::size_t i = 0; i < models; ++i) {
-        const SimModel model = random_model(rng, has_gpu && rng.chance(0.7));
-        for (std::size_t device : {memory::kHostDevice, kGpu}) {
-            largest[device] = std::max(largest[device], model.traits.footprint[device]);
-        }
-        sum += model.traits.footprint;
+        const SimModel model = random_model(rng, gpus);
+        const auto& placements = model.traits.placements;
+        const Footprint& fits = placements[rng.below(placements.size())].footprint;
+        largest.raise_to(fits);
+        sum += fits;
         scenario.models.push_back(model);
     }
     scenario.budget = scaled(sum, rng.chance(0.5) ? 0.5 : 0.2 + 0.8 * rng.unit());
     const bool barely_one = rng.chance(0.2);
-    for (std::size_t device : {memory::kHostDevice, kGpu}) {
-        scenario.budget[device] =
-            barely_one ? largest[device] : std::max(largest[device], scenario.budget[device]);
+    if (barely_one) {
+        scenario.budget = largest;
     }
+    scenario.budget.raise_to(largest);
     scenario.options.max_wait =
         rng.chance(0.1) ? milliseconds(1) : milliseconds(rng.between(100, 60'000));
     scenario.options.min_residency = milliseconds(rng.between(0, 10'000));

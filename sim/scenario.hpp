@@ -47,7 +47,8 @@ struct Scenario {
     Duration wait_bound() const;
 };
 
-/// 1 to 64 models on 1 or 2 devices, knobs at their extremes now and then, faults in most.
+/// 1 to 64 models on the host and up to 3 GPUs, knobs at their extremes now and then, faults in
+/// most.
 Scenario random_scenario(std::uint64_t seed);
 
 /// Three small models, room for two, 60 requests from 8 clients on two cores: the mixed load in

@@ -10,7 +10,10 @@ using std::chrono::milliseconds;
 
 void SimEngines::carry_out(const memory::StartInstance& effect) {
     const SimModel& model = scenario_.models[effect.model.value - 1];
-    const Engine engine{.model = effect.model, .held = scaled(model.traits.footprint, model.truth)};
+    const Footprint& estimate = model.traits.placements[effect.placement].footprint;
+    const Engine engine{.model = effect.model,
+                        .placement = effect.placement,
+                        .held = scaled(estimate, model.truth)};
     const bool is_new = engines_.emplace(effect.instance, engine).second;
     DROVER_ASSERT(is_new);
     load(effect.instance, model.load_time);
@@ -19,7 +22,8 @@ void SimEngines::carry_out(const memory::StartInstance& effect) {
 void SimEngines::carry_out(const memory::WakeInstance& effect) {
     const SimModel& model = scenario_.models[effect.model.value - 1];
     Engine& engine = engines_.at(effect.instance);
-    engine.held = scaled(model.traits.footprint, model.truth);
+    const Footprint& estimate = model.traits.placements[engine.placement].footprint;
+    engine.held = scaled(estimate, model.truth);
     load(effect.instance, model.load_time / kWakeShare);
 }
 

@@ -49,6 +49,7 @@ class SimEngines {
   private:
     struct Engine {
         ModelId model;
+        std::size_t placement = 0;
         bool ready = false;
         bool stopping = false;
         memory::Footprint held;  ///< what it really takes

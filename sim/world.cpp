@@ -144,7 +144,10 @@ void World::meddle() {
     if (faults_.happens(&FaultRates::redeclare)) {
         const std::size_t index = any();
         memory::ModelTraits& traits = scenario_.models[index].traits;
-        traits.footprint = scaled(traits.footprint, 0.8 + 0.4 * rng_.unit());
+        const double factor = 0.8 + 0.4 * rng_.unit();
+        for (memory::Placement& placement : traits.placements) {
+            placement.footprint = scaled(placement.footprint, factor);
+        }
         traits.pinned = rng_.chance(0.1);
         traits.lease_limit = static_cast<std::uint32_t>(1 + rng_.below(4));
         feed(memory::ModelDeclared{ModelId{index + 1}, traits});

@@ -1,9 +1,11 @@
 #include "world.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <variant>
 
 #include <gtest/gtest.h>
 
@@ -33,6 +35,26 @@ TEST(Simulation, KeepsEveryPromiseOverManySeeds) {
         faults += summary.faults;
     }
     EXPECT_GT(faults, 10'000U);
+}
+
+/// The seeds above have machines with several GPUs among them: whole models on one, parts on two,
+/// half and all of one on the host.
+TEST(Simulation, UsesEveryGradeOfPlacement) {
+    std::array<std::uint64_t, 4> loads{};
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+        const Scenario scenario = random_scenario(seed);
+        World world(scenario, seed);
+        world.sabotage = [&](memory::Effects& effects) {
+            for (const memory::Effect& effect : effects) {
+                if (const auto* start = std::get_if<memory::StartInstance>(&effect)) {
+                    const auto& traits = scenario.models[start->model.value - 1].traits;
+                    ++loads.at(traits.placements[start->placement].grade);
+                }
+            }
+        };
+        ASSERT_EQ(world.run({.events_max = 1'000}).violation, "") << repeat(seed, 1'000);
+    }
+    EXPECT_GT(*std::min_element(loads.begin(), loads.end()), 0U);
 }
 
 TEST(Simulation, GivesTheSameHashForTheSameSeedOnly) {

@@ -44,7 +44,7 @@ class Cache {
                 }
             }
             const Footprint missing = Footprint::host(held_ + sizes_[model] - budget_);
-            for (const InstanceId victim : order.choose(missing, scale)) {
+            for (const InstanceId victim : order.choose(missing, scale).instances) {
                 resident_[victim.value - 1] = false;
                 held_ -= sizes_[victim.value - 1];
             }
@@ -183,7 +183,7 @@ double scheduler_cost(const Trace& trace, const std::vector<Bytes>& sizes, Bytes
         }
     };
     for (std::size_t model = 0; model < sizes.size(); ++model) {
-        memory::ModelTraits traits{.footprint = Footprint::host(sizes[model]),
+        memory::ModelTraits traits{.placements = {{Footprint::host(sizes[model])}},
                                    .keep_alive = std::nullopt,
                                    .load_time = load_time(sizes[model])};
         feed(feed, memory::ModelDeclared{ModelId{model + 1}, traits});

@@ -8,9 +8,12 @@
 #include <utility>
 
 #include "app/model_text.hpp"
+#include "app/placing.hpp"
+#include "engines/child_environment.hpp"
 #include "engines/child_settings.hpp"
 #include "engines/command_launch.hpp"
 #include "engines/vllm_launch.hpp"
+#include "memory/placement.hpp"
 #include "platform/chance.hpp"
 #include "platform/cpu_features.hpp"
 #include "platform/files.hpp"
@@ -129,46 +132,32 @@ std::string size_settings_of(const config::ChildSettings& child, const ResolvedS
     return store::digest_of(text).hex();
 }
 
-/// What is started for a model, and what it takes.
-struct Child {
-    config::ChildSettings settings;
-    ResolvedSettings resolved;
-    Bytes size;
-    Bytes growth;  ///< of `size`, touched only when it serves
-    Duration load_time{};
-    std::string engine;
-};
-
-Child command_child(const config::Config& config, const models::Model& model) {
-    return {.settings = model.child,
-            .resolved = child_settings(model, config.defaults),
-            .size = child_footprint(model, config.defaults),
-            .growth = {},
-            .load_time = kLoadTimeGuess,
-            .engine = "command"};
-}
-
 engines::VllmSize vllm_size_of(const models::Model& model, const ResolvedSettings& settings) {
     return engines::vllm_size(
         model.hugging_face.tensors.loaded, model.hugging_face.config, settings, model.child.memory);
 }
 
-Child vllm_child(const config::Config& config, const models::Model& model) {
-    const ResolvedSettings settings = child_settings(model, config.defaults);
-    const engines::VllmSize size = vllm_size_of(model, settings);
+/// The command template of a placement on these devices.
+config::ChildSettings settings_of(const config::Config& config,
+                                  const models::Model& model,
+                                  const ResolvedSettings& resolved,
+                                  const std::optional<engines::EngineDevices>& devices) {
+    if (model.engine == config::EngineKind::command) {
+        config::ChildSettings settings = model.child;
+        if (devices.has_value()) {
+            engines::set_variable(settings.environment, engines::visible_devices(*devices));
+        }
+        return settings;
+    }
     const std::string source =
         model.files.empty() ? model.child.reference : file_of(model).string();
     const std::string path = platform::process_environment()("PATH").value_or("");
-    Child child{.settings = engines::vllm_command(model.child, source, size.kv_cache, path),
-                .resolved = settings,
-                .size = size.total(),
-                .growth = size.kv_cache,
-                .load_time = kLoadTimeVllm,
-                .engine = "vllm"};
-    if (!child.settings.stop_timeout.has_value()) {
-        child.settings.stop_timeout = config.engine.stop_timeout;  // it has nothing to save
+    config::ChildSettings settings = engines::vllm_command(
+        model.child, source, vllm_size_of(model, resolved).kv_cache, path, devices);
+    if (!settings.stop_timeout.has_value()) {
+        settings.stop_timeout = config.engine.stop_timeout;  // it has nothing to save
     }
-    return child;
+    return settings;
 }
 
 }  // namespace
@@ -185,57 +174,75 @@ ResolvedSettings child_settings(const models::Model& model, const config::ModelS
                 : settings;
 }
 
-Bytes child_footprint(const models::Model& model, const config::ModelSettings& defaults) {
-    if (model.engine == config::EngineKind::vllm) {
-        return vllm_size_of(model, child_settings(model, defaults)).total();
+memory::EvenSizes child_sizes(const models::Model& model, const config::ModelSettings& defaults) {
+    if (model.engine != config::EngineKind::vllm) {
+        const Bytes size = model.child.memory.value_or(size_on_disk(file_of(model)) + kProgram);
+        return {.divided = size,
+                .divided_growth = {},
+                .gpu = {},
+                .host = kProgram,
+                .all_on_host = size,
+                .all_on_host_growth = {}};
     }
-    return model.child.memory.value_or(size_on_disk(file_of(model)) + kProgram);
+    const engines::VllmSize size = vllm_size_of(model, child_settings(model, defaults));
+    return {.divided = size.weights + size.kv_cache,
+            .divided_growth = {},  // on GPUs it takes its cache at the start
+            .gpu = engines::kVllmGpu,
+            .host = engines::kVllmHost,
+            .all_on_host = size.total(),
+            .all_on_host_growth = size.kv_cache,
+            .parts_max = engines::vllm_parts_max(model.hugging_face.config)};
 }
 
 Result<control::ManagedModel> manage_child(const config::Config& config,
                                            const models::Model& model,
-                                           const control::MeasuredSizes* sizes) {
-    Child child = model.engine == config::EngineKind::vllm ? vllm_child(config, model)
-                                                           : command_child(config, model);
-    ResolvedSettings& settings = child.resolved;
+                                           const Means& means) {
+    const bool vllm = model.engine == config::EngineKind::vllm;
+    ResolvedSettings settings = child_settings(model, config.defaults);
     if (settings.threads == 0) {
         settings.threads = std::max(platform::processor_count() / 2, 1U);
     }
-    // What cannot work is told at the start, not at the first request.
-    engines::CommandLaunch launch = launch_of(model, settings);
-    const auto plan = engines::plan_command(launch, child.settings, config.engine);
-    if (!plan.ok()) {
-        return plan.error().with("models." + model.name);
+    const auto wish = wish_of(settings, means.devices, gpu_use_of(model, GpuUse::none));
+    if (!wish.ok()) {
+        return wish.error().with("models." + model.name);
     }
     control::ManagedModel managed{.id = model.id,
                                   .view = view_of(model, settings),
                                   .preload = model.preload,
-                                  .traits = {.footprint = memory::Footprint::host(child.size),
-                                             .lease_limit = settings.parallel,
+                                  .traits = {.lease_limit = settings.parallel,
                                              .queue_limit = settings.queue,
                                              .keep_alive = keep_alive_of(settings),
                                              .pinned = model.pin,
                                              .priority = settings.priority,
                                              .min_residency = settings.min_residency,
-                                             .load_time = child.load_time}};
-    managed.view.estimated = child.size;
-    managed.growth = memory::Footprint::host(child.growth);
-    const Bytes least = model.child.memory.value_or(Bytes(0));
-    managed.least = memory::Footprint::host(least);
-    managed.size_key = {.model = model.identity,
-                        .engine = child.engine,
-                        .settings = size_settings_of(child.settings, settings)};
-    if (const auto known = sizes != nullptr ? sizes->find(managed.size_key) : std::nullopt) {
-        managed.view.estimated = std::max(known->bytes, least);
-        managed.traits.footprint = memory::Footprint::host(managed.view.estimated);
-        managed.traits.load_time = known->load_time;
+                                             .load_time = vllm ? kLoadTimeVllm : kLoadTimeGuess}};
+    const memory::EvenSizes sizes = child_sizes(model, config.defaults);
+    std::vector<config::ChildSettings> templates;  // one for each placement
+    for (const memory::Layout& layout :
+         memory::lay_out_evenly(sizes, wish->layout, means.devices.budget)) {
+        Placed one = placed(layout, *wish, 0);
+        templates.push_back(settings_of(config, model, settings, one.devices));
+        if (model.child.memory.has_value()) {
+            one.traits.least = layout.gpus.empty() ? memory::Footprint::host(*model.child.memory)
+                                                   : layout.footprint;
+        }
+        const control::SizeKey key{.model = model.identity,
+                                   .engine = vllm ? "vllm" : "command",
+                                   .settings = size_settings_of(templates.back(), settings)};
+        add_placement(std::move(one), key, means.sizes, managed);
+    }
+    // What cannot work is told at the start, not at the first request.
+    engines::CommandLaunch launch = launch_of(model, settings);
+    const auto plan = engines::plan_command(launch, templates.front(), config.engine);
+    if (!plan.ok()) {
+        return plan.error().with("models." + model.name);
     }
     managed.launch = [launch = std::move(launch),
-                      settings = std::move(child.settings),
-                      engine = config.engine](const fs::path& socket) {
+                      templates = std::move(templates),
+                      engine = config.engine](const fs::path& socket, std::size_t placement) {
         engines::CommandLaunch here = launch;
         here.socket = socket;
-        return start(std::move(here), settings, engine);
+        return start(std::move(here), templates.at(placement), engine);
     };
     managed.advice = [name = model.name](Bytes) {
         return "Lower models." + name + ".memory if it takes less, or raise memory.budget.";

@@ -51,12 +51,13 @@ Finding check_engine(const Result<engines::LocatedEngine>& engine, bool needed) 
     return {Grade::ok, "engine", found, ""};
 }
 
-Finding check_memory(const config::Config& config, const Result<memory::Footprint>& budget) {
-    if (!budget.ok()) {
-        return {Grade::failure, "memory", budget.error().message, ""};
+Finding check_memory(const config::Config& config, const Result<Devices>& devices) {
+    if (!devices.ok()) {
+        return {Grade::failure, "memory", devices.error().message, ""};
     }
     const auto host = platform::host_memory();
-    std::string message = "budget " + to_string(budget->total());
+    const Bytes budget = devices->budget[memory::kHostDevice];
+    std::string message = "budget " + to_string(budget);
     if (host.ok()) {
         message +=
             (config.memory.budget.has_value() ? " as configured; "
@@ -65,7 +66,7 @@ Finding check_memory(const config::Config& config, const Result<memory::Footprin
         if (host->cgroup_limit.has_value()) {
             message += ", limited by the control group";
         }
-        if (budget->total() > host->available) {
+        if (budget > host->available) {
             return {Grade::warning,
                     "memory",
                     message,
@@ -75,9 +76,46 @@ Finding check_memory(const config::Config& config, const Result<memory::Footprin
     return {Grade::ok, "memory", message, ""};
 }
 
+/// Each GPU, and whether it is of use.
+void check_gpus(const Devices& devices,
+                bool engine_has_gpus,
+                bool needs_engine,
+                std::vector<Finding>& findings) {
+    if (!devices.problem.empty()) {
+        findings.push_back(
+            {Grade::warning,
+             "GPUs",
+             devices.problem,
+             "models lie in host memory meanwhile; `nvidia-smi` should list the GPUs"});
+    }
+    for (const control::Device& gpu : devices.gpus) {
+        const std::string has =
+            gpu.unified() ? std::string("shares the host's memory")
+                          : "budget " + to_string(gpu.budget) + " of " + to_string(gpu.total);
+        findings.push_back({Grade::ok, gpu.label(), gpu.name + ", " + gpu.uuid + ", " + has, ""});
+    }
+    if (!devices.gpus.empty() && needs_engine && !engine_has_gpus) {
+        findings.push_back({Grade::warning,
+                            "GPUs",
+                            "this llama-server cannot compute on them",
+                            "set engine.llama_server to one that is built for CUDA"});
+    }
+}
+
+/// "GPU 0 or GPU 1 or host", the best first, each once.
+std::string places_of(const control::ManagedModel& model, const memory::Footprint& budget) {
+    std::string text;
+    for (std::size_t i = 0; i < model.placements.size(); ++i) {
+        if (model.traits.placements[i].footprint.fits(budget)) {
+            text += (text.empty() ? "" : " or ") + model.placements[i].where;
+        }
+    }
+    return text;
+}
+
 Finding check_model(const models::Model& model,
                     const Result<control::ManagedModel>& managed,
-                    const Result<memory::Footprint>& budget) {
+                    const Result<Devices>& devices) {
     const std::string subject = "model " + model.name;
     if (!managed.ok()) {
         return {Grade::failure, subject, managed.error().message, "correct its settings"};
@@ -85,14 +123,18 @@ Finding check_model(const models::Model& model,
     const std::string needs = managed->view.quantisation + ", context " +
                               std::to_string(managed->view.context) + " x " +
                               std::to_string(managed->view.parallel) + ", needs about " +
-                              to_string(managed->traits.footprint.total());
-    if (budget.ok() && !managed->traits.footprint.fits(*budget)) {
+                              to_string(managed->view.estimated);
+    if (!devices.ok()) {
+        return {Grade::ok, subject, needs, ""};
+    }
+    const std::string places = places_of(*managed, devices->budget);
+    if (places.empty()) {
         return {Grade::failure,
                 subject,
                 needs + ", more than the budget",
-                managed->advice(budget->total())};
+                managed->advice(devices->budget.total())};
     }
-    return {Grade::ok, subject, needs, ""};
+    return {Grade::ok, subject, needs + (devices->gpus.empty() ? "" : " on " + places), ""};
 }
 
 Finding check_runtime(const config::Config& config) {
@@ -159,12 +201,18 @@ void check_routes(const config::Config& config,
 
 std::vector<Finding> diagnose(const config::Config& config) {
     const auto engine = locate_engine(config);
-    const auto budget = memory_budget(config.memory);
+    const auto devices = find_devices(config.memory);
+    const Means means{
+        .engine = engine.ok() ? *engine : engines::LocatedEngine(),
+        .engine_has_gpus = engine.ok() && devices.ok() && computes_on_gpus(*engine, *devices),
+        .devices = devices.ok() ? *devices : Devices(),
+        .snapshot_dir = {}};
     const models::Registry registry = find_models(config);
     std::vector<Finding> findings{check_engine(engine, needs_llama_cpp(registry)),
-                                  check_memory(config, budget),
+                                  check_memory(config, devices),
                                   check_runtime(config),
                                   check_snapshots(config)};
+    check_gpus(means.devices, means.engine_has_gpus, needs_llama_cpp(registry), findings);
     for (const std::string& problem : registry.problems()) {
         findings.push_back({Grade::warning, "models", problem, ""});
     }
@@ -187,10 +235,7 @@ std::vector<Finding> diagnose(const config::Config& config) {
                                 model.broken->message,
                                 "replace or remove the file"});
         } else {
-            findings.push_back(check_model(
-                model,
-                manage_model(config, model, engine.ok() ? *engine : engines::LocatedEngine(), {}),
-                budget));
+            findings.push_back(check_model(model, manage_model(config, model, means), devices));
         }
     }
     for (Finding& finding : check_remotes(config)) {

@@ -10,6 +10,7 @@
 #include <boost/json/value_to.hpp>
 
 #include "app/child_wiring.hpp"
+#include "app/placing.hpp"
 #include "app/wiring.hpp"
 #include "control/sizing.hpp"
 #include "planner/model_spec.hpp"
@@ -31,13 +32,34 @@ constexpr Duration kServiceDefault = std::chrono::seconds(2);
 
 constexpr Bytes kTraceMax = 512_MiB;
 
+/// Where a model may lie; of one without a place, what is wrong.
+Status place(Wanted& wanted,
+             const config::ModelSettings& defaults,
+             const PlanMachine& machine,
+             GpuUse use) {
+    const config::ModelSettings& own = wanted.settings;
+    engines::ResolvedSettings settings;
+    settings.device = own.device.value_or(defaults.device.value_or(config::DeviceChoice()));
+    settings.gpu_layers =
+        own.gpu_layers.value_or(defaults.gpu_layers.value_or(config::GpuLayers()));
+    auto wish = wish_of(settings, machine.devices, use);
+    if (!wish.ok()) {
+        return wish.error().with(wanted.name);
+    }
+    wanted.where = std::move(wish->layout);
+    for (const control::Device& gpu : wish->gpus) {
+        wanted.gpu_numbers.push_back(gpu.index);
+    }
+    return {};
+}
+
 Wanted wanted_of(const models::Model& model, const config::ModelSettings& defaults) {
     Wanted wanted{.name = model.name,
                   .facts = model.facts,
                   .task = model.task,
                   .settings = model.settings,
                   .projector = projector_footprint(model),
-                  .fixed = fixed_footprint(model, defaults)};
+                  .fixed = fixed_sizes(model, defaults)};
     if (wanted.fixed.has_value()) {
         const engines::ResolvedSettings settings = child_settings(model, defaults);
         wanted.settings.context = settings.context;
@@ -48,10 +70,16 @@ Wanted wanted_of(const models::Model& model, const config::ModelSettings& defaul
 
 Result<Wanted> find(const models::Registry& registry,
                     const std::string& name,
-                    const config::ModelSettings& defaults) {
+                    const config::ModelSettings& defaults,
+                    const PlanMachine& machine) {
+    const GpuUse llama_cpp = machine.engine_has_gpus ? GpuUse::all : GpuUse::none;
     if (const models::Model* model = registry.find(name); model != nullptr) {
-        return model->broken.has_value() ? Result<Wanted>(model->broken->with(name))
-                                         : Result<Wanted>(wanted_of(*model, defaults));
+        if (model->broken.has_value()) {
+            return model->broken->with(name);
+        }
+        Wanted wanted = wanted_of(*model, defaults);
+        DROVER_TRY(place(wanted, defaults, machine, gpu_use_of(*model, llama_cpp)));
+        return wanted;
     }
     const auto spec = planner::facts_of_spec(name);
     if (!spec.has_value()) {
@@ -67,9 +95,11 @@ Result<Wanted> find(const models::Registry& registry,
         return spec->error();
     }
     const bool embeds = (*spec)->pooling;
-    return Wanted{.name = name,
+    Wanted wanted{.name = name,
                   .facts = **spec,
                   .task = embeds ? config::Task::embedding : config::Task::generate};
+    DROVER_TRY(place(wanted, defaults, machine, llama_cpp));
+    return wanted;
 }
 
 std::vector<std::string> default_names(const models::Registry& registry) {
@@ -124,6 +154,25 @@ std::optional<Number> number_of(const json::value& value) {
     return failed ? std::nullopt : std::optional(number);
 }
 
+/// Replaces the machine's GPUs by others, all of whose memory is the budget.
+Status invent_gpus(const std::vector<Bytes>& sizes, PlanMachine& machine) {
+    if (sizes.size() >= memory::kDevicesMax) {
+        return bad("gpus", "can be " + std::to_string(memory::kDevicesMax - 1) + " at most");
+    }
+    const Bytes host = machine.devices.budget[memory::kHostDevice];
+    machine = {.devices = {.budget = memory::Footprint::host(host)}, .engine_has_gpus = true};
+    for (std::uint32_t i = 0; i < sizes.size(); ++i) {
+        machine.devices.gpus.push_back({.slot = i + 1U,
+                                        .index = i,
+                                        .uuid = "invented",
+                                        .name = "invented",
+                                        .total = sizes[i],
+                                        .budget = sizes[i]});
+        machine.devices.budget[i + 1U] = sizes[i];
+    }
+    return {};
+}
+
 /// A whole number from 1 to 2^31 - 1, or unset.
 Status read_count(const json::object& request,
                   const char* field,
@@ -161,20 +210,61 @@ Result<std::vector<std::string>> read_models(const json::object& request) {
     return names;
 }
 
-Result<Bytes> read_budget(const json::object& request, Bytes otherwise) {
-    const json::value* value = request.if_contains("budget");
-    if (value == nullptr) {
-        return otherwise;
-    }
-    if (const json::string* text = value->if_string(); text != nullptr) {
+Result<Bytes> read_size(const json::value& value, const std::string& field) {
+    if (const json::string* text = value.if_string(); text != nullptr) {
         auto bytes = parse_bytes(*text);
-        return bytes.ok() ? std::move(bytes) : Result<Bytes>(bad("budget", bytes.error().message));
+        return bytes.ok() ? std::move(bytes) : Result<Bytes>(bad(field, bytes.error().message));
     }
-    const auto number = number_of<std::int64_t>(*value);
+    const auto number = number_of<std::int64_t>(value);
     if (!number.has_value() || *number < 0) {
-        return bad("budget", "must be a size such as \"64GiB\", or a number of bytes");
+        return bad(field, "must be a size such as \"64GiB\", or a number of bytes");
     }
     return Bytes(*number);
+}
+
+/// The machine as the client describes it; where it does not, this one.
+Status read_machine(const json::object& request, PlanMachine& machine) {
+    if (const json::value* value = request.if_contains("budget"); value != nullptr) {
+        const auto bytes = read_size(*value, "budget");
+        if (!bytes.ok()) {
+            return bytes.error();
+        }
+        machine.devices.budget[memory::kHostDevice] = *bytes;
+    }
+    const json::value* value = request.if_contains("gpus");
+    if (value == nullptr) {
+        return {};
+    }
+    if (!value->is_array()) {
+        return bad("gpus", "must be an array of sizes such as \"24GiB\"");
+    }
+    std::vector<Bytes> sizes;
+    for (const json::value& size : value->get_array()) {
+        const auto bytes = read_size(size, "gpus");
+        if (!bytes.ok()) {
+            return bytes.error();
+        }
+        sizes.push_back(*bytes);
+    }
+    return invent_gpus(sizes, machine);
+}
+
+/// This machine, with the GPUs that are asked for.
+Result<PlanMachine> machine_of(const config::Config& config, const cli::PlanQuestion& question) {
+    config::MemoryConfig memory = config.memory;
+    memory.use_gpus = memory.use_gpus && question.gpus.empty();
+    auto devices = find_devices(memory);
+    if (!devices.ok()) {
+        return devices.error();
+    }
+    PlanMachine machine{.devices = *std::move(devices)};
+    if (!question.gpus.empty()) {
+        DROVER_TRY(invent_gpus(question.gpus, machine));
+    } else if (!machine.devices.gpus.empty()) {
+        const auto engine = locate_engine(config);
+        machine.engine_has_gpus = engine.ok() && computes_on_gpus(*engine, machine.devices);
+    }
+    return machine;
 }
 
 }  // namespace
@@ -186,30 +276,37 @@ memory::SchedulerOptions scheduler_options(const config::Config& config) {
 Result<planner::Plan> plan_for(const config::Config& config,
                                const models::Registry& registry,
                                const std::vector<std::string>& names,
-                               Bytes budget) {
+                               const PlanMachine& machine) {
     std::vector<Wanted> wanted;
     for (const std::string& name : names.empty() ? default_names(registry) : names) {
-        auto one = find(registry, name, config.defaults);
+        auto one = find(registry, name, config.defaults, machine);
         if (!one.ok()) {
             return one.error();
         }
         wanted.push_back(std::move(one).value());
     }
-    return planner::make_plan(
-        wanted,
-        config.defaults,
-        {.budget = budget, .cpu = control::processor(), .scheduler = scheduler_options(config)});
+    std::vector<std::string> names_of_devices{"host"};
+    for (const control::Device& gpu : machine.devices.gpus) {
+        if (!gpu.unified()) {
+            names_of_devices.push_back(gpu.label());
+        }
+    }
+    return planner::make_plan(wanted,
+                              config.defaults,
+                              {.budget = machine.devices.budget,
+                               .devices = std::move(names_of_devices),
+                               .cpu = control::processor(),
+                               .scheduler = scheduler_options(config)});
 }
 
 Result<std::string> plan(const config::Config& config, const cli::PlanQuestion& question) {
     config::Config with_files = config;
     const std::vector<std::string> names = declare_files(with_files, question.models);
-    const auto budget = memory_budget(config.memory);
-    if (!budget.ok()) {
-        return budget.error();
+    auto machine = machine_of(config, question);
+    if (!machine.ok()) {
+        return machine.error();
     }
-    const auto planned =
-        plan_for(with_files, find_models(with_files), names, (*budget)[memory::kHostDevice]);
+    const auto planned = plan_for(with_files, find_models(with_files), names, *machine);
     if (!planned.ok()) {
         return planned.error();
     }
@@ -231,16 +328,14 @@ Result<std::string> plan(const config::Config& config, const cli::PlanQuestion& 
 
 Result<json::object> answer_plan(const config::Config& config,
                                  const models::Registry& registry,
-                                 Bytes budget,
+                                 const PlanMachine& machine,
                                  const json::object& request) {
     const auto names = read_models(request);
     if (!names.ok()) {
         return names.error();
     }
-    const auto bytes = read_budget(request, budget);
-    if (!bytes.ok()) {
-        return bytes.error();
-    }
+    PlanMachine described = machine;
+    DROVER_TRY(read_machine(request, described));
     config::Config changed = config;
     DROVER_TRY(read_count(request, "context", changed.defaults.context));
     DROVER_TRY(read_count(request, "parallel", changed.defaults.parallel));
@@ -250,7 +345,7 @@ Result<json::object> answer_plan(const config::Config& config,
         }
         changed.defaults.cache_type_k = changed.defaults.cache_type_v = type->get_string();
     }
-    const auto planned = plan_for(changed, registry, *names, *bytes);
+    const auto planned = plan_for(changed, registry, *names, described);
     if (!planned.ok()) {
         return planned.error();
     }

@@ -61,8 +61,27 @@ std::filesystem::path runtime_directory(const config::Config& config) {
 }
 
 /// `auto` took all but the reserve. Half of that may go before anybody has to leave.
-std::optional<Bytes> kept_free(const config::MemoryConfig& config) {
-    return config.give_back ? std::optional(Bytes(config.reserve.count() / 2)) : std::nullopt;
+std::optional<control::KeptFree> kept_free(const config::MemoryConfig& config) {
+    if (!config.give_back) {
+        return std::nullopt;
+    }
+    return control::KeptFree{.host = Bytes(config.reserve.count() / 2),
+                             .gpu = Bytes(config.gpu_reserve.count() / 2)};
+}
+
+/// What has to be told of the devices at the start.
+void log_devices(const Devices& devices, bool engine_has_gpus) {
+    if (!devices.problem.empty()) {
+        log::warn("gpus.problem", {{"problem", devices.problem}});
+    }
+    for (const control::Device& gpu : devices.gpus) {
+        log::info("gpu.found",
+                  {{"gpu", gpu.index},
+                   {"uuid", gpu.uuid},
+                   {"name", gpu.name},
+                   {"budget", to_string(gpu.budget)},
+                   {"llama_server_uses_it", engine_has_gpus}});
+    }
 }
 
 /// The folder for snapshots, or nothing when none are to be kept or it cannot be used: models are
@@ -88,13 +107,15 @@ class Service {
             std::vector<control::ManagedModel> models,
             gateway::ServerOptions gateway_options,
             ManageModels manage,
-            Bytes budget)
+            PlanMachine machine)
         : pool_(kPoolThreads),
           control_(loop_, pool_, std::move(options), registry, std::move(models)),
           model_watch_(loop_, pool_, control_, config, std::move(manage), std::move(registry)),
           library_(loop_, config, model_watch_),
-          gateway_(
-              loop_, control_, library_, with_plan(std::move(gateway_options), config, budget)),
+          gateway_(loop_,
+                   control_,
+                   library_,
+                   with_plan(std::move(gateway_options), config, std::move(machine))),
           signals_(loop_, SIGINT, SIGTERM),
           host_(config.listen_host),
           tasks_(loop_) {}
@@ -117,10 +138,11 @@ class Service {
   private:
     gateway::ServerOptions with_plan(gateway::ServerOptions options,
                                      const config::Config& config,
-                                     Bytes budget) {
-        options.plan = [this, &config, budget](const boost::json::object& request) {
-            return answer_plan(config, model_watch_.registry(), budget, request);
-        };
+                                     PlanMachine machine) {
+        options.plan =
+            [this, &config, machine = std::move(machine)](const boost::json::object& request) {
+                return answer_plan(config, model_watch_.registry(), machine, request);
+            };
         return options;
     }
 
@@ -161,13 +183,15 @@ bool any_declared(const models::Registry& registry) {
 
 /// Strategy concurrent: every declared model (every model, when none is declared) is loaded at the
 /// start and stays. Fails with a plan when they do not fit together, or when one cannot be served.
-Status check_all_fit(const config::Config& config, const models::Registry& registry, Bytes budget) {
+Status check_all_fit(const config::Config& config,
+                     const models::Registry& registry,
+                     const PlanMachine& machine) {
     for (const models::Model& model : registry.models()) {
         if (model.declared && model.broken.has_value()) {
             return model.broken->with("memory.strategy is concurrent, but " + model.name);
         }
     }
-    const auto plan = plan_for(config, registry, {}, budget);
+    const auto plan = plan_for(config, registry, {}, machine);
     if (!plan.ok()) {
         return plan.error().with("memory.strategy is concurrent");
     }
@@ -198,9 +222,9 @@ int run_server(const config::Config& config) {
     if (!runtime.ok()) {
         return fail(runtime.error());
     }
-    const auto budget = memory_budget(config.memory);
-    if (!budget.ok()) {
-        return fail(budget.error());
+    const auto devices = find_devices(config.memory);
+    if (!devices.ok()) {
+        return fail(devices.error());
     }
     models::Registry registry = find_models(config);
     const auto located = locate_engine(config);
@@ -216,32 +240,39 @@ int run_server(const config::Config& config) {
         log::warn("sizes.problem", {{"problem", sizes->problem()}});
     }
     const auto snapshots = claim_snapshots(config);
-    const std::filesystem::path snapshot_dir =
-        snapshots.has_value() ? snapshots->path() : std::filesystem::path();
+    const Means means{
+        .engine = engine,
+        .engine_has_gpus = computes_on_gpus(engine, *devices),
+        .devices = *devices,
+        .snapshot_dir = snapshots.has_value() ? snapshots->path() : std::filesystem::path(),
+        .sizes = sizes.get()};
+    log_devices(*devices, means.engine_has_gpus);
     const ManageModels manage = [&](const models::Registry& known) {
-        auto managed = manage_models(config, known, engine, snapshot_dir, sizes.get());
+        auto managed = manage_models(config, known, means);
         if (config.memory.strategy == config::Strategy::concurrent) {
             pin_all(known, managed);
         }
         return managed;
     };
     std::vector<control::ManagedModel> models = manage(registry);
-    const Bytes bytes = (*budget)[memory::kHostDevice];
+    const PlanMachine machine{.devices = *devices, .engine_has_gpus = means.engine_has_gpus};
     log::info("server.starting",
               {{"engine", engine.llama_server.string()},
-               {"budget", to_string(budget->total())},
+               {"budget", to_string(devices->budget[memory::kHostDevice])},
                {"models", models.size()}});
     if (config.memory.strategy == config::Strategy::concurrent) {
-        if (const Status status = check_all_fit(config, registry, bytes); !status.ok()) {
+        if (const Status status = check_all_fit(config, registry, machine); !status.ok()) {
             fail(status.error());
             return kCannotStart;
         }
     }
     control::ControlOptions options{.scheduler = scheduler_options(config),
-                                    .budget = *budget,
+                                    .budget = devices->budget,
+                                    .gpus = devices->gpus,
+                                    .gpu_probe = devices->probe,
                                     .kept_free = kept_free(config.memory),
                                     .runtime_dir = runtime->path(),
-                                    .snapshots = {.folder = snapshot_dir,
+                                    .snapshots = {.folder = means.snapshot_dir,
                                                   .budget = config.snapshots.budget,
                                                   .time_limit = config.snapshots.time_limit},
                                     .load_timeout = config.engine.load_timeout,
@@ -253,7 +284,7 @@ int run_server(const config::Config& config) {
                     std::move(models),
                     gateway::server_options(config),
                     manage,
-                    bytes);
+                    machine);
     const Status served = service.run();
     return served.ok() ? 0 : fail(served.error());
 }

@@ -7,6 +7,7 @@
 
 #include "app/child_wiring.hpp"
 #include "app/model_text.hpp"
+#include "app/placing.hpp"
 #include "base/assert.hpp"
 #include "control/sizing.hpp"
 #include "engines/llama_cpp_args.hpp"
@@ -15,7 +16,6 @@
 #include "platform/cpu_features.hpp"
 #include "platform/files.hpp"
 #include "platform/log.hpp"
-#include "platform/memory_probe.hpp"
 #include "platform/paths.hpp"
 #include "store/discovery.hpp"
 
@@ -137,30 +137,6 @@ Bytes projector_footprint(const models::Model& model) {
     return model.projector.has_value() ? model.projector_size + kBuffers : Bytes(0);
 }
 
-Result<memory::Footprint> memory_budget(const config::MemoryConfig& config) {
-    const auto host = platform::host_memory();
-    if (!host.ok()) {
-        return host.error();
-    }
-    if (config.budget.has_value()) {
-        if (*config.budget > host->total) {
-            log::warn("memory.budget_above_machine",
-                      {{"budget", drover::to_string(*config.budget)},
-                       {"machine", drover::to_string(host->total)}});
-        }
-        return memory::Footprint::host(*config.budget);
-    }
-    const Bytes budget = host->available - config.reserve;
-    if (budget <= Bytes(0)) {
-        return Error{ErrorCode::insufficient_memory,
-                     "only " + drover::to_string(host->available) +
-                         " of memory are available, less than the reserve of " +
-                         drover::to_string(config.reserve) +
-                         "; free some memory, or set memory.budget or memory.reserve"};
-    }
-    return memory::Footprint::host(budget);
-}
-
 models::Registry find_models(const config::Config& config, const models::Registry* previous) {
     const auto environment = platform::process_environment();
     std::vector<std::string> problems;
@@ -179,89 +155,124 @@ Result<engines::LocatedEngine> locate_engine(const config::Config& config) {
                                        platform::process_environment()("PATH").value_or("")));
 }
 
+bool computes_on_gpus(const engines::LocatedEngine& engine, const Devices& devices) {
+    if (devices.gpus.empty() || engine.llama_server.empty()) {
+        return false;
+    }
+    const auto there = engines::llama_cpp_devices(engine.llama_server);
+    return std::any_of(there.begin(), there.end(), [](const std::string& device) {
+        return device.starts_with("CUDA");
+    });
+}
+
 namespace {
 
-Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
-                                               const models::Model& model,
-                                               const engines::LocatedEngine& engine,
-                                               const std::filesystem::path& snapshot_dir,
-                                               const control::MeasuredSizes* sizes) {
-    const models::CpuFeatures cpu = control::processor();
+/// All that is needed to start llama-server with one model, but for the socket and the devices.
+struct LlamaCppModel {
+    engines::LlamaCppLaunch launch;
+    ResolvedSettings settings;
+    models::ModelFacts facts;
+    config::EngineConfig config;
+    std::vector<std::optional<engines::EngineDevices>> devices;  ///< of each placement
+};
+
+LlamaCppModel llama_cpp_model(const config::Config& config,
+                              const models::Model& model,
+                              const ResolvedSettings& settings,
+                              const Means& means) {
+    return {.launch = {.llama_server = means.engine.llama_server,
+                       .socket = {},
+                       .model_file = model.files.front(),
+                       .projector = model.projector.value_or(std::filesystem::path()),
+                       .adapters = model.recipe.adapters,
+                       .name = model.name,
+                       .snapshot_dir = means.snapshot_dir,
+                       .environment = model.child.environment,
+                       .parent_environment = own_environment()},
+            .settings = settings,
+            .facts = model.facts,
+            .config = config.engine,
+            .devices = {}};
+}
+
+Result<ResolvedSettings> llama_cpp_settings(const config::Config& config,
+                                            const models::Model& model,
+                                            const models::CpuFeatures& cpu) {
     auto settings =
         engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
-    if (!settings.ok()) {
-        return settings.error().with("models." + model.name);
-    }
-    if (settings->threads == 0) {
+    if (settings.ok() && settings->threads == 0) {
         // An engine's threads wait for each other by spinning at every step. With one for each
         // core, two engines that compute at once slow each other down tenfold (docs/benchmarks.md).
         settings->threads = std::max(platform::processor_count() / 2, 1U);
+    }
+    return settings;
+}
+
+Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
+                                               const models::Model& model,
+                                               const Means& means) {
+    const models::CpuFeatures cpu = control::processor();
+    const auto settings = llama_cpp_settings(config, model, cpu);
+    if (!settings.ok()) {
+        return settings.error().with("models." + model.name);
+    }
+    const auto wish =
+        wish_of(*settings, means.devices, means.engine_has_gpus ? GpuUse::all : GpuUse::none);
+    if (!wish.ok()) {
+        return wish.error().with("models." + model.name);
     }
     for (const std::string& note : settings->notes) {
         log::warn("model.note", {{"model", model.name}, {"note", note}});
     }
     const memory::SizeSettings sizing = control::size_settings(*settings, cpu);
     const memory::SizeEstimate size = memory::estimate_size(model.facts, sizing);
-    const Bytes projector = projector_footprint(model);
+    const memory::LayerSizes layers =
+        memory::layer_sizes(model.facts, sizing, projector_footprint(model));
     control::ManagedModel managed{
         .id = model.id,
         .view = view_of(model, *settings),
         .preload = model.preload,
-        .traits = {.footprint = memory::Footprint::host(size.total() + projector),
-                   .lease_limit = settings->parallel,
+        .traits = {.lease_limit = settings->parallel,
                    .queue_limit = settings->queue,
                    .keep_alive = keep_alive_of(*settings),
                    .pinned = model.pin,
                    .priority = settings->priority,
                    .min_residency = settings->min_residency,
                    .load_time = memory::expected_load_time(model.facts, size, true)}};
-    managed.view.estimated = size.total() + projector;
-    managed.growth = memory::Footprint::host(size.growth());
-    const bool sleeps = settings->sleep && !engine.sleep_library.empty();
+    control::SizeKey key{
+        .model = model.identity,
+        .engine = means.engine.llama_server.string() + " " + means.engine.version.build,
+        .settings = control::text_of(sizing)};
+    for (const std::string& argument : settings->extra_args) {
+        key.settings += argument + " ";
+    }
+    LlamaCppModel start = llama_cpp_model(config, model, *settings, means);
+    // What stays on a GPU while the engine sleeps was never seen.
+    const bool sleeps =
+        settings->sleep && !means.engine.sleep_library.empty() && wish->gpus.empty();
     if (sleeps) {
         managed.traits.asleep = memory::Footprint::host(size.asleep());
-        managed.growth += memory::Footprint::host(size.caches());
+        start.launch.sleep_library = means.engine.sleep_library;
     }
     managed.files = model.files;
-    managed.size_key = {.model = model.identity,
-                        .engine = engine.llama_server.string() + " " + engine.version.build,
-                        .settings = control::text_of(sizing)};
-    for (const std::string& argument : settings->extra_args) {
-        managed.size_key.settings += argument + " ";
-    }
-    if (const auto known = sizes != nullptr ? sizes->find(managed.size_key) : std::nullopt) {
-        managed.traits.footprint = memory::Footprint::host(known->bytes);
-        managed.traits.load_time = known->load_time;
-        managed.view.estimated = known->bytes;
+    for (const memory::Layout& layout :
+         memory::lay_out(layers, wish->layout, means.devices.budget)) {
+        Placed one = placed(layout, *wish, layers.layers.size());
+        if (sleeps) {
+            one.traits.growth += memory::Footprint::host(size.caches());
+        }
+        start.devices.push_back(add_placement(std::move(one), key, means.sizes, managed));
     }
     // An adapter changes what a state means.
-    if (!snapshot_dir.empty() && settings->snapshots && model.recipe.adapters.empty()) {
-        managed.snapshots = snapshot_traits(model, *settings, engine.version);
+    if (!means.snapshot_dir.empty() && settings->snapshots && model.recipe.adapters.empty()) {
+        managed.snapshots = snapshot_traits(model, *settings, means.engine.version);
     }
-    managed.launch = [llama_server = engine.llama_server,
-                      settings = *settings,
-                      file = model.files.front(),
-                      projector = model.projector.value_or(std::filesystem::path()),
-                      adapters = model.recipe.adapters,
-                      name = model.name,
-                      facts = model.facts,
-                      environment = model.child.environment,
-                      snapshot_dir,
-                      sleep_library = sleeps ? engine.sleep_library : std::filesystem::path(),
-                      engine_config = config.engine](const std::filesystem::path& socket) {
-        return engines::plan_llama_cpp({.llama_server = llama_server,
-                                        .socket = socket,
-                                        .model_file = file,
-                                        .projector = projector,
-                                        .adapters = adapters,
-                                        .name = name,
-                                        .snapshot_dir = snapshot_dir,
-                                        .sleep_library = sleep_library,
-                                        .environment = environment,
-                                        .parent_environment = own_environment()},
-                                       settings,
-                                       facts,
-                                       engine_config);
+    managed.launch = [start = std::move(start)](const std::filesystem::path& socket,
+                                                std::size_t placement) {
+        engines::LlamaCppLaunch here = start.launch;
+        here.socket = socket;
+        here.devices = start.devices.at(placement);
+        return engines::plan_llama_cpp(here, start.settings, start.facts, start.config);
     };
     managed.advice = [facts = model.facts, sizing](Bytes available) {
         return control::size_advice(facts, sizing, available);
@@ -271,16 +282,16 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
 
 }  // namespace
 
-std::optional<Bytes> fixed_footprint(const models::Model& model,
-                                     const config::ModelSettings& defaults) {
+std::optional<memory::EvenSizes> fixed_sizes(const models::Model& model,
+                                             const config::ModelSettings& defaults) {
     switch (model.engine) {
         case config::EngineKind::llama_cpp:
             return std::nullopt;
         case config::EngineKind::vllm:
         case config::EngineKind::command:
-            return child_footprint(model, defaults);
+            return child_sizes(model, defaults);
         case config::EngineKind::remote:
-            return Bytes(0);
+            return memory::EvenSizes();
     }
     DROVER_UNREACHABLE();
 }
@@ -294,15 +305,13 @@ bool needs_llama_cpp(const models::Registry& registry) {
 
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
-                                           const engines::LocatedEngine& engine,
-                                           const std::filesystem::path& snapshot_dir,
-                                           const control::MeasuredSizes* sizes) {
+                                           const Means& means) {
     switch (model.engine) {
         case config::EngineKind::llama_cpp:
-            return manage_llama_cpp(config, model, engine, snapshot_dir, sizes);
+            return manage_llama_cpp(config, model, means);
         case config::EngineKind::vllm:
         case config::EngineKind::command:
-            return manage_child(config, model, sizes);
+            return manage_child(config, model, means);
         case config::EngineKind::remote:
             return Error{ErrorCode::unavailable,
                          "models." + model.name + ": this engine is not supported yet"};
@@ -312,9 +321,7 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
 
 std::vector<control::ManagedModel> manage_models(const config::Config& config,
                                                  const models::Registry& registry,
-                                                 const engines::LocatedEngine& engine,
-                                                 const std::filesystem::path& snapshot_dir,
-                                                 const control::MeasuredSizes* sizes) {
+                                                 const Means& means) {
     std::vector<control::ManagedModel> managed;
     for (const models::Model& model : registry.models()) {
         if (model.engine == config::EngineKind::remote) {
@@ -324,7 +331,7 @@ std::vector<control::ManagedModel> manage_models(const config::Config& config,
             log::warn("model.broken", {{"model", model.name}, {"reason", model.broken->message}});
             continue;
         }
-        auto one = manage_model(config, model, engine, snapshot_dir, sizes);
+        auto one = manage_model(config, model, means);
         if (one.ok()) {
             managed.push_back(std::move(*one));
         } else {

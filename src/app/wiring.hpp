@@ -6,18 +6,24 @@
 #include <optional>
 #include <vector>
 
+#include "app/devices.hpp"
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "control/managed_model.hpp"
 #include "engines/llama_cpp_locate.hpp"
-#include "memory/footprint.hpp"
+#include "memory/placement.hpp"
 #include "models/registry.hpp"
 
 namespace drover::app {
 
-/// The bytes that engines may use together: as configured, or what is available now minus the
-/// reserve.
-Result<memory::Footprint> memory_budget(const config::MemoryConfig& config);
+/// What models are served with.
+struct Means {
+    engines::LocatedEngine engine;
+    bool engine_has_gpus = false;  ///< llama-server computes on them
+    Devices devices;
+    std::filesystem::path snapshot_dir;             ///< empty: no snapshots
+    const control::MeasuredSizes* sizes = nullptr;  ///< what it knows replaces estimates
+};
 
 /// All models: those of the configuration, of its directories, of the store, and those that other
 /// programs have put on the disk. `previous` keeps the ids of models that it knew.
@@ -34,25 +40,23 @@ Bytes projector_footprint(const models::Model& model);
 
 /// What a model takes, until it is measured, that another engine than llama.cpp serves; nullopt:
 /// llama.cpp serves it, and its size follows from its settings.
-std::optional<Bytes> fixed_footprint(const models::Model& model,
-                                     const config::ModelSettings& defaults);
+std::optional<memory::EvenSizes> fixed_sizes(const models::Model& model,
+                                             const config::ModelSettings& defaults);
 
 /// Whether any model of the configuration needs llama-server.
 bool needs_llama_cpp(const models::Registry& registry);
 
-/// The models of `registry` that can be served; those whose settings cannot work are logged. What
-/// `sizes` knows of one replaces its estimate. `snapshot_dir` empty: no snapshots.
+/// Whether llama-server computes on GPUs. Asks it only when there are any.
+bool computes_on_gpus(const engines::LocatedEngine& engine, const Devices& devices);
+
+/// The models of `registry` that can be served; those whose settings cannot work are logged.
 std::vector<control::ManagedModel> manage_models(const config::Config& config,
                                                  const models::Registry& registry,
-                                                 const engines::LocatedEngine& engine,
-                                                 const std::filesystem::path& snapshot_dir,
-                                                 const control::MeasuredSizes* sizes = nullptr);
+                                                 const Means& means);
 
 /// One model, or why its settings cannot work.
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
-                                           const engines::LocatedEngine& engine,
-                                           const std::filesystem::path& snapshot_dir,
-                                           const control::MeasuredSizes* sizes = nullptr);
+                                           const Means& means);
 
 }  // namespace drover::app

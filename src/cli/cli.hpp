@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/units.hpp"
 #include "config/load.hpp"
 
 namespace drover::cli {
@@ -26,6 +27,7 @@ struct Finding {
 /// What `drover plan` is asked.
 struct PlanQuestion {
     std::vector<std::string> models;  ///< names, files or specs; none: the configured ones
+    std::vector<Bytes> gpus;          ///< of the machine; none: those that it has
     std::string trace;                ///< a file of requests to replay; empty: none
     bool json = false;
 };

@@ -2,7 +2,9 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "base/units.hpp"
 #include "cli/context.hpp"
 
 namespace drover::cli {
@@ -48,13 +50,27 @@ void add_plan(CLI::App& app, Context& context) {
                 "--cache-type",
                 {"defaults.cache_type_k", "defaults.cache_type_v"},
                 "Type of the KV cache: f16, q8_0, ...");
+    const auto gpus = std::make_shared<std::vector<std::string>>();
+    command
+        ->add_option("--gpu",
+                     *gpus,
+                     "A GPU to plan for, such as 24GiB; repeatable; without any: this machine's")
+        ->allow_extra_args(false);
     command->add_option(
         "--trace", question->trace, "Requests to replay: lines SECONDS,MODEL[,SERVICE_SECONDS]");
     command->add_flag("--json", question->json, "For programs");
-    command->callback([&context, question] {
+    command->callback([&context, question, gpus] {
         const auto config = context.config();
         if (!config.has_value()) {
             return;
+        }
+        for (const std::string& gpu : *gpus) {
+            const auto bytes = parse_bytes(gpu);
+            if (!bytes.ok()) {
+                context.fail(bytes.error().with("--gpu"));
+                return;
+            }
+            question->gpus.push_back(*bytes);
         }
         const auto text = context.services.plan(*config, *question);
         if (text.ok()) {

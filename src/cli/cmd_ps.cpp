@@ -64,20 +64,32 @@ void print_remotes(const boost::json::value& answer) {
     }
 }
 
+/// "GPU 0 (NVIDIA L4): 12.0 GiB of 20.0 GiB in use, other programs need 2.0 GiB more".
+void print_device(const boost::json::value& device) {
+    const std::string name = text(device, "name");
+    const auto taken = Bytes(number(device, "taken_by_others"));
+    const std::string others =
+        taken > Bytes(0) ? ", other programs need " + to_string(taken) + " more" : "";
+    std::printf("%s%s: %s of %s in use%s\n",
+                text(device, "device").c_str(),
+                (name.empty() ? "" : " (" + name + ")").c_str(),
+                to_string(Bytes(number(device, "held"))).c_str(),
+                to_string(Bytes(number(device, "bytes"))).c_str(),
+                others.c_str());
+}
+
 void print_fleet(const boost::json::value& answer) {
     for (const boost::json::value& device : elements(answer, "budget")) {
-        std::printf("%s: %s of %s in use, %lld requests waiting\n",
-                    text(device, "device").c_str(),
-                    to_string(Bytes(number(device, "held"))).c_str(),
-                    to_string(Bytes(number(device, "bytes"))).c_str(),
-                    static_cast<long long>(number(answer, "queued")));
+        print_device(device);
     }
+    std::printf("%lld requests waiting\n", static_cast<long long>(number(answer, "queued")));
     print_snapshots(answer);
     std::vector<std::vector<std::string>> rows;
     for (const boost::json::value& instance : elements(answer, "instances")) {
         rows.push_back({text(instance, "model"),
                         text(instance, "state"),
                         to_string(Bytes(number(instance, "bytes"))),
+                        text(instance, "where"),
                         std::to_string(number(instance, "leases")),
                         std::to_string(number(instance, "queued")),
                         stay(instance),
@@ -87,7 +99,8 @@ void print_fleet(const boost::json::value& answer) {
         std::printf("no model is in memory\n");
     } else {
         std::fputs(
-            format_table({"MODEL", "STATE", "MEMORY", "REQUESTS", "QUEUED", "STAYS", "PID"}, rows)
+            format_table(
+                {"MODEL", "STATE", "MEMORY", "WHERE", "REQUESTS", "QUEUED", "STAYS", "PID"}, rows)
                 .c_str(),
             stdout);
     }

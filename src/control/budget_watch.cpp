@@ -5,7 +5,6 @@
 
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
-#include "platform/memory_probe.hpp"
 
 namespace drover::control {
 
@@ -16,74 +15,102 @@ namespace {
 /// Our own memory is charged in steps, so that small changes do not move the budget.
 constexpr Bytes kOwnMemoryStep = 16_MiB;
 
-struct Weighed {
-    Bytes own{};
-    std::optional<memory::HostSample> host{};
-};
-
-Weighed weigh(const std::vector<pid_t>& engines, bool whole_machine) {
-    Weighed weighed;
-    // The machine first: what an engine takes meanwhile then looks like ours, not like another's.
-    const auto host = platform::host_memory();
-    const auto own = platform::process_pss(platform::own_pid());
-    if (!own.ok()) {
-        return weighed;
-    }
-    weighed.own = own->total;
-    if (whole_machine && host.ok()) {
-        memory::HostSample sample{.available = host->available,
-                                  .ours = own->total - own->file,
-                                  .stalled = platform::memory_stall()};
-        for (const pid_t engine : engines) {
-            if (const auto memory = platform::group_pss(engine); memory.ok()) {
-                sample.ours += memory->total - memory->file;
-            }
-        }
-        weighed.host = sample;
-    }
-    return weighed;
+/// Mapped files are left out: the kernel counts them as available.
+Bytes not_files(const platform::ProcessMemory& memory) {
+    return memory.total - memory.file;
 }
 
 }  // namespace
 
-BudgetWatch::BudgetWatch(platform::BlockingPool& pool, Bytes budget, std::optional<Bytes> kept_free)
-    : pool_(pool),
-      gives_back_(kept_free.has_value()),
-      pressure_(budget, kept_free.value_or(Bytes())) {}
-
-void BudgetWatch::weigh_ourselves() {
-    charge(weigh({}, false).own);
-}
-
-platform::Task<> BudgetWatch::review(std::vector<pid_t> engines, Bytes held) {
-    const auto work = [engines = std::move(engines), whole_machine = gives_back_] {
-        return weigh(engines, whole_machine);
-    };
-    Weighed weighed = co_await pool_.run(work);
-    charge(weighed.own);
-    if (!weighed.host.has_value()) {
-        co_return;
-    }
-    weighed.host->held = held + own_;
-    const Bytes before = pressure_.current();
-    const Bytes current = pressure_.note(*weighed.host, platform::now());
-    if (current != before) {
-        log::info(current < before ? "memory.given_back" : "memory.taken_back",
-                  {{"budget", drover::to_string(current)},
-                   {"configured", drover::to_string(pressure_.budget())},
-                   {"available", drover::to_string(weighed.host->available)},
-                   {"stalled", weighed.host->stalled}});
+BudgetWatch::BudgetWatch(const memory::Footprint& budget,
+                         std::vector<Device> devices,
+                         std::optional<KeptFree> kept_free)
+    : gives_back_(kept_free.has_value()), devices_(std::move(devices)) {
+    const KeptFree kept = kept_free.value_or(KeptFree());
+    pressures_.emplace_back(budget[memory::kHostDevice], kept.host);
+    for (const Device& device : devices_) {
+        if (!device.unified()) {
+            pressures_.resize(std::max(pressures_.size(), device.slot + 1),
+                              memory::Pressure(Bytes(0), kept.gpu));
+            pressures_[device.slot] = memory::Pressure(budget[device.slot], kept.gpu);
+        }
     }
 }
 
-Bytes BudgetWatch::available() const {
-    return pressure_.current() - own_;
-}
-
-void BudgetWatch::charge(Bytes own) {
+void BudgetWatch::charge(const Weighing& weighing) {
+    if (!weighing.own.has_value()) {
+        return;
+    }
     const std::int64_t step = kOwnMemoryStep.count();
     // One step of headroom: our memory may rise between two measurements.
-    own_ = std::max(own_, Bytes((own.count() / step + 2) * step));
+    own_ = std::max(own_, Bytes((weighing.own->total.count() / step + 2) * step));
+}
+
+void BudgetWatch::review(const Weighing& weighing, const memory::Footprint& held) {
+    charge(weighing);
+    if (!gives_back_) {
+        return;
+    }
+    if (weighing.own.has_value() && weighing.host.has_value()) {
+        memory::MemorySample sample{.available = weighing.host->available,
+                                    .ours = not_files(*weighing.own),
+                                    .held = held[memory::kHostDevice] + own_,
+                                    .stalled = weighing.stalled};
+        for (const auto& [id, weight] : weighing.engines) {
+            sample.ours += not_files(weight.host);
+        }
+        note(memory::kHostDevice, sample, "host");
+    }
+    for (std::size_t i = 0; i < weighing.gpus.size(); ++i) {
+        const Device& device = devices_[i];
+        if (device.unified()) {
+            continue;
+        }
+        memory::MemorySample sample;  // of one that does not answer: nothing is there
+        if (const auto& gpu = weighing.gpus[i]; gpu.has_value()) {
+            sample.available = gpu->free;
+            // Where the driver does not say what is whose, the engines are believed to have what
+            // they are charged.
+            sample.ours = gpu->ours.value_or(held[device.slot]);
+        }
+        sample.held = held[device.slot];
+        note(device.slot, sample, device.label());
+    }
+}
+
+memory::Footprint BudgetWatch::available() const {
+    memory::Footprint available;
+    for (std::size_t slot = 0; slot < pressures_.size(); ++slot) {
+        available[slot] = pressures_[slot].current();
+    }
+    available[memory::kHostDevice] -= own_;
+    return available;
+}
+
+std::vector<std::size_t> BudgetWatch::slots() const {
+    std::vector<std::size_t> slots{memory::kHostDevice};
+    for (const Device& device : devices_) {
+        if (!device.unified()) {
+            slots.push_back(device.slot);
+        }
+    }
+    return slots;
+}
+
+void BudgetWatch::note(std::size_t slot,
+                       const memory::MemorySample& sample,
+                       const std::string& name) {
+    memory::Pressure& pressure = pressures_[slot];
+    const Bytes before = pressure.current();
+    const Bytes current = pressure.note(sample, platform::now());
+    if (current != before) {
+        log::info(current < before ? "memory.given_back" : "memory.taken_back",
+                  {{"device", name},
+                   {"budget", drover::to_string(current)},
+                   {"configured", drover::to_string(pressure.budget())},
+                   {"available", drover::to_string(sample.available)},
+                   {"stalled", sample.stalled}});
+    }
 }
 
 }  // namespace drover::control

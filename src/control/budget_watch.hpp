@@ -1,46 +1,59 @@
-// How much memory the engines may have at present. On the loop only.
+// How much memory the engines may have at present, on each device. On the loop only.
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
-#include <sys/types.h>
-
 #include "base/units.hpp"
+#include "control/device.hpp"
+#include "control/scales.hpp"
+#include "memory/footprint.hpp"
 #include "memory/pressure.hpp"
-#include "platform/async.hpp"
-#include "platform/blocking_pool.hpp"
 
 namespace drover::control {
 
-/// What is configured, less what other programs have taken of it, less Drover's own memory.
+/// What is left to other programs beyond what they have.
+struct KeptFree {
+    Bytes host;
+    Bytes gpu;  ///< on each of them
+};
+
+/// What is configured, less what other programs have taken of it, less Drover's own memory. A GPU
+/// that does not answer any more has nothing.
 class BudgetWatch {
   public:
-    /// `kept_free` is left to other programs beyond what they have; unset: the budget is ours
-    /// whatever they do. `pool` outlives it.
-    BudgetWatch(platform::BlockingPool& pool, Bytes budget, std::optional<Bytes> kept_free);
+    /// `budget` of the host and of all devices. `kept_free` unset: the budgets are ours whatever
+    /// others do.
+    BudgetWatch(const memory::Footprint& budget,
+                std::vector<Device> devices,
+                std::optional<KeptFree> kept_free);
 
-    /// Weighs Drover alone, at once.
-    void weigh_ourselves();
+    /// Takes note of what Drover weighs itself.
+    void charge(const Weighing& weighing);
 
-    /// Weighs Drover, the `engines` (their process groups) and the machine. `held`: what the
-    /// engines are charged.
-    platform::Task<> review(std::vector<pid_t> engines, Bytes held);
+    /// Takes note of everything. `held`: what the engines are charged.
+    void review(const Weighing& weighing, const memory::Footprint& held);
 
     /// For the engines.
-    Bytes available() const;
+    memory::Footprint available() const;
+    /// The devices whose memory is counted apart, the host first.
+    std::vector<std::size_t> slots() const;
     /// Drover's own: a peak that was there once comes again, so it never falls.
     Bytes own() const { return own_; }
-    Bytes configured() const { return pressure_.budget(); }
+    Bytes configured(std::size_t slot) const { return pressures_[slot].budget(); }
     /// Of the configured budget, by other programs.
-    Bytes taken() const { return pressure_.budget() - pressure_.current(); }
+    Bytes taken(std::size_t slot) const {
+        return pressures_[slot].budget() - pressures_[slot].current();
+    }
 
   private:
-    void charge(Bytes own);
+    void note(std::size_t slot, const memory::MemorySample& sample, const std::string& name);
 
-    platform::BlockingPool& pool_;
     bool gives_back_;
-    memory::Pressure pressure_;
+    std::vector<Device> devices_;
+    std::vector<memory::Pressure> pressures_;  ///< by slot
     Bytes own_{};
 };
 

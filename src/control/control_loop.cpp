@@ -6,7 +6,6 @@
 #include "base/assert.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
-#include "platform/memory_probe.hpp"
 
 namespace drover::control {
 
@@ -70,7 +69,8 @@ ControlLoop::ControlLoop(platform::Loop& loop,
       options_(std::move(options)),
       registry_(std::move(registry)),
       snapshots_(loop, pool, options_.snapshots),
-      budget_(pool, options_.budget[memory::kHostDevice], options_.kept_free),
+      scales_(options_.gpus, options_.gpu_probe),
+      budget_(options_.budget, options_.gpus, options_.kept_free),
       remotes_(loop, std::move(options_.remotes)),
       scheduler_(options_.scheduler, options_.budget),
       wake_timer_(loop),
@@ -84,7 +84,7 @@ ControlLoop::ControlLoop(platform::Loop& loop,
 ControlLoop::~ControlLoop() = default;
 
 void ControlLoop::start() {
-    budget_.weigh_ourselves();
+    budget_.charge(scales_.weigh({}));
     update_budget();
     snapshots_.start();
     remotes_.start([this](std::string_view name) { return registry_.find(name) != nullptr; });
@@ -242,19 +242,21 @@ void ControlLoop::feed(memory::Event event) {
 
 void ControlLoop::carry_out(const memory::StartInstance& effect) {
     const ManagedModel& model = models_.at(effect.model);
-    auto plan = model.launch(options_.runtime_dir /
-                             ("engine-" + std::to_string(effect.instance.value) + ".sock"));
+    const PlacementTraits& placed = model.placements.at(effect.placement);
+    auto plan = model.launch(
+        options_.runtime_dir / ("engine-" + std::to_string(effect.instance.value) + ".sock"),
+        effect.placement);
     log::info("instance.starting",
               {{"model", model.view.name},
                {"instance", effect.instance.value},
+               {"where", placed.where},
                {"reserved", drover::to_string(effect.reserved.total())}});
     if (!plan.ok()) {
         last_failure_.insert_or_assign(effect.model, plan.error());
         feed(memory::InstanceGone{effect.instance});
         return;
     }
-    auto instance =
-        std::make_shared<Instance>(loop_, effect.instance, effect.model, std::move(*plan));
+    auto instance = std::make_shared<Instance>(loop_, effect, placed, std::move(*plan));
     instances_.emplace(effect.instance, instance);
     tasks_.spawn("control.instance", [this, instance] { return run(instance); });
     tasks_.spawn("control.read_ahead", [this, instance, files = model.files] {
@@ -321,104 +323,6 @@ void ControlLoop::decide(RequestId request, Result<Lease> outcome) {
     found->second->decided().notify_all();
 }
 
-/// What it holds at this moment.
-Task<Result<Footprint>> ControlLoop::weigh(std::shared_ptr<Instance> instance) {
-    const pid_t pid = instance->supervisor.pid();
-    // llama-server has no children, and looking at every process of the machine takes time.
-    const bool tree = instance->supervisor.plan().guarded;
-    const auto probe = [pid, tree] {
-        return tree ? platform::group_pss(pid) : platform::process_pss(pid);
-    };
-    const auto memory = co_await pool_.run(probe);
-    if (!memory.ok()) {
-        co_return memory.error();
-    }
-    if (instance->supervisor.state() != engines::ProcessState::ready) {
-        // What was read may be half of it.
-        co_return Error{ErrorCode::engine_failed, "the engine ended meanwhile"};
-    }
-    co_return Footprint::host(memory->total);
-}
-
-Task<> ControlLoop::measure(std::shared_ptr<Instance> instance) {
-    const Result<Footprint> weighed = co_await weigh(instance);
-    if (!weighed.ok() || instance->resting) {
-        co_return;
-    }
-    const Footprint measured = *weighed;
-    if (!instance->measured_at_ready.has_value()) {
-        instance->measured_at_ready = measured;
-    }
-    // What it has touched since it became ready comes out of the growth that was foreseen.
-    const Footprint foreseen = *instance->measured_at_ready + models_.at(instance->model).growth;
-    const Footprint least = models_.at(instance->model).least;
-    const Footprint larger = measured.fits(foreseen) ? foreseen : measured;
-    const Footprint charged = larger.fits(least) ? least : larger;
-    if (charged != instance->charged) {
-        instance->charged = charged;
-        log::debug("instance.measured",
-                   {{"model", name(instance->model)},
-                    {"pss", drover::to_string(measured.total())},
-                    {"charged", drover::to_string(charged.total())}});
-        feed(memory::InstanceMeasured{instance->id, charged});
-        if (options_.sizes != nullptr) {
-            const auto remember = [sizes = options_.sizes,
-                                   key = models_.at(instance->model).size_key,
-                                   size = MeasuredSize{charged.total(), instance->load_time}] {
-                return sizes->remember(key, size);
-            };
-            co_await pool_.run(remember);
-        }
-    }
-}
-
-Task<> ControlLoop::measure_periodically() {
-    platform::Timer timer(loop_);
-    while (true) {
-        timer.expires_after(options_.measure_every);
-        const auto [error] = co_await timer.async_wait(platform::as_result);
-        if (error) {
-            co_return;
-        }
-        co_await budget_.review(engine_processes(), scheduler_.held()[memory::kHostDevice]);
-        update_budget();
-        const auto instances = instances_;  // the map may change while one is measured
-        for (const auto& [id, instance] : instances) {
-            if (instance->supervisor.state() == engines::ProcessState::ready &&
-                !instance->resting) {
-                co_await measure(instance);
-                co_await snapshots_.review(instance);
-            }
-        }
-    }
-}
-
-std::vector<pid_t> ControlLoop::engine_processes() const {
-    std::vector<pid_t> pids;
-    for (const auto& [id, instance] : instances_) {
-        if (const pid_t pid = instance->supervisor.pid(); pid > 0) {
-            pids.push_back(pid);
-        }
-    }
-    return pids;
-}
-
-void ControlLoop::update_budget() {
-    memory::Footprint budget = options_.budget;
-    budget[memory::kHostDevice] = budget_.available();
-    if (budget != scheduler_.budget()) {
-        feed(memory::BudgetChanged{budget});
-    }
-}
-
-std::string ControlLoop::taken_by_others() const {
-    if (budget_.taken() <= Bytes(0)) {
-        return {};
-    }
-    return "Other programs on this machine need " + drover::to_string(budget_.taken()) +
-           " of the budget of " + drover::to_string(budget_.configured()) + " at present. ";
-}
-
 Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) const {
     const ManagedModel& managed = models_.at(model);
     std::optional<std::chrono::seconds> retry_after;
@@ -436,10 +340,8 @@ Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) c
                     retry_after};
         case memory::RefuseReason::never_fits:
             return {ErrorCode::insufficient_memory,
-                    "model '" + managed.view.name + "' needs " +
-                        drover::to_string(effect.needed.total()) + " of memory, but at most " +
-                        drover::to_string(effect.available.total()) + " can be freed for it. " +
-                        taken_by_others() + managed.advice(effect.available.total())};
+                    "model '" + managed.view.name + "' needs " + short_of(effect) + ". " +
+                        taken_by_others(effect.needed) + managed.advice(room_for(effect))};
         case memory::RefuseReason::load_failed:
             return {ErrorCode::engine_failed,
                     "model '" + managed.view.name + "' could not be loaded: " + failed,

@@ -17,11 +17,13 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "control/budget_watch.hpp"
+#include "control/device.hpp"
 #include "control/fleet.hpp"
 #include "control/instance.hpp"
 #include "control/managed_model.hpp"
 #include "control/measured_sizes.hpp"
 #include "control/remotes.hpp"
+#include "control/scales.hpp"
 #include "control/snapshot_keeper.hpp"
 #include "memory/scheduler.hpp"
 #include "memory/successors.hpp"
@@ -36,9 +38,10 @@ namespace drover::control {
 struct ControlOptions {
     memory::SchedulerOptions scheduler;
     memory::Footprint budget;
-    /// Host memory that is left to other programs beyond what they have: when there is less, the
-    /// budget shrinks. Unset: it never does.
-    std::optional<Bytes> kept_free{};
+    std::vector<Device> gpus{};
+    std::shared_ptr<const platform::GpuProbe> gpu_probe{};  ///< there when there are GPUs
+    /// Left to other programs: when there is less, the budget shrinks. Unset: it never does.
+    std::optional<KeptFree> kept_free{};
     std::filesystem::path runtime_dir;  ///< private; engine sockets
     SnapshotOptions snapshots;
     /// Longest that load() waits.
@@ -144,13 +147,22 @@ class ControlLoop final : public Fleet {
     platform::Task<> wake(std::shared_ptr<Instance> instance);
     platform::Task<> serve(std::shared_ptr<Instance> instance, TimePoint begun);
     void note_exit(const Instance& instance);
+    // What is measured (measuring.cpp).
     platform::Task<> measure(std::shared_ptr<Instance> instance);
     platform::Task<Result<memory::Footprint>> weigh(std::shared_ptr<Instance> instance);
     platform::Task<> measure_periodically();
-    std::vector<pid_t> engine_processes() const;
+    platform::Task<> remember(std::shared_ptr<Instance> instance);
+    bool note(Instance& instance, const Weighing& weighing);
+    std::vector<Engine> running_engines() const;
+    std::vector<InstanceId> ready_instances() const;
     void update_budget();
-    std::string taken_by_others() const;
+    std::string label_of(std::size_t slot) const;
+    std::string short_of(const memory::RefuseRequest& effect) const;
+    static Bytes room_for(const memory::RefuseRequest& effect);
+    std::string taken_by_others(const memory::Footprint& needed) const;
 
+    std::vector<DeviceView> device_views() const;
+    std::vector<DeviceShare> shares_of(const memory::Footprint& held) const;
     Error refusal(ModelId model, const memory::RefuseRequest& effect) const;
     Error describe_exit(const Instance& instance) const;
 
@@ -160,6 +172,7 @@ class ControlLoop final : public Fleet {
     models::Registry registry_;
     std::unordered_map<ModelId, ManagedModel> models_;
     SnapshotKeeper snapshots_;
+    Scales scales_;
     BudgetWatch budget_;
     Remotes remotes_;
     std::unordered_set<ModelId> retired_;  ///< of `models_`: no longer on the disk, but in use

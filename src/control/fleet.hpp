@@ -28,11 +28,19 @@ struct AcquireOptions {
     std::vector<InstanceId> tried{};  ///< replicas that failed this request already
 };
 
+/// What an instance has of one device.
+struct DeviceShare {
+    std::string device;  ///< "host", "GPU 0"
+    Bytes bytes{};
+};
+
 /// One engine process, for listings.
 struct InstanceView {
     std::string model;
     std::string state;  ///< "loading", "ready", "falling asleep", "asleep", "stopping"
-    Bytes bytes{};      ///< charged to the budget
+    Bytes bytes{};      ///< charged to the budgets
+    std::string where;  ///< "host", "GPU 0", "GPU 0 (20 of 33 layers)"
+    std::vector<DeviceShare> devices{};  ///< the same bytes, on each device that it has any of
     std::uint32_t leases = 0;
     std::uint32_t queued = 0;                     ///< requests that wait for its model
     std::optional<std::int64_t> expires_at_ms{};  ///< since 1970; unset: stays
@@ -57,9 +65,12 @@ struct RemoteView {
 
 /// What one device has and how much of it is given out.
 struct DeviceView {
-    std::string device;  ///< "host", ...
-    Bytes bytes{};       ///< budget
+    std::string device;  ///< "host", "GPU 0"
+    std::string name{};  ///< "NVIDIA H100 PCIe"; empty for the host
+    std::string uuid{};
+    Bytes bytes{};  ///< budget at present
     Bytes held{};
+    Bytes taken{};  ///< of the configured budget, by other programs
 };
 
 /// Conversations on disk, and what they were good for since the server started.

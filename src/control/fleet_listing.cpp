@@ -123,11 +123,37 @@ std::vector<ModelView> ControlLoop::models() const {
     return views;
 }
 
-FleetView ControlLoop::view() const {
+std::vector<DeviceView> ControlLoop::device_views() const {
     const Footprint held = scheduler_.held() + Footprint::host(budget_.own());
-    FleetView fleet{.budget = {{.device = "host",
-                                .bytes = budget_.configured() - budget_.taken(),
-                                .held = held[memory::kHostDevice]}},
+    std::vector<DeviceView> views;
+    for (const std::size_t slot : budget_.slots()) {
+        views.push_back({.device = label_of(slot),
+                         .bytes = budget_.configured(slot) - budget_.taken(slot),
+                         .held = held[slot],
+                         .taken = budget_.taken(slot)});
+    }
+    for (const Device& device : options_.gpus) {
+        const auto view = std::find_if(views.begin(), views.end(), [&](const DeviceView& one) {
+            return one.device == (device.unified() ? "host" : device.label());
+        });
+        view->name = device.name;
+        view->uuid = device.uuid;
+    }
+    return views;
+}
+
+std::vector<DeviceShare> ControlLoop::shares_of(const Footprint& held) const {
+    std::vector<DeviceShare> shares;
+    for (const std::size_t slot : budget_.slots()) {
+        if (held[slot] > Bytes(0)) {
+            shares.push_back({.device = label_of(slot), .bytes = held[slot]});
+        }
+    }
+    return shares;
+}
+
+FleetView ControlLoop::view() const {
+    FleetView fleet{.budget = device_views(),
                     .instances = {},
                     .snapshots = snapshots_.view(),
                     .queued = static_cast<std::uint32_t>(scheduler_.waiting()),
@@ -143,6 +169,8 @@ FleetView ControlLoop::view() const {
             {.model = models_.at(one.model).view.name,
              .state = std::string(to_string(one.state)),
              .bytes = one.held.total(),
+             .where = instance.placed.where,
+             .devices = shares_of(one.held),
              .leases = one.leases,
              .queued = static_cast<std::uint32_t>(scheduler_.waiting(one.model)),
              .expires_at_ms = expires_at_ms,

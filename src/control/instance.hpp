@@ -3,11 +3,14 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 
 #include "base/ids.hpp"
 #include "base/units.hpp"
+#include "control/managed_model.hpp"
 #include "engines/supervisor.hpp"
 #include "engines/upstream_pool.hpp"
+#include "memory/effects.hpp"
 #include "memory/footprint.hpp"
 #include "platform/async.hpp"
 #include "platform/notifier.hpp"
@@ -16,15 +19,22 @@ namespace drover::control {
 
 /// Shared by the task that runs the process and by those who wait for its end.
 struct Instance {
-    Instance(platform::Loop& loop, InstanceId instance, ModelId of, engines::LaunchPlan plan)
-        : id(instance),
-          model(of),
+    Instance(platform::Loop& loop,
+             const memory::StartInstance& start,
+             PlacementTraits placement,
+             engines::LaunchPlan plan)
+        : id(start.instance),
+          model(start.model),
+          reserved(start.reserved),
+          placed(std::move(placement)),
           upstream(loop, plan.where()),
           supervisor(loop, std::move(plan)),
           gone(loop) {}
 
     InstanceId id;
     ModelId model;
+    memory::Footprint reserved;  ///< before its start
+    PlacementTraits placed;
     engines::UpstreamPool upstream;
     engines::Supervisor supervisor;
     Duration load_time{};  ///< spawn to ready

@@ -1,6 +1,7 @@
 // A model as control needs it: what the scheduler must know and how to start its engine.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -31,23 +32,33 @@ struct SnapshotTraits {
     Duration prefill_per_token{};  ///< a guess, until it is measured
 };
 
+/// What goes with a placement of a model.
+struct PlacementTraits {
+    std::string where;  ///< for people: "host", "GPU 0", "GPU 0 and 1", "GPU 0 (20 of 33 layers)"
+    /// Of the devices that it lies on: the host's, then the GPUs' in order, none twice.
+    std::vector<std::size_t> slots{memory::kHostDevice};
+    /// Part of the placement's footprint that an instance has not yet touched when it becomes ready
+    /// (compute buffers, prompt cache): added to what is measured then.
+    memory::Footprint growth{};
+    /// It is charged at least this: what the configuration declares.
+    memory::Footprint least{};
+    SizeKey size_key{};  ///< what its size is remembered under
+};
+
 struct ManagedModel {
     ModelId id;
     ModelView view;  ///< what listings show; `state` is filled in when asked
     bool preload = false;
     memory::ModelTraits traits;
-    /// Part of `traits.footprint` that an instance has not yet touched when it becomes ready
-    /// (compute buffers, prompt cache): added to what is measured then.
-    memory::Footprint growth;
-    /// It is charged at least this: what the configuration declares.
-    memory::Footprint least{};
+    std::vector<PlacementTraits> placements;  ///< as many as `traits.placements`, in their order
     /// Unset: no snapshots are kept of it.
     std::optional<SnapshotTraits> snapshots;
     /// What the engine reads when it loads; may be empty.
     std::vector<std::filesystem::path> files{};
-    SizeKey size_key;  ///< what its size is remembered under
-    /// How to start an engine that listens on `socket`.
-    std::function<Result<engines::LaunchPlan>(const std::filesystem::path& socket)> launch;
+    /// How to start an engine that listens on `socket`, its model laid out as this placement.
+    std::function<Result<engines::LaunchPlan>(const std::filesystem::path& socket,
+                                              std::size_t placement)>
+        launch;
     /// One or two sentences for a client whose model can never fit into `available` bytes: what
     /// takes the memory, and which settings would make it fit.
     std::function<std::string(Bytes available)> advice;

@@ -1,6 +1,7 @@
 #include "control/measured_sizes.hpp"
 
 #include <cstdint>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -13,11 +14,11 @@ namespace {
 // Another version is another table: old rows are of no use to it.
 constexpr const char* kSchema =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-    "CREATE TABLE IF NOT EXISTS measured_1 ("
+    "CREATE TABLE IF NOT EXISTS measured_2 ("
     "  model TEXT NOT NULL, engine TEXT NOT NULL, settings TEXT NOT NULL,"
-    "  bytes INTEGER NOT NULL, load_ns INTEGER NOT NULL, number INTEGER NOT NULL,"
+    "  bytes TEXT NOT NULL, load_ns INTEGER NOT NULL, number INTEGER NOT NULL,"
     "  PRIMARY KEY (model, engine, settings));"
-    "CREATE INDEX IF NOT EXISTS measured_1_number ON measured_1 (number);";
+    "CREATE INDEX IF NOT EXISTS measured_2_number ON measured_2 (number);";
 
 /// Another server on the same cache may be writing.
 constexpr int kBusyTimeoutMs = 2'000;
@@ -50,11 +51,37 @@ class Statement {
     /// SQLITE_ROW, SQLITE_DONE or an error.
     int step() { return statement_ != nullptr ? sqlite3_step(statement_) : SQLITE_ERROR; }
     std::int64_t column(int index) const { return sqlite3_column_int64(statement_, index); }
+    std::string text(int index) const {
+        const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, index));
+        return text != nullptr ? text : "";
+    }
 
   private:
     sqlite3_stmt* statement_ = nullptr;
     int bound_ = 0;
 };
+
+/// "5368709120 1073741824".
+std::string text_of(const std::vector<Bytes>& bytes) {
+    std::string text;
+    for (const Bytes one : bytes) {
+        text += (text.empty() ? "" : " ") + std::to_string(one.count());
+    }
+    return text;
+}
+
+/// Empty when it is not such a text.
+std::vector<Bytes> bytes_of(const std::string& text) {
+    std::vector<Bytes> bytes;
+    std::istringstream words(text);
+    for (std::int64_t count = 0; words >> count;) {
+        if (count < 0) {
+            return {};
+        }
+        bytes.emplace_back(count);
+    }
+    return words.eof() ? bytes : std::vector<Bytes>();
+}
 
 bool is_damaged(int code) {
     return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
@@ -86,7 +113,7 @@ void MeasuredSizes::open(const std::filesystem::path& file) {
         }
         if (code == SQLITE_OK) {
             // Damage need not show in the first page.
-            Statement check(database_, "SELECT count(*), max(number) FROM measured_1");
+            Statement check(database_, "SELECT count(*), max(number) FROM measured_2");
             code = check.step() == SQLITE_ROW ? SQLITE_OK : sqlite3_errcode(database_);
         }
         if (code == SQLITE_OK) {
@@ -110,12 +137,13 @@ std::optional<MeasuredSize> MeasuredSizes::find(const SizeKey& key) const {
         return std::nullopt;
     }
     Statement select(database_,
-                     "SELECT bytes, load_ns FROM measured_1"
+                     "SELECT bytes, load_ns FROM measured_2"
                      " WHERE model = ? AND engine = ? AND settings = ?");
-    if (select.bind(key).step() != SQLITE_ROW || select.column(0) <= 0 || select.column(1) < 0) {
+    if (select.bind(key).step() != SQLITE_ROW || select.column(1) < 0) {
         return std::nullopt;
     }
-    return MeasuredSize{Bytes(select.column(0)), Duration(select.column(1))};
+    MeasuredSize size{.bytes = bytes_of(select.text(0)), .load_time = Duration(select.column(1))};
+    return size.bytes.empty() ? std::nullopt : std::optional(std::move(size));
 }
 
 bool MeasuredSizes::remember(const SizeKey& key, const MeasuredSize& size) {
@@ -123,15 +151,15 @@ bool MeasuredSizes::remember(const SizeKey& key, const MeasuredSize& size) {
         return false;
     }
     Statement insert(database_,
-                     "INSERT OR REPLACE INTO measured_1 VALUES (?, ?, ?, ?, ?,"
-                     " (SELECT coalesce(max(number), 0) + 1 FROM measured_1))");
-    if (insert.bind(key).bind(size.bytes.count()).bind(size.load_time.count()).step() !=
+                     "INSERT OR REPLACE INTO measured_2 VALUES (?, ?, ?, ?, ?,"
+                     " (SELECT coalesce(max(number), 0) + 1 FROM measured_2))");
+    if (insert.bind(key).bind(text_of(size.bytes)).bind(size.load_time.count()).step() !=
         SQLITE_DONE) {
         return false;
     }
     Statement prune(database_,
-                    "DELETE FROM measured_1 WHERE number <="
-                    " (SELECT max(number) FROM measured_1) - ?");
+                    "DELETE FROM measured_2 WHERE number <="
+                    " (SELECT max(number) FROM measured_2) - ?");
     return prune.bind(static_cast<std::int64_t>(kRowsMax)).step() == SQLITE_DONE;
 }
 

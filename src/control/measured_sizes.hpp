@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/units.hpp"
 
@@ -22,7 +23,9 @@ struct SizeKey {
 
 /// What was measured.
 struct MeasuredSize {
-    Bytes bytes;           ///< charged to the budget: measured, and what may still grow
+    /// Charged to the budgets: measured, and what may still grow. Of the host, then of each GPU in
+    /// the order in which the model's layers are on them.
+    std::vector<Bytes> bytes;
     Duration load_time{};  ///< spawn to ready
 };
 

@@ -18,7 +18,7 @@ class MeasuredSizesTest : public ::testing::Test {
 
     drover::testing::TempDir folder_;
     SizeKey key_{"model", "engine", "settings"};
-    MeasuredSize size_{5_GiB, milliseconds(700)};
+    MeasuredSize size_{{5_GiB, 20_GiB}, milliseconds(700)};
 };
 
 TEST_F(MeasuredSizesTest, RemembersAcrossRestarts) {
@@ -26,12 +26,12 @@ TEST_F(MeasuredSizesTest, RemembersAcrossRestarts) {
         MeasuredSizes sizes(file());
         EXPECT_EQ(sizes.problem(), "");
         EXPECT_FALSE(sizes.find(key_).has_value());
-        EXPECT_TRUE(sizes.remember(key_, {1_GiB, milliseconds(1)}));
+        EXPECT_TRUE(sizes.remember(key_, {{1_GiB}, milliseconds(1)}));
         EXPECT_TRUE(sizes.remember(key_, size_));
     }
     const MeasuredSizes sizes(file());
     ASSERT_TRUE(sizes.find(key_).has_value());
-    EXPECT_EQ(sizes.find(key_)->bytes, 5_GiB);
+    EXPECT_EQ(sizes.find(key_)->bytes, (std::vector{5_GiB, 20_GiB}));
     EXPECT_EQ(sizes.find(key_)->load_time, milliseconds(700));
 }
 

@@ -43,6 +43,9 @@ std::vector<std::string> environment_of(const LlamaCppLaunch& launch) {
     if (!launch.sleep_library.empty()) {
         environment.push_back("LD_PRELOAD=" + launch.sleep_library.string());
     }
+    if (launch.devices.has_value()) {
+        set_variable(environment, visible_devices(*launch.devices));
+    }
     for (const std::string& variable : launch.environment) {
         set_variable(environment, variable);
     }
@@ -94,6 +97,33 @@ void add_memory(Arguments& args, const ResolvedSettings& settings) {
     args.flag("--no-cache-idle-slots");
     // A conversation that outgrows its context ends; it does not silently lose its beginning.
     args.flag("--no-context-shift");
+}
+
+/// Names the devices, so that an engine that cannot compute on them says so, rather than computing
+/// elsewhere in memory that nobody reserved. Those that are visible count from 0.
+void add_devices(Arguments& args, const EngineDevices& devices) {
+    if (devices.gpus.empty()) {
+        args.option("--device", "none");
+        return;
+    }
+    std::string names;
+    std::string split;
+    std::uint64_t layers = 0;
+    for (std::size_t i = 0; i < devices.gpus.size(); ++i) {
+        names += (i == 0 ? "CUDA" : ",CUDA") + std::to_string(i);
+        split += (i == 0 ? "" : ",") + std::to_string(devices.gpus[i].layers);
+        layers += devices.gpus[i].layers;
+    }
+    args.option("--device", names);
+    args.option("--n-gpu-layers", devices.whole ? "all" : std::to_string(layers));
+    if (devices.gpus.size() == 1) {
+        args.option("--split-mode", "none");
+        args.option("--main-gpu", std::uint64_t{0});
+    } else {
+        // In numbers of layers: the engine hands them out by these proportions, in order.
+        args.option("--split-mode", "layer");
+        args.option("--tensor-split", split);
+    }
 }
 
 void add_task(Arguments& args, const ResolvedSettings& settings, const models::ModelFacts& facts) {
@@ -162,6 +192,9 @@ Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
     }
     add_service(args, launch, settings);
     add_memory(args, settings);
+    if (launch.devices.has_value()) {
+        add_devices(args, *launch.devices);
+    }
     add_task(args, settings, facts);
     for (const std::string& extra : settings.extra_args) {
         args.flag(extra);

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "config/config.hpp"
+#include "engines/engine_devices.hpp"
 #include "engines/launch_plan.hpp"
 #include "engines/settings.hpp"
 #include "models/model_facts.hpp"
@@ -24,6 +26,7 @@ struct LlamaCppLaunch {
     std::filesystem::path projector;     ///< of a vision or audio model; empty: none
     std::vector<std::filesystem::path> adapters;  ///< LoRA files, all at full strength
     std::string name;                        ///< what the engine calls the model in its answers
+    std::optional<EngineDevices> devices{};  ///< unset: there are no GPUs to choose from
     std::filesystem::path snapshot_dir{};    ///< where it may save slots; empty: nowhere
     std::filesystem::path sleep_library{};   ///< lets it sleep; empty: it cannot
     std::vector<std::string> environment{};  ///< "NAME=value", as configured

@@ -112,6 +112,45 @@ TEST(LlamaCppArgs, RefusesSocketsThatTheEngineWouldMisread) {
     }
 }
 
+TEST(LlamaCppArgs, SayNothingOfDevicesWhenThereAreNone) {
+    const auto args = argv(launch(), {});
+    for (const char* name : {"--device", "--n-gpu-layers", "--split-mode", "--tensor-split"}) {
+        EXPECT_EQ(value_of(args, name), "(none)");
+    }
+}
+
+TEST(LlamaCppArgs, NameOneGpuOrThePartsOfSeveral) {
+    auto where = launch();
+    where.devices = EngineDevices{.gpus = {{.uuid = "GPU-a", .layers = 33}}};
+    const auto one = argv(where, {});
+    EXPECT_EQ(value_of(one, "--device"), "CUDA0");
+    EXPECT_EQ(value_of(one, "--n-gpu-layers"), "all");
+    EXPECT_EQ(value_of(one, "--split-mode"), "none");
+    EXPECT_EQ(value_of(one, "--main-gpu"), "0");
+    EXPECT_EQ(value_of(one, "--tensor-split"), "(none)");
+    where.devices = EngineDevices{
+        .gpus = {{.uuid = "GPU-b", .layers = 12}, {.uuid = "GPU-a", .layers = 8}}, .whole = false};
+    const auto two = argv(where, {});
+    EXPECT_EQ(value_of(two, "--device"), "CUDA0,CUDA1");
+    EXPECT_EQ(value_of(two, "--n-gpu-layers"), "20");
+    EXPECT_EQ(value_of(two, "--split-mode"), "layer");
+    EXPECT_EQ(value_of(two, "--tensor-split"), "12,8");
+}
+
+TEST(LlamaCppArgs, ShowTheEngineNoOtherGpus) {
+    auto where = launch();
+    where.parent_environment = {"CUDA_VISIBLE_DEVICES=0"};
+    where.devices = EngineDevices{.gpus = {{.uuid = "GPU-b"}, {.uuid = "GPU-a"}}};
+    EXPECT_THAT(
+        plan_llama_cpp(where, {}, {}, {}).value().environment,
+        ElementsAre(
+            "MALLOC_ARENA_MAX=2", "GGML_NO_BACKTRACE=1", "CUDA_VISIBLE_DEVICES=GPU-b,GPU-a"));
+    where.devices = EngineDevices();
+    EXPECT_EQ(value_of(argv(where, {}), "--device"), "none");
+    EXPECT_EQ(plan_llama_cpp(where, {}, {}, {}).value().environment.back(),
+              "CUDA_VISIBLE_DEVICES=");
+}
+
 TEST(LlamaCppArgs, PassesOnlyAHarmlessEnvironment) {
     auto where = launch();
     where.parent_environment = {"PATH=/bin",

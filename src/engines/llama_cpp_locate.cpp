@@ -143,6 +143,32 @@ std::optional<LlamaCppVersion> parse_llama_cpp_version(std::string_view output) 
     return version.release.empty() ? std::nullopt : std::optional(std::move(version));
 }
 
+std::vector<std::string> parse_llama_cpp_devices(std::string_view output) {
+    // "  CUDA0: NVIDIA H100 PCIe (81079 MiB, 80563 MiB free)"; logs of other lines may be between.
+    std::vector<std::string> devices;
+    bool begun = false;
+    while (!output.empty()) {
+        const std::size_t end = std::min(output.find('\n'), output.size());
+        const std::string_view line = output.substr(0, end);
+        output.remove_prefix(std::min(end + 1, output.size()));
+        const std::size_t colon = line.find(": ");
+        if (begun && line.starts_with("  ") && colon != std::string_view::npos) {
+            const std::string_view name = line.substr(2, colon - 2);
+            if (!name.empty() && name.find_first_of(" (") == std::string_view::npos) {
+                devices.emplace_back(name);
+            }
+        }
+        begun = begun || line.starts_with("Available devices:");
+    }
+    return devices;
+}
+
+std::vector<std::string> llama_cpp_devices(const std::filesystem::path& program) {
+    const auto output = platform::run_command({program.string(), "--list-devices"}, kProbeTimeout);
+    return output.ok() && output->status == 0 ? parse_llama_cpp_devices(output->text)
+                                              : std::vector<std::string>();
+}
+
 EngineSearch default_engine_search(std::filesystem::path configured,
                                    std::filesystem::path cache_dir,
                                    std::string search_path) {

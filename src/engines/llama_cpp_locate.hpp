@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -26,6 +27,12 @@ struct LlamaCppVersion {
 
 /// Finds the version in what the program printed; nothing when there is none.
 std::optional<LlamaCppVersion> parse_llama_cpp_version(std::string_view output);
+
+/// The devices that it lists, such as "CUDA0"; none: it computes on the processor alone.
+std::vector<std::string> parse_llama_cpp_devices(std::string_view output);
+
+/// What `llama-server --list-devices` lists; none also when it fails. Blocks.
+std::vector<std::string> llama_cpp_devices(const std::filesystem::path& program);
 
 enum class EngineSource {
     config,  ///< the path that the configuration gives

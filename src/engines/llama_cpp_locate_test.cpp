@@ -124,5 +124,16 @@ TEST_F(LocateTest, SaysWhatWasTriedAndHowToInstall) {
     EXPECT_THAT(located.error().message, HasSubstr("0.4.2"));
 }
 
+TEST(LlamaCppDevices, AreThoseThatItLists) {
+    EXPECT_THAT(parse_llama_cpp_devices("ggml_cuda_init: found 2 CUDA devices:\n"
+                                        "  Device 0: NVIDIA H100 PCIe, compute capability 9.0\n"
+                                        "Available devices:\n"
+                                        "  CUDA0: NVIDIA H100 PCIe (81079 MiB, 80563 MiB free)\n"
+                                        "  CUDA1: NVIDIA L4 (23034 MiB, 22515 MiB free)\n"),
+                ::testing::ElementsAre("CUDA0", "CUDA1"));
+    EXPECT_TRUE(parse_llama_cpp_devices("Available devices:\n  (none)\n").empty());
+    EXPECT_TRUE(parse_llama_cpp_devices("error: unknown argument: --list-devices\n").empty());
+}
+
 }  // namespace
 }  // namespace drover::engines

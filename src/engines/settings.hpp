@@ -54,6 +54,8 @@ struct ResolvedSettings {
     std::uint32_t checkpoints = 0;
     bool snapshots = false;  ///< conversations survive the end of the process
     bool sleep = false;      ///< it may sleep instead of ending
+    config::DeviceChoice device;
+    config::GpuLayers gpu_layers;
     std::vector<std::string> extra_args;
     /// What was changed or cannot be had, for people.
     std::vector<std::string> notes;

@@ -1,6 +1,8 @@
 #include "engines/vllm_launch.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <utility>
 
 #include "engines/child_environment.hpp"
@@ -23,7 +25,33 @@ constexpr Bytes kUnknownCache = 4_GiB;
 /// than 92 % of the machine's memory are free.
 constexpr Bytes kCacheMin = 16_MiB;
 
+/// A share of a GPU as the command line takes it, rounded up: the start checks that it is free.
+std::string share_text(double share) {
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), "%.4f", std::min(share + 0.00005, 1.0));
+    return text.data();
+}
+
+void add_gpus(const EngineDevices& devices, config::ChildSettings& child) {
+    double share = 0;
+    for (const EngineGpu& gpu : devices.gpus) {
+        share = std::max(share, gpu.share);
+    }
+    child.command.emplace_back("--tensor-parallel-size");
+    child.command.push_back(std::to_string(devices.gpus.size()));
+    child.command.emplace_back("--gpu-memory-utilization");
+    child.command.push_back(share_text(share));
+}
+
 }  // namespace
+
+std::uint32_t vllm_parts_max(const models::HuggingFaceConfig& model) {
+    std::uint32_t parts = 1;
+    while (model.kv_heads > 0 && model.kv_heads % (parts * 2) == 0) {
+        parts *= 2;
+    }
+    return parts;
+}
 
 VllmSize vllm_size(Bytes weights,
                    const models::HuggingFaceConfig& model,
@@ -56,7 +84,9 @@ ResolvedSettings vllm_settings(ResolvedSettings settings,
 config::ChildSettings vllm_command(const config::ChildSettings& given,
                                    const std::string& source,
                                    Bytes kv_cache,
-                                   const std::string& search_path) {
+                                   const std::string& search_path,
+                                   const std::optional<EngineDevices>& devices) {
+    const bool on_gpus = devices.has_value() && !devices->gpus.empty();
     config::ChildSettings child = given;
     child.health = "/health";
     child.environment.clear();
@@ -76,8 +106,16 @@ config::ChildSettings vllm_command(const config::ChildSettings& given,
     }
     // The model comes first: in a container its entry point is `vllm serve` itself.
     child.command.insert(child.command.end() - 8, source);
+    // Of each GPU, where there are several.
+    const std::int64_t parts = on_gpus ? std::ssize(devices->gpus) : 1;
     child.command.emplace_back("--kv-cache-memory-bytes");
-    child.command.push_back(std::to_string(std::max(kv_cache, kCacheMin).count()));
+    child.command.push_back(std::to_string(std::max(kv_cache, kCacheMin).count() / parts));
+    if (on_gpus) {
+        add_gpus(*devices, child);
+    }
+    if (devices.has_value()) {
+        child.environment.push_back(visible_devices(*devices));
+    }
     // Arguments can be read by everybody on the machine, an environment only by its user.
     child.environment.emplace_back("VLLM_API_KEY={key}");
     child.environment.emplace_back("VLLM_NO_USAGE_STATS=1");

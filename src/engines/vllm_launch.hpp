@@ -1,10 +1,13 @@
 // `vllm serve` as a command that Drover starts. Pure; any thread.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/units.hpp"
 #include "config/config.hpp"
+#include "engines/engine_devices.hpp"
 #include "engines/settings.hpp"
 #include "models/hugging_face.hpp"
 
@@ -23,6 +26,15 @@ struct VllmSize {
     Bytes total() const { return weights + kv_cache + process; }
 };
 
+/// On each GPU beside its part of weights and cache: context, graphs, activations, communication.
+/// Never measured.
+inline constexpr Bytes kVllmGpu = 2_GiB;
+/// In host memory for each GPU, when weights and cache are on GPUs. Never measured.
+inline constexpr Bytes kVllmHost = 4_GiB;
+
+/// Up to how many GPUs a model can be divided over: by its heads.
+std::uint32_t vllm_parts_max(const models::HuggingFaceConfig& model);
+
 /// Before the load. `weights` is what the tensors take in memory. Of `declared` bytes the cache
 /// gets what the rest leaves, at least one request's context; else it has room for some requests of
 /// full length.
@@ -38,10 +50,11 @@ ResolvedSettings vllm_settings(ResolvedSettings settings,
 
 /// What a command template must say so that it is vLLM with the model at `source`, a folder or a
 /// reference, on a private socket, with a key that stands in no command line. `search_path` is PATH
-/// as the engine would have it.
+/// as the engine would have it. `devices` unset: there are no GPUs to choose from.
 config::ChildSettings vllm_command(const config::ChildSettings& given,
                                    const std::string& source,
                                    Bytes kv_cache,
-                                   const std::string& search_path);
+                                   const std::string& search_path,
+                                   const std::optional<EngineDevices>& devices);
 
 }  // namespace drover::engines

@@ -63,7 +63,7 @@ TEST(VllmSettings, KeepsToTheTrainedContext) {
 }
 
 TEST(VllmCommand, ServesOnAPrivateSocketWithAKeyThatNoCommandLineShows) {
-    const config::ChildSettings child = vllm_command({}, "/m/smol", 512_MiB, "/bin");
+    const config::ChildSettings child = vllm_command({}, "/m/smol", 512_MiB, "/bin", std::nullopt);
     const CommandLaunch launch{.socket = "/run/e.sock",
                                .model = "smol",
                                .context = 4096,
@@ -94,7 +94,7 @@ TEST(VllmCommand, ServesOnAPrivateSocketWithAKeyThatNoCommandLineShows) {
 TEST(VllmCommand, TakesTheProgramOfItsEnvironment) {
     config::ChildSettings given;
     given.venv = "/venv";
-    const config::ChildSettings child = vllm_command(given, "/m", Bytes(0), "/bin");
+    const config::ChildSettings child = vllm_command(given, "/m", Bytes(0), "/bin", std::nullopt);
     EXPECT_EQ(child.command.front(), "/venv/bin/vllm");
     EXPECT_THAT(child.environment, Contains("PATH=/venv/bin:/bin"));
     EXPECT_THAT(child.command, Contains("16777216"));
@@ -105,11 +105,42 @@ TEST(VllmCommand, RunsInAContainerAndPullsAReference) {
     given.command = {"docker", "run", "vllm/vllm-openai"};
     given.reference = "org/model";
     given.environment = {"OMP_NUM_THREADS=7"};
-    const config::ChildSettings child = vllm_command(given, "org/model", Bytes(0), "/bin");
+    const config::ChildSettings child =
+        vllm_command(given, "org/model", Bytes(0), "/bin", std::nullopt);
     EXPECT_THAT(child.command, Contains("vllm/vllm-openai"));
     EXPECT_EQ(child.command[3], "org/model");
     EXPECT_THAT(child.environment, Contains("OMP_NUM_THREADS=7"));
     EXPECT_THAT(child.environment, Not(Contains(HasSubstr("HF_HUB_OFFLINE"))));
+}
+
+TEST(VllmCommand, IsToldItsGpusAndItsPartOfEach) {
+    const EngineDevices two{
+        .gpus = {{.uuid = "GPU-a", .share = 0.5}, {.uuid = "GPU-b", .share = 0.25}}};
+    const config::ChildSettings child = vllm_command({}, "/m", 8_GiB, "/bin", two);
+    EXPECT_THAT(child.environment, Contains("CUDA_VISIBLE_DEVICES=GPU-a,GPU-b"));
+    const std::vector<std::string> last(child.command.end() - 6, child.command.end());
+    EXPECT_THAT(last,
+                ElementsAre("--kv-cache-memory-bytes",
+                            "4294967296",
+                            "--tensor-parallel-size",
+                            "2",
+                            "--gpu-memory-utilization",
+                            "0.5000"));
+}
+
+TEST(VllmCommand, SeesNoGpuWhenItsModelIsToLieOnTheHost) {
+    const config::ChildSettings child = vllm_command({}, "/m", 8_GiB, "/bin", EngineDevices());
+    EXPECT_THAT(child.environment, Contains("CUDA_VISIBLE_DEVICES="));
+    EXPECT_THAT(child.command, Not(Contains("--tensor-parallel-size")));
+}
+
+TEST(VllmPartsMax, IsWhatDividesTheHeads) {
+    EXPECT_EQ(vllm_parts_max(llama()), 8U);
+    models::HuggingFaceConfig config = llama();
+    config.kv_heads = 6;
+    EXPECT_EQ(vllm_parts_max(config), 2U);
+    config.kv_heads = 0;
+    EXPECT_EQ(vllm_parts_max(config), 1U);
 }
 
 }  // namespace

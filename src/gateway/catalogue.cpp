@@ -131,8 +131,11 @@ std::string admin_fleet(const control::FleetView& fleet) {
     json::array budget;
     for (const control::DeviceView& device : fleet.budget) {
         budget.emplace_back(json::object{{"device", text(device.device)},
+                                         {"name", text(device.name)},
+                                         {"uuid", text(device.uuid)},
                                          {"bytes", device.bytes.count()},
-                                         {"held", device.held.count()}});
+                                         {"held", device.held.count()},
+                                         {"taken_by_others", device.taken.count()}});
     }
     json::array instances;
     for (const control::InstanceView& instance : fleet.instances) {
@@ -140,9 +143,15 @@ std::string admin_fleet(const control::FleetView& fleet) {
         if (instance.expires_at_ms.has_value()) {
             expires = *instance.expires_at_ms;
         }
+        json::object devices;
+        for (const control::DeviceShare& share : instance.devices) {
+            devices[share.device] = share.bytes.count();
+        }
         instances.emplace_back(json::object{{"model", text(instance.model)},
                                             {"state", text(instance.state)},
                                             {"bytes", instance.bytes.count()},
+                                            {"where", text(instance.where)},
+                                            {"devices", std::move(devices)},
                                             {"leases", instance.leases},
                                             {"queued", instance.queued},
                                             {"expires_at_ms", std::move(expires)},

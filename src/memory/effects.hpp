@@ -1,7 +1,7 @@
 // What the scheduler asks the world to do: carried out by the control loop, or by the simulator.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -18,6 +18,7 @@ struct StartInstance {
     InstanceId instance;
     ModelId model;
     Footprint reserved;
+    std::size_t placement = 0;  ///< index among the model's, see ModelTraits
 };
 
 /// Why an instance leaves.
@@ -69,7 +70,7 @@ struct RefuseRequest {
     RequestId request;
     RefuseReason reason;
     std::optional<Duration> retry_after{};
-    Footprint needed{};     ///< never_fits: what the model takes
+    Footprint needed{};     ///< never_fits: what the model takes where it would lie best
     Footprint available{};  ///< never_fits: the most it could ever get
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/units.hpp"
@@ -14,11 +15,19 @@ namespace drover::memory {
 /// How long an idle instance stays: a duration, or nullopt for ever. Zero: leave at once.
 using KeepAlive = std::optional<Duration>;
 
+/// One way to lay a model out over the devices.
+struct Placement {
+    Footprint footprint;  ///< bytes one instance needs, estimated or measured earlier
+    /// Placements of one grade serve equally well: the one is taken that costs others least. A
+    /// higher grade is used only when none of a lower one could ever fit.
+    std::uint32_t grade = 0;
+};
+
 /// What the scheduler knows of a model.
 struct ModelTraits {
-    Footprint footprint;             ///< bytes one instance needs, estimated or measured earlier
-    std::uint32_t lease_limit = 1;   ///< requests that one instance serves at once
-    std::uint32_t queue_limit = 64;  ///< requests that may wait; more are refused
+    std::vector<Placement> placements{};  ///< at least one; grades never fall
+    std::uint32_t lease_limit = 1;      ///< requests that one instance serves at once
+    std::uint32_t queue_limit = 64;     ///< requests that may wait; more are refused
     KeepAlive keep_alive = std::chrono::minutes(5);
     bool pinned = false;        ///< never evicted, never expires (an unload still works)
     std::int32_t priority = 0;  ///< higher loads first and leaves last

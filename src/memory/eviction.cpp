@@ -96,7 +96,7 @@ bool VictimChoice::offer(const LeavingRank& rank, const Footprint& held) {
     return true;
 }
 
-std::vector<InstanceId> VictimChoice::take() const {
+Victims VictimChoice::take() const {
     std::vector<Candidate> chosen = prefix_;
     if (closing_.has_value()) {
         chosen.resize(closed_after_);
@@ -108,7 +108,7 @@ std::vector<InstanceId> VictimChoice::take() const {
     }
     // A later, larger victim may make earlier small ones unnecessary: spare the most valuable of
     // them.
-    std::vector<LeavingRank> victims;
+    std::vector<Candidate> leaving;
     if (scale_.has_value()) {
         std::stable_sort(
             chosen.begin(), chosen.end(), [this](const Candidate& a, const Candidate& b) {
@@ -120,15 +120,22 @@ std::vector<InstanceId> VictimChoice::take() const {
         if (enough() && missing_.fits(freed - one->held)) {
             freed -= one->held;
         } else {
-            victims.push_back(one->rank);
+            leaving.push_back(*one);
         }
     }
-    std::sort(victims.begin(), victims.end());
-    std::vector<InstanceId> instances;
-    for (const LeavingRank& victim : victims) {
-        instances.push_back(victim.instance);
+    std::sort(leaving.begin(), leaving.end(), [](const Candidate& a, const Candidate& b) {
+        return a.rank < b.rank;
+    });
+    Victims victims;
+    for (const Candidate& one : leaving) {
+        const bool first = victims.empty();
+        victims.instances.push_back(one.rank.instance);
+        victims.priority =
+            first ? one.rank.priority : std::max(victims.priority, one.rank.priority);
+        const double highest = first ? one.rank.value : std::max(victims.loss, one.rank.value);
+        victims.loss = scale_.has_value() ? victims.loss + loss(one) : highest;
     }
-    return instances;
+    return victims;
 }
 
 void LeavingOrder::put(const LeavingRank& rank, const Footprint& held) {
@@ -147,7 +154,7 @@ void LeavingOrder::remove(InstanceId instance) {
     places_.erase(found);
 }
 
-std::vector<InstanceId> LeavingOrder::choose(const Footprint& missing, ValueScale scale) const {
+Victims LeavingOrder::choose(const Footprint& missing, ValueScale scale) const {
     VictimChoice choice(missing, scale);
     for (const auto& [rank, held] : order_) {
         if (!choice.offer(rank, held)) {
@@ -182,18 +189,17 @@ void IdleInstances::age(TimePoint now) {
     }
 }
 
-std::vector<InstanceId> IdleInstances::choose(const Footprint& missing,
-                                              ValueScale scale,
-                                              bool even_young) const {
+Victims IdleInstances::choose(const Footprint& missing, ValueScale scale, bool even_young) const {
     if (!missing.fits(total())) {
         return {};
     }
-    std::vector<InstanceId> victims = order_.choose(missing, scale);
+    Victims victims = order_.choose(missing, scale);
     // Not others in their place: those are worth more, and youth is short.
-    const bool too_young = std::any_of(victims.begin(), victims.end(), [this](InstanceId victim) {
-        return young_.contains(victim);
-    });
-    return too_young && !even_young ? std::vector<InstanceId>() : victims;
+    const bool too_young =
+        std::any_of(victims.instances.begin(), victims.instances.end(), [this](InstanceId victim) {
+            return young_.contains(victim);
+        });
+    return too_young && !even_young ? Victims() : victims;
 }
 
 }  // namespace drover::memory

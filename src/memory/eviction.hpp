@@ -67,6 +67,21 @@ struct Candidate {
     Footprint held;
 };
 
+/// Those who leave, the least valuable first, and what is lost with them.
+struct Victims {
+    std::vector<InstanceId> instances{};
+    std::int32_t priority = 0;  ///< the highest among them
+    double loss = 0;            ///< without a scale: the highest value among them
+
+    bool empty() const { return instances.empty(); }
+    bool cheaper_than(const Victims& other) const {
+        if (empty() || other.empty()) {
+            return empty() && !other.empty();
+        }
+        return priority != other.priority ? priority < other.priority : loss < other.loss;
+    }
+};
+
 /// Chooses who must leave to free at least `missing`, with little loss: a greedy choice of at most
 /// twice the smallest possible loss (the knapsack of minimal value, Csirik 1991), and none that
 /// frees nothing of it, or that others make unnecessary. Priorities are strict: nobody of a higher
@@ -78,8 +93,8 @@ class VictimChoice {
     /// Offers the next candidate; smallest rank first. False when no later one can be better.
     bool offer(const LeavingRank& rank, const Footprint& held);
     bool enough() const { return closing_.has_value() || missing_.empty(); }
-    /// The choice, least valuable first. When it is not enough: all that help.
-    std::vector<InstanceId> take() const;
+    /// The choice. When it is not enough: all that help.
+    Victims take() const;
 
   private:
     /// What a byte of it is worth.
@@ -107,7 +122,7 @@ class LeavingOrder {
 
     /// Those to stop so that `missing` is freed, or that help when all do not suffice, see
     /// VictimChoice. They stay in until removed.
-    std::vector<InstanceId> choose(const Footprint& missing, ValueScale scale) const;
+    Victims choose(const Footprint& missing, ValueScale scale) const;
 
     /// What all of them hold.
     const Footprint& total() const { return total_; }
@@ -139,11 +154,9 @@ class IdleInstances {
     /// The instances to stop so that `missing` is freed, see VictimChoice. They stay in until
     /// removed. Empty when all of them do not suffice, or when one of the choice is young, unless
     /// `even_young`.
-    std::vector<InstanceId> choose(const Footprint& missing,
-                                   ValueScale scale,
-                                   bool even_young) const;
+    Victims choose(const Footprint& missing, ValueScale scale, bool even_young) const;
     /// The same with young ones, and those that help when all do not suffice.
-    std::vector<InstanceId> choose_what_helps(const Footprint& missing, ValueScale scale) const {
+    Victims choose_what_helps(const Footprint& missing, ValueScale scale) const {
         return order_.choose(missing, scale);
     }
 

@@ -40,9 +40,9 @@ void put(IdleInstances& idle, const Candidate& one, TimePoint ripe_at) {
     idle.put(one.rank, one.held, ripe_at);
 }
 
-std::vector<std::uint64_t> ids(const std::vector<InstanceId>& instances) {
+std::vector<std::uint64_t> ids(const Victims& victims) {
     std::vector<std::uint64_t> values;
-    for (const InstanceId instance : instances) {
+    for (const InstanceId instance : victims.instances) {
         values.push_back(instance.value);
     }
     return values;

@@ -68,6 +68,35 @@ class Footprint {
         return false;
     }
 
+    /// True when both need the same devices.
+    constexpr bool same_devices(const Footprint& other) const {
+        for (std::size_t i = 0; i < std::max(width_, other.width_); ++i) {
+            if ((bytes_[i] > Bytes(0)) != (other.bytes_[i] > Bytes(0))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// What of `there` stays free on the devices of which this needs anything.
+    constexpr Bytes leaves_of(const Footprint& there) const {
+        Bytes left;
+        for (std::size_t i = 0; i < width_; ++i) {
+            if (bytes_[i] > Bytes(0)) {
+                left += there.bytes_[i] - bytes_[i];
+            }
+        }
+        return left;
+    }
+
+    /// Becomes at least `other`, on each device.
+    constexpr void raise_to(const Footprint& other) {
+        width_ = std::max(width_, other.width_);
+        for (std::size_t i = 0; i < other.width_; ++i) {
+            bytes_[i] = std::max(bytes_[i], other.bytes_[i]);
+        }
+    }
+
     /// Sum over all devices.
     constexpr Bytes total() const {
         Bytes sum;

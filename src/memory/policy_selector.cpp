@@ -49,7 +49,7 @@ void PolicySelector::serve(Shadow& shadow,
     const Footprint missing = visit.needed.lacks(budget - shadow.residents.total());
     if (!missing.empty()) {
         const ValueScale scale = value_scale(policy, usage.last_visit());
-        for (const InstanceId victim : shadow.residents.choose(missing, scale)) {
+        for (const InstanceId victim : shadow.residents.choose(missing, scale).instances) {
             shadow.residents.remove(victim);
         }
     }

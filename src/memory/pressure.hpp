@@ -8,10 +8,11 @@
 
 namespace drover::memory {
 
-/// The machine's memory at one moment.
-struct HostSample {
+/// The memory of a device at one moment.
+struct MemorySample {
     Bytes available{};  ///< what can be taken without pushing anybody out
-    /// Of Drover and its engines. Mapped files are left out: the kernel counts them as available.
+    /// Of Drover and its engines. On the host without mapped files: the kernel counts them as
+    /// available.
     Bytes ours{};
     Bytes held{};  ///< what Drover and its engines are charged
     double stalled =
@@ -34,7 +35,7 @@ class Pressure {
         : budget_(budget), kept_free_(kept_free), current_(budget) {}
 
     /// The budget after this sample. REQUIRES: `now` never goes back.
-    Bytes note(const HostSample& sample, TimePoint now) {
+    Bytes note(const MemorySample& sample, TimePoint now) {
         const Bytes limit = limit_of(sample, now);
         if (limit < current_) {
             current_ = limit;
@@ -53,7 +54,7 @@ class Pressure {
   private:
     bool is_calm(TimePoint now) const { return !fell_at_.has_value() || now - *fell_at_ >= kCalm; }
 
-    Bytes limit_of(const HostSample& sample, TimePoint now) const {
+    Bytes limit_of(const MemorySample& sample, TimePoint now) const {
         Bytes limit = sample.ours + sample.available - kept_free_;
         if (sample.stalled >= kStalled) {
             // What the kernel calls available is in use after all: one more has to leave.

@@ -11,7 +11,7 @@ using std::chrono::seconds;
 
 constexpr TimePoint kStart{};
 
-HostSample quiet(Bytes available, Bytes ours = {}) {
+MemorySample quiet(Bytes available, Bytes ours = {}) {
     return {.available = available, .ours = ours, .held = ours};
 }
 
@@ -46,7 +46,7 @@ TEST(Pressure, DoesNotRiseBetweenTwoPeaks) {
 
 TEST(Pressure, AStalledMachineGetsAStepOfWhatIsHeldBackNowAndThen) {
     Pressure pressure(8_GiB, Bytes(0));
-    HostSample stalled{.available = 4_GiB, .ours = 1_GiB, .held = 6_GiB, .stalled = 0.3};
+    MemorySample stalled{.available = 4_GiB, .ours = 1_GiB, .held = 6_GiB, .stalled = 0.3};
     EXPECT_EQ(pressure.note(stalled, kStart), 5_GiB);  // what is measured counts first
     stalled.held = 3_GiB;
     EXPECT_EQ(pressure.note(stalled, kStart + seconds(1)), 5_GiB);
@@ -59,10 +59,10 @@ TEST(Pressure, IsNeverAboveTheBudgetNorNegative) {
     Rng rng(1);
     Pressure pressure(4_GiB, 300_MiB);
     for (int second = 0; second < 10'000; ++second) {
-        const HostSample sample{.available = 1_MiB * rng.between(0, 8'000),
-                                .ours = 1_MiB * rng.between(0, 4'000),
-                                .held = 1_MiB * rng.between(0, 5'000),
-                                .stalled = rng.chance(0.1) ? rng.unit() : 0};
+        const MemorySample sample{.available = 1_MiB * rng.between(0, 8'000),
+                                  .ours = 1_MiB * rng.between(0, 4'000),
+                                  .held = 1_MiB * rng.between(0, 5'000),
+                                  .stalled = rng.chance(0.1) ? rng.unit() : 0};
         const Bytes current = pressure.note(sample, kStart + seconds(second));
         EXPECT_GE(current, Bytes(0));
         EXPECT_LE(current, 4_GiB);

@@ -55,14 +55,28 @@ void Scheduler::handle(const ModelDeclared& event) {
     // With zeros the model could never be loaded or never serve.
     model.traits.lease_limit = std::max(model.traits.lease_limit, 1U);
     model.traits.queue_limit = std::max(model.traits.queue_limit, 1U);
-    model.needed = event.traits.footprint;
     model.kept_asleep = event.traits.asleep;
-    if (const auto found = instances_.find(model.instance);
-        found != instances_.end() && in_service(found->second.state)) {
+    DROVER_ASSERT(!model.traits.placements.empty());
+    DROVER_ASSERT(
+        std::is_sorted(model.traits.placements.begin(),
+                       model.traits.placements.end(),
+                       [](const Placement& a, const Placement& b) { return a.grade < b.grade; }));
+    model.last = 0;
+    model.claim.reset();
+    const auto found = instances_.find(model.asleep ? model.asleep : model.instance);
+    if (found != instances_.end()) {
+        found->second.keep_alive = event.traits.keep_alive;
+    }
+    if (found != instances_.end() && in_service(found->second.state)) {
         auto& [id, instance] = *found;
-        instance.keep_alive = event.traits.keep_alive;
         if (event.traits.pinned) {
             pinned_.insert(id);
+            // What was to leave for others, or for a smaller budget, stays now.
+            if (instance.retiring.has_value() &&
+                (instance.retiring->reason == StopReason::evicted ||
+                 instance.retiring->reason == StopReason::shrunk)) {
+                set_retiring(id, instance, std::nullopt);
+            }
         } else {
             pinned_.erase(id);
         }
@@ -127,7 +141,7 @@ void Scheduler::note_visit(ModelId id, Model& model) {
     }
     const ShadowVisit visit{.model = id,
                             .priority = model.traits.priority,
-                            .needed = model.needed,
+                            .needed = model.traits.placements[model.last].footprint,
                             .load_time = return_time(model),
                             .at = now_};
     if (policies_.note(visit, model.usage, ceiling())) {
@@ -206,28 +220,6 @@ void Scheduler::handle(const InstanceReady& event) {
     replan_ = true;
 }
 
-void Scheduler::handle(const InstanceAsleep& event) {
-    const auto found = instances_.find(event.instance);
-    if (found == instances_.end() || found->second.state != InstanceState::falling_asleep) {
-        return;
-    }
-    Instance& instance = found->second;
-    Model& model = models_.at(instance.model);
-    leaving_ -= std::exchange(instance.leaving, {});
-    ledger_.correct(event.instance, event.measured);
-    model.kept_asleep = event.measured;
-    instance.state = InstanceState::asleep;
-    instance.idle_since = std::max(model.last_used, instance.since);
-    model.asleep = std::exchange(model.instance, {});
-    replan_ = true;
-    if (instance.retiring.has_value()) {
-        stop(event.instance, instance.retiring->reason);
-        return;
-    }
-    place_idle(event.instance, instance);
-    update_place(instance.model, model);
-}
-
 void Scheduler::handle(const InstanceMeasured& event) {
     const auto found = instances_.find(event.instance);
     if (found == instances_.end() || found->second.state != InstanceState::ready) {
@@ -277,6 +269,7 @@ void Scheduler::handle(const UnloadRequested& event) {
     update_place(event.model, model);
     if (model.asleep) {
         stop(model.asleep, StopReason::unloaded);
+        replan_ = true;  // what it claimed is free again
         return;
     }
     const auto found = instances_.find(model.instance);
@@ -398,8 +391,9 @@ void Scheduler::update_place(ModelId id, Model& model) {
     std::optional<WaitingLine::Place> place;
     if (!model.instance && (model.wanted || !model.queue.empty())) {
         const std::int32_t importance = -model.traits.priority;
-        place = {importance, TimePoint::max(), TimePoint::max(), id};
+        place = {importance, TimePoint::max(), TimePoint::max(), 0, id};
         if (!model.queue.empty()) {
+            place->ticket = model.queue.front().ticket;
             place->since = model.queue.front().since;
             place->owed_at = later(place->since, options_.max_wait);
         }
@@ -413,6 +407,8 @@ void Scheduler::update_place(ModelId id, Model& model) {
     if (place.has_value()) {
         line_.put(*place);
         replan_ = true;
+    } else {
+        model.claim.reset();
     }
     model.place = place;
     if (model.asleep) {
@@ -490,8 +486,11 @@ void Scheduler::correct(InstanceId id, Instance& instance, const Footprint& meas
     }
     ledger_.correct(id, measured);
     Model& model = models_.at(instance.model);
-    for (std::size_t device = 0; device < kDevicesMax; ++device) {
-        model.needed[device] = std::max(model.needed[device], measured[device]);
+    // Declared anew meanwhile, the model may have another placement there.
+    if (auto& placements = model.traits.placements;
+        instance.placement < placements.size() &&
+        placements[instance.placement].footprint.same_devices(measured)) {
+        placements[instance.placement].footprint.raise_to(measured);
     }
     if (instance.idle_since.has_value()) {
         place_idle(id, instance);
@@ -499,22 +498,13 @@ void Scheduler::correct(InstanceId id, Instance& instance, const Footprint& meas
     ceiling_fell_ = ceiling_fell_ || model.traits.pinned;
 }
 
-void Scheduler::start(ModelId id, Model& model) {
+/// REQUIRES: `placement` is one of the model's.
+void Scheduler::start(ModelId id, Model& model, const Placement& placement) {
     const InstanceId instance{++last_instance_.value};
-    ledger_.reserve(instance, model.needed);
-    instances_.emplace(instance, Instance{.model = id});
-    effects_.emplace_back(StartInstance{instance, id, model.needed});
-    enter_loading(id, model, instance);
-}
-
-/// REQUIRES: it sleeps, and what it still needs is available.
-void Scheduler::wake(ModelId id, Model& model) {
-    const Footprint missing = still_needed(model);
-    const InstanceId instance = std::exchange(model.asleep, {});
-    leave_idle(instance, instances_.at(instance));
-    ledger_.grow(instance, missing);
-    instances_.at(instance).slept = true;
-    effects_.emplace_back(WakeInstance{instance, id, ledger_.holding(instance)});
+    model.last = static_cast<std::size_t>(&placement - model.traits.placements.data());
+    ledger_.reserve(instance, placement.footprint);
+    instances_.emplace(instance, Instance{.model = id, .placement = model.last});
+    effects_.emplace_back(StartInstance{instance, id, placement.footprint, model.last});
     enter_loading(id, model, instance);
 }
 
@@ -526,7 +516,7 @@ void Scheduler::enter_loading(ModelId id, Model& model, InstanceId instance) {
     model.instance = instance;
     if (model.traits.pinned) {
         pinned_.insert(instance);
-        ceiling_fell_ = true;
+        replan_ = ceiling_fell_ = true;
     }
     update_place(id, model);
 }
@@ -550,18 +540,6 @@ void Scheduler::stop(InstanceId id, StopReason reason) {
         update_place(instance.model, model);
         replan_ = true;  // what it claimed is free again
     }
-}
-
-/// REQUIRES: it is idle, and its model can sleep.
-void Scheduler::fall_asleep(InstanceId id) {
-    Instance& instance = instances_.at(id);
-    DROVER_ASSERT(instance.leases == 0 && instance.state == InstanceState::ready);
-    leave_idle(id, instance);
-    set_retiring(id, instance, std::nullopt);
-    instance.state = InstanceState::falling_asleep;
-    instance.leaving = ledger_.holding(id) - *models_.at(instance.model).kept_asleep;
-    leaving_ += instance.leaving;
-    effects_.emplace_back(SleepInstance{id});
 }
 
 void Scheduler::expire() {

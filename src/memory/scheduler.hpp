@@ -18,6 +18,7 @@
 #include "memory/events.hpp"
 #include "memory/eviction.hpp"
 #include "memory/footprint.hpp"
+#include "memory/instance_view.hpp"
 #include "memory/ledger.hpp"
 #include "memory/policy_selector.hpp"
 #include "memory/usage.hpp"
@@ -39,35 +40,6 @@ struct SchedulerOptions {
     /// row.
     Duration backoff_first = std::chrono::seconds(1);
     Duration backoff_max = std::chrono::minutes(1);
-};
-
-//   (none) --StartInstance--> loading --InstanceReady--> ready --StopInstance--> stopping
-//                                |                         |                        |
-//                                +------InstanceGone-------+------InstanceGone------+--> (none)
-//
-//   ready --SleepInstance--> falling_asleep --InstanceAsleep--> asleep --WakeInstance--> loading
-//                                  |                              |
-//                                  +--InstanceGone--> (none)      +--StopInstance--> stopping
-// A ready instance may be `retiring`: it serves those who came before a certain request, then
-// nobody, and is stopped when it is idle. One that retires for a waiting model or for a smaller
-// budget returns to service when it is no longer in the way.
-enum class InstanceState {
-    loading,  ///< or waking up
-    ready,
-    falling_asleep,
-    asleep,
-    stopping
-};
-
-/// One instance as seen from outside; for `drover ps`, metrics and invariants.
-struct InstanceView {
-    InstanceId instance;
-    ModelId model;
-    InstanceState state;
-    bool retiring;
-    Footprint held;  ///< charged to the budget
-    std::uint32_t leases;
-    std::optional<TimePoint> expires_at;  ///< when idle and with a keep_alive that ends
 };
 
 /// Decides; never acts. Single-threaded. Every event is answered with effects in the order in which
@@ -107,8 +79,8 @@ class Scheduler {
     using Queue = std::list<Waiting>;
 
     struct Model {
-        ModelTraits traits;
-        Footprint needed;      ///< as declared, or more when more was measured
+        ModelTraits traits;    ///< a placement is as declared, or more when more was measured
+        std::size_t last = 0;  ///< the placement that it had last
         Duration load_time{};  ///< as declared, then as seen
         /// What it keeps asleep, as declared, then as measured; unset: it cannot sleep.
         std::optional<Footprint> kept_asleep{};
@@ -118,6 +90,7 @@ class Scheduler {
         InstanceId asleep{};    ///< 0: none that sleeps
         bool wanted = false;    ///< LoadRequested, not loaded yet
         std::optional<WaitingLine::Place> place{};
+        std::optional<std::size_t> claim{};  ///< the placement that busy instances leave for it
         Backoff backoff{};
         Usage usage{};
         Duration serve_time{};  ///< of one lease, smoothed
@@ -131,11 +104,12 @@ class Scheduler {
 
     struct Instance {
         ModelId model;
+        std::size_t placement = 0;
         InstanceState state = InstanceState::loading;
         bool slept = false;  ///< it is loading, or was loaded, out of its sleep
         std::uint32_t leases = 0;
         std::optional<Retirement> retiring{};
-        KeepAlive keep_alive;
+        KeepAlive keep_alive{};
         TimePoint since{};  ///< of its start; once ready, of its readiness
         std::optional<TimePoint> idle_since{};
         std::optional<TimePoint> expires_at{};
@@ -155,9 +129,9 @@ class Scheduler {
         Footprint ceiling;     ///< the most that a model could ever get
         Footprint claimed{};   ///< by models that cannot start yet
         Footprint promised{};  ///< to them: held by idle and by retiring instances
-        /// Needed by models that are owed memory but must wait for loads to end.
-        Footprint exhausted{};
-        bool needs_retiring = false;  ///< somebody waits for busy instances to leave
+        Footprint
+            exhausted{};       ///< missed by models that are owed it but must wait for loads to end
+        Footprint retiring{};  ///< missed by models for which busy instances are to leave
         /// Asleep, and left to their models, which were looked at already.
         std::vector<InstanceId> set_aside{};
         std::size_t blocked = 0;
@@ -189,7 +163,7 @@ class Scheduler {
     void leave_idle(InstanceId id, Instance& instance);
     void set_retiring(InstanceId id, Instance& instance, std::optional<Retirement> retiring);
     void correct(InstanceId id, Instance& instance, const Footprint& measured);
-    void start(ModelId id, Model& model);
+    void start(ModelId id, Model& model, const Placement& placement);
     void wake(ModelId id, Model& model);
     void enter_loading(ModelId id, Model& model, InstanceId instance);
     void stop(InstanceId id, StopReason reason);
@@ -203,12 +177,22 @@ class Scheduler {
     bool consider(const WaitingLine::Place& place, bool owed, Pass& pass);
     void set_aside(const Model& model, Pass& pass);
     void put_back(const Pass& pass);
+    const Placement* bed_of(const Model& model) const;
     Footprint still_needed(const Model& model) const;
-    void evict(const std::vector<InstanceId>& victims, const Footprint& missing);
+    void evict(const Victims& victims, const Footprint& missing);
+    template <typename Visit>
+    void each_placement(const Model& model, const Pass& pass, Visit visit) const;
+    const Placement* free_placement(const Model& model, const Pass& pass) const;
+    bool evict_for(const Model& model, bool owed, Pass& pass);
+    void claim(Model& model, Pass& pass);
+    Footprint free_for(const Pass& pass) const {
+        return ledger_.available() + leaving_ - pass.claimed;
+    }
     void refuse_what_never_fits();
     bool refuse_if_never_fits(ModelId id, Model& model, const Footprint& most);
-    bool retire_busy(const Footprint& missing, const Retirement& retirement, bool anyway);
-    void return_to_service(StopReason reason);
+    Victims choose_busy(const Footprint& missing, bool anyway) const;
+    void retire(const Victims& victims, const Retirement& retirement);
+    void return_to_service(StopReason reason, const Footprint& missing);
     void shrink();
     Footprint overdrawn() const;
     static Duration return_time(const Model& model);

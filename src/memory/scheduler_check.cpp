@@ -1,4 +1,6 @@
 // The scheduler seen from outside: views, and the invariants that hold after every event.
+#include <algorithm>
+
 #include "base/assert.hpp"
 #include "memory/scheduler.hpp"
 
@@ -30,6 +32,7 @@ InstanceView Scheduler::view(InstanceId id, const Instance& instance) const {
             .state = instance.state,
             .retiring = instance.retiring.has_value(),
             .held = ledger_.holding(id),
+            .placement = instance.placement,
             .leases = instance.leases,
             .expires_at = instance.expires_at};
 }
@@ -112,8 +115,12 @@ void Scheduler::check_instance(InstanceId id, const Instance& instance) const {
 void Scheduler::check_line() const {
     line_.visit([this](const WaitingLine::Place& place, bool) {
         const Model& model = models_.at(place.model);
-        DROVER_ASSERT(model.needed.fits(ceiling()));
-        DROVER_ASSERT(!still_needed(model).fits(ledger_.available()));
+        const auto& placements = model.traits.placements;
+        DROVER_ASSERT(std::any_of(
+            placements.begin(), placements.end(), [most = ceiling()](const Placement& one) {
+                return one.footprint.fits(most);
+            }));
+        DROVER_ASSERT(free_placement(model, {.ceiling = ceiling()}) == nullptr);
         bool under_way = armed_.has_value();
         for (const auto& [id, instance] : instances_) {
             const bool still = instance.leases == 0 && (instance.state == InstanceState::ready ||

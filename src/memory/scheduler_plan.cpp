@@ -1,5 +1,8 @@
 // The planning half of the scheduler: which waiting model loads, and who leaves for it.
 #include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "memory/scheduler.hpp"
@@ -23,48 +26,60 @@ void Scheduler::plan() {
     line_.visit(
         [&](const WaitingLine::Place& place, bool owed) { return consider(place, owed, pass); });
     put_back(pass);
-    if (!pass.needs_retiring) {
-        return_to_service(StopReason::evicted);
-    }
+    return_to_service(StopReason::evicted, pass.retiring);
     if (ceiling_fell_) {
         ceiling_fell_ = false;
         refuse_what_never_fits();
     }
 }
 
-// One model without an instance that somebody waits for, in the order of WaitingLine:
-//  1. It can never fit: its requests are refused.
-//  2. It fits into what is free, and leaves models ahead what they claim: it starts, or wakes up.
-//  3. What is leaving already suffices: it claims that and waits.
-//  4. Idle instances that are ripe suffice (any idle ones when it is owed memory): they leave, the
-//     least valuable first; then as 3. Those that can sleep keep a part of their memory and come
-//     back sooner, as far as that part is not needed.
-//  5. A load that nobody waits for is given up: it pushes nobody out.
+// One model without an instance that somebody waits for, in the order of WaitingLine, with the
+// placements of its best grade that could ever fit:
+//  1. There is none: its requests are refused. One that needs what somebody ahead is short of is
+//     left out; when that leaves none, the model is blocked. One that sleeps can only wake up where
+//     it is; where it can never fit any more, it leaves.
+//  2. Some fit into what is free, and leave models ahead what they claim: it starts where least
+//     stays free, so that large models find room elsewhere; or it wakes up.
+//  3. What is leaving already suffices for one: it claims that and waits.
+//  4. A load that nobody waits for is given up: it pushes nobody out.
+//  5. Idle instances that are ripe suffice (any idle ones when it is owed memory): where least is
+//     lost they leave, the least valuable first; then as 3. Those that can sleep keep a part of
+//     their memory and come back sooner, as far as that part is not needed.
 //  6. Not owed yet: it is blocked, and models behind it may overtake.
-//  7. Owed: it claims its memory, so that nobody overtakes, and as many busy instances as it takes
-//     retire. Idle ones stay in use until all of it can be freed (step 4).
+//  7. Owed: it claims memory, see claim().
 bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass) {
     Model& model = models_.at(place.model);
     if (refuse_if_never_fits(place.model, model, pass.ceiling)) {
         return true;
     }
+    if (const Placement* bed = bed_of(model);
+        model.asleep && (bed == nullptr || !bed->footprint.fits(pass.ceiling))) {
+        stop(model.asleep, StopReason::evicted);
+        return true;
+    }
     set_aside(model, pass);
-    const Footprint needed = still_needed(model);
-    if (needed.overlaps(pass.exhausted)) {
+    const Footprint free = free_for(pass);
+    std::optional<Footprint> soon;
+    bool any = false;
+    each_placement(model, pass, [&](const Placement&, const Footprint& needed) {
+        any = true;
+        if (!soon.has_value() && needed.lacks(free).empty()) {
+            soon = needed;
+        }
+    });
+    if (!any) {
         return ++pass.blocked < kLookAhead;
     }
-    const Footprint free = ledger_.available() + leaving_ - pass.claimed;
-    if (needed.fits(ledger_.available()) && needed.fits(free + pass.promised)) {
+    if (const Placement* now = free_placement(model, pass); now != nullptr) {
         if (model.asleep) {
             wake(place.model, model);
         } else {
-            start(place.model, model);
+            start(place.model, model, *now);
         }
         return true;
     }
-    const Footprint missing = needed.lacks(free);
-    if (missing.empty()) {
-        pass.claimed += needed;
+    if (soon.has_value()) {
+        pass.claimed += *soon;
         return true;
     }
     if (model.queue.empty()) {
@@ -72,62 +87,87 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
         update_place(place.model, model);
         return true;
     }
-    const std::vector<InstanceId> victims = idle_.choose(missing, scale(), owed);
-    if (!victims.empty()) {
-        evict(victims, missing);
-        pass.claimed += needed;
+    if (evict_for(model, owed, pass)) {
         return true;
     }
     if (owed) {
-        pass.claimed += needed;
-        pass.needs_retiring = true;
-        // `missing` counts what models ahead claim beyond what is free now, so it is compared with
-        // everything that leaves later.
-        const Footprint short_of = missing.lacks(idle_.total() + retiring_held_);
-        if (!short_of.empty() &&
-            !retire_busy(short_of, {StopReason::evicted, model.queue.front().ticket}, false)) {
-            pass.exhausted += needed;  // only the end of a load can help
-        }
-        pass.promised = idle_.total() + retiring_held_;
+        claim(model, pass);
     }
     return ++pass.blocked < kLookAhead;
 }
 
-/// The instance that sleeps for the model is no victim of those behind it in the line.
-void Scheduler::set_aside(const Model& model, Pass& pass) {
-    if (!model.asleep || !idle_.contains(model.asleep)) {
+/// Calls `visit(placement, needed)` for the placements that the model may have in this pass, with
+/// what it still needs there.
+template <typename Visit>
+void Scheduler::each_placement(const Model& model, const Pass& pass, Visit visit) const {
+    if (model.asleep) {
+        if (const Footprint needed = still_needed(model); !needed.overlaps(pass.exhausted)) {
+            visit(*bed_of(model), needed);
+        }
         return;
     }
-    leave_idle(model.asleep, instances_.at(model.asleep));
-    pass.set_aside.push_back(model.asleep);
-    if (!pass.promised.empty()) {
-        pass.promised -= ledger_.holding(model.asleep);
-    }
-}
-
-void Scheduler::put_back(const Pass& pass) {
-    for (const InstanceId id : pass.set_aside) {
-        if (const auto found = instances_.find(id);
-            found != instances_.end() && found->second.state == InstanceState::asleep) {
-            place_idle(id, found->second);
+    std::optional<std::uint32_t> grade;
+    for (const Placement& one : model.traits.placements) {
+        if (grade.has_value() && one.grade > *grade) {
+            return;
+        }
+        if (one.footprint.fits(pass.ceiling)) {
+            grade = one.grade;
+            if (!one.footprint.overlaps(pass.exhausted)) {
+                visit(one, one.footprint);
+            }
         }
     }
 }
 
-/// Beyond what an instance that sleeps holds already.
-Footprint Scheduler::still_needed(const Model& model) const {
-    return model.asleep ? model.needed.lacks(ledger_.holding(model.asleep)) : model.needed;
+/// Where it can start now; null: nowhere.
+const Placement* Scheduler::free_placement(const Model& model, const Pass& pass) const {
+    const Footprint available = ledger_.available();
+    const Footprint unclaimed = free_for(pass) + pass.promised;
+    const Placement* best = nullptr;
+    Bytes least;
+    each_placement(model, pass, [&](const Placement& one, const Footprint& needed) {
+        if (!needed.fits(available) || !needed.fits(unclaimed)) {
+            return;
+        }
+        const Bytes left = needed.leaves_of(available);
+        if (best == nullptr || left < least) {
+            best = &one;
+            least = left;
+        }
+    });
+    return best;
+}
+
+/// Lets idle instances leave for it where least is lost. False: nowhere do they suffice.
+bool Scheduler::evict_for(const Model& model, bool owed, Pass& pass) {
+    const Footprint free = free_for(pass);
+    std::optional<Footprint> chosen;
+    Victims leaving;
+    each_placement(model, pass, [&](const Placement&, const Footprint& needed) {
+        Victims victims = idle_.choose(needed.lacks(free), scale(), owed);
+        if (!victims.empty() && (!chosen.has_value() || victims.cheaper_than(leaving))) {
+            chosen = needed;
+            leaving = std::move(victims);
+        }
+    });
+    if (!chosen.has_value()) {
+        return false;
+    }
+    evict(leaving, chosen->lacks(free));
+    pass.claimed += *chosen;
+    return true;
 }
 
 /// Frees `missing`. What the victims hold beyond that is left to those that can sleep, the most
 /// valuable first. REQUIRES: together they hold that much.
-void Scheduler::evict(const std::vector<InstanceId>& victims, const Footprint& missing) {
+void Scheduler::evict(const Victims& victims, const Footprint& missing) {
     Footprint spare = Footprint() - missing;
-    for (const InstanceId victim : victims) {
+    for (const InstanceId victim : victims.instances) {
         spare += ledger_.holding(victim);
     }
     std::set<InstanceId> sleepers;
-    for (auto victim = victims.rbegin(); victim != victims.rend(); ++victim) {
+    for (auto victim = victims.instances.rbegin(); victim != victims.instances.rend(); ++victim) {
         const Instance& instance = instances_.at(*victim);
         const std::optional<Footprint>& kept = models_.at(instance.model).kept_asleep;
         if (instance.state == InstanceState::ready && kept.has_value() && kept->fits(spare) &&
@@ -136,7 +176,7 @@ void Scheduler::evict(const std::vector<InstanceId>& victims, const Footprint& m
             sleepers.insert(*victim);
         }
     }
-    for (const InstanceId victim : victims) {
+    for (const InstanceId victim : victims.instances) {
         if (sleepers.contains(victim)) {
             fall_asleep(victim);
         } else {
@@ -145,9 +185,56 @@ void Scheduler::evict(const std::vector<InstanceId>& victims, const Footprint& m
     }
 }
 
-/// Asks the least valuable busy instances to leave so that `missing` is freed. When all of them do
-/// not suffice, those that help are asked only if `anyway`. True when one was asked.
-bool Scheduler::retire_busy(const Footprint& missing, const Retirement& retirement, bool anyway) {
+// A model that is owed memory claims it, so that nobody overtakes, and as many busy instances as it
+// takes retire. Idle ones stay in use until all of it can be freed (step 5).
+//  1. It keeps the placement that it claimed before: else busy instances would retire now here, now
+//     there, and it would wait for ever.
+//  2. It takes one for which nobody more has to retire; else the one where least is lost.
+//  3. There is none: only the end of a load can help. Nobody else gets what it is short of.
+void Scheduler::claim(Model& model, Pass& pass) {
+    const Footprint free = free_for(pass);
+    const Footprint promised = idle_.total() + retiring_held_;
+    const auto index_of = [&model](const Placement& one) {
+        return static_cast<std::size_t>(&one - model.traits.placements.data());
+    };
+    bool kept = false;
+    each_placement(model, pass, [&](const Placement& one, const Footprint&) {
+        kept = kept || model.claim == index_of(one);
+    });
+    const Placement* where = nullptr;
+    Footprint claimed;
+    bool enough = false;
+    Victims leaving;
+    each_placement(model, pass, [&](const Placement& one, const Footprint& needed) {
+        if (kept && model.claim != index_of(one)) {
+            return;
+        }
+        // What is missing counts what models ahead claim beyond what is free now, so it is compared
+        // with everything that leaves later.
+        const Footprint short_of = needed.lacks(free).lacks(promised);
+        Victims victims = short_of.empty() ? Victims() : choose_busy(short_of, false);
+        const bool suffices = short_of.empty() || !victims.empty();
+        if (where == nullptr || (suffices && (!enough || victims.cheaper_than(leaving)))) {
+            where = &one;
+            claimed = needed;
+            enough = suffices;
+            leaving = std::move(victims);
+        }
+    });
+    const Footprint missing = claimed.lacks(free);
+    model.claim = index_of(*where);
+    retire(leaving, {StopReason::evicted, model.queue.front().ticket});
+    if (!enough) {
+        pass.exhausted += missing;
+    }
+    pass.claimed += claimed;
+    pass.retiring += missing;
+    pass.promised = idle_.total() + retiring_held_;
+}
+
+/// The least valuable busy instances that free `missing`. Empty when all of them do not suffice;
+/// with `anyway` then those that help.
+Victims Scheduler::choose_busy(const Footprint& missing, bool anyway) const {
     std::vector<Candidate> busy;
     for (const auto& [id, instance] : instances_) {
         if (instance.state == InstanceState::ready && instance.leases > 0 &&
@@ -162,20 +249,22 @@ bool Scheduler::retire_busy(const Footprint& missing, const Retirement& retireme
     for (const Candidate& candidate : busy) {
         choice.offer(candidate.rank, candidate.held);
     }
-    const std::vector<InstanceId> leaving =
-        choice.enough() || anyway ? choice.take() : std::vector<InstanceId>();
-    for (const InstanceId id : leaving) {
-        set_retiring(id, instances_.at(id), retirement);
-    }
-    return !leaving.empty();
+    return choice.enough() || anyway ? choice.take() : Victims();
 }
 
-/// Those who were asked to leave for `reason` are no longer in anybody's way.
-void Scheduler::return_to_service(StopReason reason) {
+void Scheduler::retire(const Victims& victims, const Retirement& retirement) {
+    for (const InstanceId id : victims.instances) {
+        set_retiring(id, instances_.at(id), retirement);
+    }
+}
+
+/// Those who were asked to leave for `reason`, and hold nothing of what is still missing, are no
+/// longer in anybody's way.
+void Scheduler::return_to_service(StopReason reason, const Footprint& missing) {
     for (auto next = retiring_.begin(); next != retiring_.end();) {
         const InstanceId id = *next++;
         Instance& instance = instances_.at(id);
-        if (instance.retiring->reason != reason) {
+        if (instance.retiring->reason != reason || ledger_.holding(id).overlaps(missing)) {
             continue;
         }
         set_retiring(id, instance, std::nullopt);
@@ -193,11 +282,11 @@ void Scheduler::return_to_service(StopReason reason) {
 //  3. Busy instances retire, and serve nobody else.
 // Pinned ones stay: whoever pins decides.
 void Scheduler::shrink() {
+    return_to_service(StopReason::shrunk, overdrawn());
     if (overdrawn().empty()) {
-        return_to_service(StopReason::shrunk);
         return;
     }
-    for (const InstanceId victim : idle_.choose_what_helps(overdrawn(), scale())) {
+    for (const InstanceId victim : idle_.choose_what_helps(overdrawn(), scale()).instances) {
         stop(victim, StopReason::shrunk);
     }
     for (auto one = instances_.rbegin(); one != instances_.rend(); ++one) {
@@ -208,7 +297,7 @@ void Scheduler::shrink() {
     }
     const Footprint over = overdrawn().lacks(retiring_held_);
     if (!over.empty()) {
-        retire_busy(over, {StopReason::shrunk}, true);
+        retire(choose_busy(over, true), {StopReason::shrunk});
     }
 }
 
@@ -235,14 +324,17 @@ void Scheduler::refuse_what_never_fits() {
 }
 
 bool Scheduler::refuse_if_never_fits(ModelId id, Model& model, const Footprint& most) {
-    if (model.needed.fits(most)) {
+    const std::vector<Placement>& placements = model.traits.placements;
+    if (std::any_of(placements.begin(), placements.end(), [&most](const Placement& one) {
+            return one.footprint.fits(most);
+        })) {
         return false;
     }
     model.wanted = false;
     refuse_waiting(model,
                    {.request = {},
                     .reason = RefuseReason::never_fits,
-                    .needed = model.needed,
+                    .needed = placements.front().footprint,
                     .available = most});
     update_place(id, model);
     replan_ = true;  // what it claimed is free again
@@ -257,19 +349,6 @@ LeavingRank Scheduler::leaving_rank(InstanceId id, const Instance& instance) con
                 policies_.current(), model.usage, loss_of(model, instance), ledger_.holding(id)),
             .last_used = model.last_used,
             .instance = id};
-}
-
-/// Expected time until the model serves again once it was evicted.
-Duration Scheduler::return_time(const Model& model) {
-    return model.kept_asleep.has_value() ? model.wake_time.value_or(model.load_time)
-                                         : model.load_time;
-}
-
-/// Time that is lost at the next request when the instance leaves now.
-Duration Scheduler::loss_of(const Model& model, const Instance& instance) {
-    return instance.state == InstanceState::asleep
-               ? std::max(model.load_time - return_time(model), Duration())
-               : return_time(model);
 }
 
 }  // namespace drover::memory

@@ -515,6 +515,21 @@ TEST(Budget, LetsAWaitingModelInWhenAnInstanceTakesLessThanReserved) {
     EXPECT_EQ(stage.ready("a", 4), "grant 1, start b");
 }
 
+/// Everybody asked at the same moment. The one who came first among those who wait gets the memory
+/// that was freed for him, rather than the model that just gave it up.
+TEST(Fairness, OfABurstGoesByWhoCameFirst) {
+    Stage stage(10, kOptions);
+    stage.model("a", 8, {.lease_limit = 1});
+    stage.model("b", 8, {.lease_limit = 1});
+    stage.request("a");
+    stage.request("b");
+    stage.request("a");
+    stage.ready("a");
+    stage.pass(seconds(11));
+    EXPECT_EQ(stage.end(1), "stop a evicted");
+    EXPECT_EQ(stage.gone("a"), "start b");
+}
+
 TEST(Budget, KeepsPinnedInstancesEvenOverIt) {
     Stage stage(10, kOptions);
     stage.model("pinned", 6, {.pinned = true});
@@ -523,18 +538,23 @@ TEST(Budget, KeepsPinnedInstancesEvenOverIt) {
     EXPECT_EQ(stage.held(), 6);
 }
 
-TEST(Budget, OfEachDeviceIsItsOwn) {
-    ModelTraits on_gpu;
-    on_gpu.footprint[1] = 8_GiB;
-    ModelTraits on_host;
-    on_host.footprint[kHostDevice] = 8_GiB;
+TEST(Budget, KeepsAnInstanceThatIsPinnedAfterItWasToLeave) {
     Stage stage(10, kOptions);
-    Footprint both = Stage::gib(10);
-    both[1] = 10_GiB;
-    stage.feed(BudgetChanged{both});
-    stage.declare("gpu", on_gpu);
-    stage.declare("host", on_host);
-    stage.declare("gpu2", on_gpu);
+    stage.model("a", 6);
+    stage.request("a");
+    stage.ready("a");
+    stage.budget(5);
+    EXPECT_TRUE(stage.instance("a").retiring);
+    stage.model("a", 6, {.pinned = true});
+    EXPECT_FALSE(stage.instance("a").retiring);
+    EXPECT_EQ(stage.end(1), "");
+}
+
+TEST(Budget, OfEachDeviceIsItsOwn) {
+    Stage stage(Stage::gib({10, 10}), kOptions);
+    stage.model("gpu", {{Stage::gib({0, 8})}});
+    stage.model("host", 8);
+    stage.model("gpu2", {{Stage::gib({0, 8})}});
     EXPECT_EQ(stage.request("gpu"), "start gpu");
     EXPECT_EQ(stage.request("host"), "start host");
     stage.ready("gpu");

@@ -44,6 +44,12 @@ constexpr std::uint64_t kExpertWeights = 4;
 constexpr std::uint64_t kStateCopies = 4;
 constexpr std::uint64_t kHoles = 20;  // a twentieth, between tensors of other lifetimes
 
+// ---- never measured: upper bounds after what people report of CUDA ----
+
+constexpr Bytes kGpuContext = 512_MiB;    // context, kernels, the allocator's pools
+constexpr Bytes kGpuWorkspace = 128_MiB;  // of it, matrix products and graphs once it serves
+constexpr Bytes kGpuHost = 512_MiB;  // in host memory: the driver, its libraries, pinned buffers
+
 std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
     return (value + step - 1) / step * step;
 }
@@ -126,14 +132,19 @@ struct CacheSizes {
     Amount recurrent = 0;  ///< all sequences
 };
 
-CacheSizes cache_sizes(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
-    std::uint64_t widest_value = 0;
+std::uint64_t widest_value_of(const ModelFacts& facts) {
+    std::uint64_t widest = 0;
     for (const LayerFacts& layer : facts.layers) {
-        widest_value = std::max(widest_value, layer.value_elements);
+        widest = std::max(widest, layer.value_elements);
     }
+    return widest;
+}
+
+CacheSizes cache_sizes(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
+    const std::uint64_t widest = widest_value_of(facts);
     CacheSizes sizes;
     for (const LayerFacts& layer : facts.layers) {
-        const Amount cell = cell_bytes(layer, widest_value, settings);
+        const Amount cell = cell_bytes(layer, widest, settings);
         (layer.sliding_window ? sizes.sliding : sizes.full) += cell;
         sizes.recurrent += layer.recurrent_state_bytes;
     }
@@ -260,6 +271,43 @@ SizeEstimate estimate_size(const ModelFacts& facts, const SizeSettings& settings
     size.prompt_cache = settings.prompt_cache;
     size.process = process_size(facts, shape);
     return size;
+}
+
+LayerSizes layer_sizes(const ModelFacts& facts, const SizeSettings& settings, Bytes projector) {
+    const SizeEstimate size = estimate_size(facts, settings);
+    const Shape shape = shape_of(facts, settings);
+    const std::uint64_t widest = widest_value_of(facts);
+    const models::WeightFacts& weights = facts.weights;
+    // A tied table is there twice: where it is looked up, and where it is multiplied with.
+    const Bytes output = weights.output + weights.tied_output.total;
+    const Bytes in_layers = weights.total - weights.input_embedding + weights.tied_output.total;
+    // Layers on the host share in the copies that are made there.
+    const Bytes copies = size.weights_mapped + size.weights_anonymous - weights.total;
+    const double more = in_layers > Bytes(0) ? static_cast<double>(copies.count()) /
+                                                   static_cast<double>(in_layers.count())
+                                             : 0;
+    const auto on_host = [more](Bytes bytes) {
+        return Bytes(static_cast<std::int64_t>(static_cast<double>(bytes.count()) * (1 + more)));
+    };
+    LayerSizes sizes;
+    for (const LayerFacts& layer : facts.layers) {
+        const Amount cells = layer.sliding_window ? shape.sliding_cells : shape.cells;
+        const Amount kept =
+            cell_bytes(layer, widest, settings) * cells + layer.recurrent_state_bytes;
+        const Bytes cache = (kept * shape.sequences).bytes();
+        sizes.layers.push_back({layer.weights + cache, on_host(layer.weights) + cache});
+    }
+    sizes.layers.push_back({output, on_host(weights.output)});
+    sizes.host = weights.input_embedding + size.process + size.growth() + kGpuHost;
+    sizes.host_growth = size.growth();
+    sizes.gpu = kGpuContext + size.compute_buffer;
+    sizes.gpu_growth = kGpuWorkspace;
+    // With several GPUs the inputs of a batch are kept in several copies, to compute in parallel.
+    sizes.several = size.compute_buffer;
+    sizes.first = projector;
+    sizes.all_on_host = size.total() + projector;
+    sizes.all_on_host_growth = size.growth();
+    return sizes;
 }
 
 std::optional<std::uint32_t> largest_context_that_fits(const ModelFacts& facts,

@@ -1,12 +1,13 @@
 // How many bytes a model will take, from its header and settings alone, before anything is loaded.
 // Weights and KV cache are computed as llama.cpp v0.5.0 allocates them; buffers and overheads are
-// upper bounds fitted to measurements (docs/memory.md has the table). Host RAM only for now. Pure;
-// any thread.
+// upper bounds fitted to measurements (docs/memory.md has the table); what GPUs take beside them is
+// a guess. Pure; any thread.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/units.hpp"
 #include "models/model_facts.hpp"
@@ -57,6 +58,28 @@ struct SizeEstimate {
 };
 
 SizeEstimate estimate_size(const models::ModelFacts& facts, const SizeSettings& settings);
+
+/// What a model's parts take, so that they can lie on different devices.
+struct LayerSizes {
+    struct Layer {
+        Bytes on_gpu;   ///< weights, cache, state
+        Bytes on_host;  ///< the same, with copies of repacked weights
+    };
+    std::vector<Layer> layers;  ///< in the order of computing; the last one is the output
+    Bytes host;                 ///< in host memory wherever the layers are
+    Bytes host_growth;          ///< of it, what comes only when it serves
+    Bytes gpu;                  ///< on every GPU that has layers
+    Bytes gpu_growth;           ///< of it, what comes only when it serves
+    Bytes several;              ///< more on each of several GPUs
+    Bytes first;                ///< on the first of them
+    Bytes all_on_host;          ///< when no GPU has any: SizeEstimate::total()
+    Bytes all_on_host_growth;
+};
+
+/// The parts of estimate_size(). `projector` lies where the first layers on a GPU do, if any.
+LayerSizes layer_sizes(const models::ModelFacts& facts,
+                       const SizeSettings& settings,
+                       Bytes projector);
 
 /// The largest context, in steps of 256 tokens and at most the trained one, with which the model
 /// fits into `available`; nothing when not even 256 tokens do. For an embedding model the batch

@@ -5,7 +5,6 @@
 #include <compare>
 #include <cstdint>
 #include <set>
-#include <utility>
 
 #include "base/ids.hpp"
 #include "base/units.hpp"
@@ -20,6 +19,8 @@ class WaitingLine {
         std::int32_t importance = 0;  ///< minus the priority
         TimePoint since{};            ///< of the oldest waiting request; max(): a load without any
         TimePoint owed_at{};          ///< when it stops being overtaken; max(): never
+        std::uint64_t ticket =
+            0;  ///< of the oldest waiting request: those of one moment are in order
         ModelId model{};
         auto operator<=>(const Place&) const = default;
     };
@@ -27,34 +28,34 @@ class WaitingLine {
     void put(const Place& place) {
         rest_.insert(place);
         if (place.owed_at != TimePoint::max()) {
-            becoming_.insert({place.owed_at, place});
+            becoming_.insert(owed(place));
         }
     }
 
     void remove(const Place& place) {
         if (rest_.erase(place) != 0) {
-            becoming_.erase({place.owed_at, place});
+            becoming_.erase(owed(place));
         } else {
-            owed_.erase({place.owed_at, place});
+            owed_.erase(owed(place));
         }
     }
 
     /// Moves up those that have waited long enough to be owed memory.
     void age(TimePoint now) {
-        while (!becoming_.empty() && becoming_.begin()->first <= now) {
-            rest_.erase(becoming_.begin()->second);
+        while (!becoming_.empty() && becoming_.begin()->place.owed_at <= now) {
+            rest_.erase(becoming_.begin()->place);
             owed_.insert(becoming_.extract(becoming_.begin()));
         }
     }
 
     bool empty() const { return owed_.empty() && rest_.empty(); }
     bool contains(const Place& place) const {
-        return rest_.contains(place) || owed_.contains({place.owed_at, place});
+        return rest_.contains(place) || owed_.contains(owed(place));
     }
     std::size_t size() const { return owed_.size() + rest_.size(); }
     /// When the next model becomes owed; max() when none will.
     TimePoint next_owed() const {
-        return becoming_.empty() ? TimePoint::max() : becoming_.begin()->first;
+        return becoming_.empty() ? TimePoint::max() : becoming_.begin()->place.owed_at;
     }
 
     /// Calls `visit(place, owed)` in order until it returns false. It may remove the place it is
@@ -62,11 +63,11 @@ class WaitingLine {
     template <typename Visit>
     void visit(Visit visit) const {
         for (auto next = owed_.begin(); next != owed_.end();) {
-            const auto [owed_at, place] = *next;
-            if (!visit(place, true)) {
+            const OwedPlace one = *next;
+            if (!visit(one.place, true)) {
                 return;
             }
-            next = owed_.upper_bound({owed_at, place});
+            next = owed_.upper_bound(one);
         }
         for (auto next = rest_.begin(); next != rest_.end();) {
             const Place place = *next;
@@ -78,11 +79,19 @@ class WaitingLine {
     }
 
   private:
-    using Owed = std::set<std::pair<TimePoint, Place>>;
+    /// Sorted by when it is owed, then by who came first, whatever the priorities.
+    struct OwedPlace {
+        TimePoint owed_at;
+        std::uint64_t ticket;
+        Place place;
+        auto operator<=>(const OwedPlace&) const = default;
+    };
 
-    Owed owed_;
+    static OwedPlace owed(const Place& place) { return {place.owed_at, place.ticket, place}; }
+
+    std::set<OwedPlace> owed_;
     std::set<Place> rest_;
-    Owed becoming_;  ///< those of rest_ that will be owed
+    std::set<OwedPlace> becoming_;  ///< those of rest_ that will be owed
 };
 
 }  // namespace drover::memory

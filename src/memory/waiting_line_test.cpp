@@ -80,5 +80,23 @@ TEST(WaitingLine, NeverOwesMemoryToALoadThatNobodyWaitsFor) {
     EXPECT_EQ(line.next_owed(), TimePoint::max());
 }
 
+/// Requests of one moment are in order as others are: also those that are owed, whatever their
+/// model's number or priority is.
+TEST(WaitingLine, GoesByTicketWhereTimesAreEqual) {
+    WaitingLine line;
+    WaitingLine::Place later = place(1, 0, 10, 5);
+    WaitingLine::Place earlier = place(2, 0, 10);
+    later.ticket = 8;
+    earlier.ticket = 7;
+    line.put(later);
+    line.put(earlier);
+    EXPECT_EQ(order(line), (std::vector<std::uint64_t>{1, 2}));
+    line.age(kStart + seconds(10));
+    EXPECT_EQ(order(line), (std::vector<std::uint64_t>{2, 1}));
+    line.remove(earlier);
+    line.remove(later);
+    EXPECT_TRUE(line.empty());
+}
+
 }  // namespace
 }  // namespace drover::memory

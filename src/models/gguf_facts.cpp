@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <limits>
 #include <string>
 #include <utility>
@@ -334,7 +335,7 @@ class FactsReader {
             static_cast<std::uint32_t>(std::min<std::uint64_t>(width, kDimensionMax));
         if (arch_.name == "graniteswitch") {
             const HeadLengths lengths = head_lengths(false);
-            facts_.layers.push_back({lengths.key, lengths.value, 0, false, 0});
+            facts_.layers.push_back({.key_elements = lengths.key, .value_elements = lengths.value});
         }
         return {};
     }
@@ -370,12 +371,30 @@ class FactsReader {
         group.rows_by_32 += tensor.shape[1] % 32 == 0 ? bytes : Bytes(0);
     }
 
+    /// The layer that a tensor belongs to; nothing for the output and the tables.
+    LayerFacts* layer_of(const gguf::Tensor& tensor) {
+        constexpr std::string_view kPrefix = "blk.";
+        if (!tensor.name.starts_with(kPrefix)) {
+            return nullptr;
+        }
+        std::size_t layer = 0;
+        const char* end = tensor.name.data() + tensor.name.size();
+        const auto [stop, error] = std::from_chars(tensor.name.data() + kPrefix.size(), end, layer);
+        const bool named = error == std::errc() && stop != end && *stop == '.';
+        return named && layer < facts_.layers.size() ? &facts_.layers[layer] : nullptr;
+    }
+
     void add_tensor(const gguf::Tensor& tensor) {
         WeightFacts& weights = facts_.weights;
         const Bytes bytes = as_bytes(tensor.bytes);
         weights.total += bytes;
         weights.largest_tensor = std::max(weights.largest_tensor, bytes);
         facts_.parameters += tensor.elements();
+        if (LayerFacts* layer = layer_of(tensor); layer != nullptr) {
+            layer->weights += bytes;
+        } else if (!is_lookup_table(tensor.name)) {
+            weights.output += bytes;
+        }
         if (is_lookup_table(tensor.name)) {
             weights.input_embedding += bytes;
         } else if (tensor.dimensions >= 2) {

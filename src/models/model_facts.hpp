@@ -18,6 +18,7 @@ struct LayerFacts {
     std::uint64_t index_elements = 0;  ///< per position, keys of a sparse-attention indexer
     bool sliding_window = false;       ///< keeps only `ModelFacts::sliding_window` positions
     std::uint64_t recurrent_state_bytes = 0;  ///< per sequence, independent of the context
+    Bytes weights{};                          ///< as stored
 };
 
 /// Matrix weights of one tensor type, by how many rows the matrices have: kernels that work on
@@ -33,6 +34,7 @@ struct MatrixBytes {
 struct WeightFacts {
     Bytes total;            ///< all tensors, as stored
     Bytes input_embedding;  ///< tables that are looked up by row; never repacked
+    Bytes output;           ///< what is neither such a table nor a layer's
     /// Matrices of the blocks and the output, by ggml type name.
     std::map<std::string, MatrixBytes> matrices;
     /// Not empty: there is no output matrix; the embedding table, of this type, serves as one too.

@@ -172,6 +172,11 @@ ModelFacts requantised(ModelFacts facts, std::string_view quantisation) {
     facts.weights.largest_tensor = facts.weights.input_embedding;
     const Bytes rest = total - facts.weights.input_embedding;
     facts.weights.matrices[matrix_type(quantisation)] = MatrixBytes{rest, rest, rest, rest};
+    facts.weights.output = facts.causal ? std::min(table, rest) : Bytes(0);
+    const Bytes layers = rest - facts.weights.output;
+    for (LayerFacts& layer : facts.layers) {
+        layer.weights = Bytes(layers.count() / std::ssize(facts.layers));
+    }
     facts.file_size = total + header;
     return facts;
 }

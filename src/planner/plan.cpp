@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "control/sizing.hpp"
@@ -46,7 +47,7 @@ class Planner {
         : wanted_(wanted), defaults_(defaults), machine_(machine) {}
 
     Result<Plan> run() {
-        Plan plan{.budget = machine_.budget};
+        Plan plan{.budget = machine_.budget, .devices = machine_.devices};
         for (const Wanted& one : wanted_) {
             auto model = at_level(one, as_asked);
             if (!model.ok()) {
@@ -54,10 +55,10 @@ class Planner {
             }
             plan.models.push_back(std::move(model).value());
         }
-        plan.total = sum(plan.models);
-        plan.fits = plan.total <= plan.budget;
+        plan.fits = place(plan.models);
         for (std::size_t i = 0; i < plan.models.size(); ++i) {
-            if (plan.models[i].bytes > plan.budget) {
+            plan.total += plan.models[i].footprint();
+            if (!fits_alone(plan.models[i])) {
                 plan.never.push_back(i);
             }
         }
@@ -69,12 +70,31 @@ class Planner {
     }
 
   private:
-    static Bytes sum(const std::vector<PlannedModel>& models) {
-        Bytes total;
+    bool fits_alone(const PlannedModel& model) const {
+        return std::any_of(
+            model.layouts.begin(), model.layouts.end(), [this](const memory::Layout& layout) {
+                return layout.footprint.fits(machine_.budget);
+            });
+    }
+
+    /// Chooses a layout for each of the models, so that all of them fit. False when that cannot be;
+    /// those that are left over have their best one.
+    bool place(std::vector<PlannedModel>& models) const {
+        std::vector<std::vector<memory::Layout>> layouts;
         for (const PlannedModel& model : models) {
-            total += model.bytes;
+            layouts.push_back(model.layouts);
         }
-        return total;
+        bool all = true;
+        const auto chosen = memory::place_all(layouts, machine_.budget);
+        for (std::size_t i = 0; i < models.size(); ++i) {
+            PlannedModel& model = models[i];
+            all = all && chosen[i].has_value();
+            model.layout = chosen[i].value_or(0);
+            model.bytes = model.footprint().total();
+            model.where =
+                memory::to_text(model.layouts[model.layout], wanted_[i].gpu_numbers, model.layers);
+        }
+        return all;
     }
 
     Result<PlannedModel> at_level(const Wanted& wanted, std::size_t level) const {
@@ -94,15 +114,19 @@ class Planner {
         }
         const memory::SizeSettings sizing = control::size_settings(planned.settings, machine_.cpu);
         planned.size = memory::estimate_size(facts, sizing);
-        planned.bytes = planned.size.total() + wanted.projector;
+        const memory::LayerSizes layers = memory::layer_sizes(facts, sizing, wanted.projector);
+        planned.layers = layers.layers.size();
+        planned.layouts = memory::lay_out(layers, wanted.where, machine_.budget);
         planned.load_cached = memory::expected_load_time(facts, planned.size, true);
         planned.load_disk = memory::expected_load_time(facts, planned.size, false);
         return planned;
     }
 
-    static PlannedModel as_it_is(const Wanted& wanted) {
-        PlannedModel planned{.name = wanted.name, .bytes = *wanted.fixed};
-        planned.size.process = *wanted.fixed;  // what of it is what, only its engine knows
+    PlannedModel as_it_is(const Wanted& wanted) const {
+        PlannedModel planned{.name = wanted.name};
+        // What of it is what, only its engine knows.
+        planned.size.process = wanted.fixed->all_on_host;
+        planned.layouts = memory::lay_out_evenly(*wanted.fixed, wanted.where, machine_.budget);
         planned.settings.task = wanted.task;
         planned.settings.context = wanted.settings.context.value_or(0);
         planned.settings.parallel = wanted.settings.parallel.value_or(0);
@@ -164,15 +188,17 @@ class Planner {
                 options[i].push_back(at_level(wanted_[i], level).value());
             }
         }
-        const auto total = [&](const std::vector<std::size_t>& levels) {
-            Bytes bytes;
+        const auto fit = [&](const std::vector<std::size_t>& levels) {
+            std::vector<std::vector<memory::Layout>> layouts;
             for (std::size_t i = 0; i < levels.size(); ++i) {
-                bytes += options[i][levels[i]].bytes;
+                layouts.push_back(options[i][levels[i]].layouts);
             }
-            return bytes;
+            const auto chosen = memory::place_all(layouts, machine_.budget);
+            return std::all_of(
+                chosen.begin(), chosen.end(), [](const auto& one) { return one.has_value(); });
         };
         std::vector<std::size_t> levels(wanted_.size(), as_asked);
-        while (total(levels) > machine_.budget) {
+        while (!fit(levels)) {
             if (++levels.front() == kLevels) {
                 return std::nullopt;
             }
@@ -181,7 +207,7 @@ class Planner {
         for (std::size_t& level : levels) {
             while (level > as_asked) {
                 --level;
-                if (total(levels) > machine_.budget) {
+                if (!fit(levels)) {
                     ++level;
                     break;
                 }
@@ -191,6 +217,7 @@ class Planner {
         for (std::size_t i = 0; i < levels.size(); ++i) {
             chosen.push_back(std::move(options[i][levels[i]]));
         }
+        place(chosen);
         return chosen;
     }
 
@@ -202,13 +229,12 @@ class Planner {
         for (int round = 0; round < 2; ++round) {
             for (std::size_t i = 0; i < models.size(); ++i) {
                 models[i].traits.keep_alive = std::nullopt;
-                if (plan.models[i].bytes <= plan.budget) {
+                if (fits_alone(plan.models[i])) {
                     arrivals.push_back({at += kRoundStep, i, Duration()});
                 }
             }
         }
-        const Replay replayed =
-            replay(models, memory::Footprint::host(plan.budget), machine_.scheduler, arrivals);
+        const Replay replayed = replay(models, plan.budget, machine_.scheduler, arrivals);
         Round round;
         std::vector<bool> seen(models.size());
         for (const Swap& swap : replayed.swaps) {
@@ -242,8 +268,12 @@ std::vector<ReplayModel> replay_models(const Plan& plan) {
     for (const PlannedModel& planned : plan.models) {
         const ResolvedSettings& settings = planned.settings;
         const bool stays = settings.keep_alive.count() < 0;
+        std::vector<memory::Placement> placements;
+        for (const memory::Layout& layout : planned.layouts) {
+            placements.push_back({layout.footprint, layout.grade});
+        }
         models.push_back(
-            {.traits = {.footprint = memory::Footprint::host(planned.bytes),
+            {.traits = {.placements = std::move(placements),
                         .lease_limit = settings.parallel,
                         .queue_limit = settings.queue,
                         .keep_alive = stays ? memory::KeepAlive() : settings.keep_alive,

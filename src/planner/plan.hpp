@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/units.hpp"
 #include "config/config.hpp"
 #include "engines/settings.hpp"
+#include "memory/placement.hpp"
 #include "memory/scheduler.hpp"
 #include "memory/size_estimate.hpp"
 #include "models/model_facts.hpp"
@@ -26,11 +28,14 @@ struct Wanted {
     config::ModelSettings settings;
     Bytes projector;  ///< charged beside the model
     /// What it takes, whatever the settings are: another engine than llama.cpp serves it.
-    std::optional<Bytes> fixed{};
+    std::optional<memory::EvenSizes> fixed{};
+    memory::PlacementWish where{};
+    std::vector<std::uint32_t> gpu_numbers{};  ///< of the GPUs in `where`
 };
 
 struct Machine {
-    Bytes budget;
+    memory::Footprint budget;
+    std::vector<std::string> devices{"host"};  ///< names of those that `budget` has
     models::CpuFeatures cpu;
     memory::SchedulerOptions scheduler;
 };
@@ -41,10 +46,16 @@ struct PlannedModel {
     std::string quantisation;
     engines::ResolvedSettings settings;
     memory::SizeEstimate size;
-    Bytes bytes;           ///< all that is charged to the budget
-    Duration load_cached;  ///< its file is in the page cache
+    std::vector<memory::Layout> layouts{};  ///< all ways to lay it out, the best first
+    std::size_t layers = 0;                 ///< of it, the output being one; 0: nobody knows
+    std::size_t layout = 0;                 ///< the one that it has in the plan
+    std::string where{};                    ///< that is, for people
+    Bytes bytes;                            ///< all that is charged to the budgets then
+    Duration load_cached;                   ///< its file is in the page cache
     Duration load_disk;
     std::vector<std::string> changes;  ///< against what was asked for: "context: 2048"
+
+    const memory::Footprint& footprint() const { return layouts[layout].footprint; }
 };
 
 /// What loading on demand costs: each model is asked for in turn, and again.
@@ -54,9 +65,10 @@ struct Round {
 };
 
 struct Plan {
-    Bytes budget;
+    memory::Footprint budget;
+    std::vector<std::string> devices;  ///< names of those that `budget` has
     std::vector<PlannedModel> models;  ///< as asked for
-    Bytes total;                       ///< of all of them
+    memory::Footprint total;           ///< of all of them
     bool fits = false;                 ///< all of them together: `concurrent` works
     std::vector<std::size_t> never;    ///< those that do not even fit alone
     /// When they do not fit: the mildest settings with which all of them do, if there are any.

@@ -17,7 +17,9 @@ Wanted wanted(const std::string& spec) {
 Plan plan(const std::vector<Wanted>& models,
           Bytes budget,
           const config::ModelSettings& defaults = {}) {
-    return make_plan(models, defaults, {.budget = budget, .cpu = {.avx2 = true}}).value();
+    return make_plan(
+               models, defaults, {.budget = memory::Footprint::host(budget), .cpu = {.avx2 = true}})
+        .value();
 }
 
 double gigabytes(Bytes bytes) {
@@ -34,7 +36,7 @@ TEST(Plan, ReproducesTheExampleOfThe64GigabyteMachine) {
     EXPECT_NEAR(gigabytes(planned.models[1].bytes), 5, 0.5);
     EXPECT_GT(gigabytes(planned.models[2].bytes), 1);
     EXPECT_LT(gigabytes(planned.models[2].bytes), 2.2);
-    EXPECT_NEAR(gigabytes(planned.total), 25, 1.5);
+    EXPECT_NEAR(gigabytes(planned.total.total()), 25, 1.5);
     EXPECT_FALSE(planned.fitting.has_value());
     EXPECT_FALSE(planned.round.has_value());
 }
@@ -42,18 +44,18 @@ TEST(Plan, ReproducesTheExampleOfThe64GigabyteMachine) {
 TEST(Plan, FollowsTheRuleOfThumbFor70B) {
     config::ModelSettings defaults;
     defaults.parallel = 1;
-    EXPECT_NEAR(gigabytes(plan({wanted("70b-q4")}, 64_GiB, defaults).total), 40, 3);
+    EXPECT_NEAR(gigabytes(plan({wanted("70b-q4")}, 64_GiB, defaults).total.total()), 40, 3);
 }
 
 TEST(Plan, FindsTheMildestSettingsThatFit) {
     const Plan asked = plan({wanted("7b-q4"), wanted("3b-q4")}, 1024_GiB);
-    const Plan tight = plan({wanted("7b-q4"), wanted("3b-q4")}, asked.total - 100_MiB);
+    const Plan tight = plan({wanted("7b-q4"), wanted("3b-q4")}, asked.total.total() - 100_MiB);
     EXPECT_FALSE(tight.fits);
     ASSERT_TRUE(tight.fitting.has_value());
     // The less important one gives up its prompt cache; the other need not.
     EXPECT_TRUE(tight.fitting->at(0).changes.empty());
     EXPECT_EQ(tight.fitting->at(1).changes, std::vector<std::string>{"prompt_cache: 0"});
-    EXPECT_LE(tight.fitting->at(0).bytes + tight.fitting->at(1).bytes, tight.budget);
+    EXPECT_LE(tight.fitting->at(0).bytes + tight.fitting->at(1).bytes, tight.budget.total());
 }
 
 TEST(Plan, LowersContextAndQuantisationLast) {
@@ -86,10 +88,34 @@ TEST(Plan, NamesWhatNeverFits) {
 TEST(Plan, NamesTheModelWhoseSettingsCannotWork) {
     Wanted broken = wanted("1b-q4");
     broken.settings.cache_type_k = "q3";
-    const auto planned = make_plan({wanted("7b"), broken}, {}, {.budget = 64_GiB});
+    const auto planned =
+        make_plan({wanted("7b"), broken}, {}, {.budget = memory::Footprint::host(64_GiB)});
     ASSERT_FALSE(planned.ok());
     EXPECT_NE(planned.error().message.find("1b-q4: cache_type_k"), std::string::npos);
-    EXPECT_FALSE(make_plan({}, {}, {.budget = 64_GiB}).ok());
+    EXPECT_FALSE(make_plan({}, {}, {.budget = memory::Footprint::host(64_GiB)}).ok());
+}
+
+/// A workstation with two cards: what fits on one lies there, the large one over both.
+TEST(Plan, LaysModelsOutOverSeveralDevices) {
+    Machine machine{.budget = memory::Footprint::host(64_GiB),
+                    .devices = {"host", "GPU 0", "GPU 1"},
+                    .cpu = {.avx2 = true}};
+    machine.budget[1] = machine.budget[2] = 21_GiB;
+    std::vector<Wanted> models{wanted("30b-q4"), wanted("7b-q4"), wanted("embedding")};
+    for (Wanted& one : models) {
+        one.where.gpus = {{1, 21_GiB}, {2, 21_GiB}};
+        one.gpu_numbers = {0, 1};
+    }
+    const Plan planned = make_plan(models, {}, machine).value();
+    EXPECT_TRUE(planned.fits);
+    EXPECT_EQ(planned.models[0].where, "GPU 0");
+    EXPECT_EQ(planned.models[1].where, "GPU 1");
+    EXPECT_TRUE(planned.total.fits(planned.budget));
+    EXPECT_LT(planned.total[0], 10_GiB);
+    models[0] = wanted("70b-q4");
+    models[0].where = models[1].where;
+    models[0].gpu_numbers = {0, 1};
+    EXPECT_EQ(make_plan(models, {}, machine).value().models[0].where.substr(0, 11), "GPU 0 and 1");
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ using std::chrono::seconds;
 const std::vector<std::string> kNames{"a", "b"};
 
 ReplayModel model(std::int64_t gib) {
-    return {.traits = {.footprint = Footprint::host(1_GiB * gib), .load_time = seconds(2)},
+    return {.traits = {.placements = {{Footprint::host(1_GiB * gib)}}, .load_time = seconds(2)},
             .first_load = seconds(5)};
 }
 

@@ -48,24 +48,39 @@ std::string bar(Bytes from, Bytes to, Bytes whole) {
            std::string(kBarWidth - end, '.');
 }
 
-/// One line a model: where in the budget it lies, and what it takes.
-std::string bars(const std::vector<PlannedModel>& models, Bytes budget) {
+/// One line a model: where in the device's budget it lies, and what it takes of it.
+std::string bars_of_device(const std::vector<PlannedModel>& models,
+                           std::size_t slot,
+                           Bytes budget) {
     std::size_t width = 10;
     Bytes total;
     for (const PlannedModel& model : models) {
         width = std::max(width, model.name.size() + 2);
-        total += model.bytes;
+        total += model.footprint()[slot];
     }
     const Bytes whole = std::max({total, budget, Bytes(1)});
     std::string text;
     Bytes at;
     for (const PlannedModel& model : models) {
-        text += padded(model.name, width) + "[" + bar(at, at + model.bytes, whole) + "] " +
-                right(to_string(model.bytes), 10) + "\n";
-        at += model.bytes;
+        const Bytes bytes = model.footprint()[slot];
+        if (bytes > Bytes(0)) {
+            text += padded(model.name, width) + "[" + bar(at, at + bytes, whole) + "] " +
+                    right(to_string(bytes), 10) + "\n";
+        }
+        at += bytes;
     }
     text += padded("together", width) + "[" + bar(Bytes(0), total, whole) + "] " +
             right(to_string(total), 10) + " of " + to_string(budget) + "\n";
+    return text;
+}
+
+/// The same for each device, under its name when there are several.
+std::string bars(const std::vector<PlannedModel>& models, const Plan& plan) {
+    std::string text;
+    for (std::size_t slot = 0; slot < plan.devices.size(); ++slot) {
+        text += (plan.devices.size() > 1 ? plan.devices[slot] + "\n" : "") +
+                bars_of_device(models, slot, plan.budget[slot]);
+    }
     return text;
 }
 
@@ -88,7 +103,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
     return text;
 }
 
-std::string sizes(const std::vector<PlannedModel>& models) {
+std::string sizes(const Plan& plan) {
+    const bool several = plan.devices.size() > 1;
     std::vector<std::vector<std::string>> rows{{"MODEL",
                                                 "QUANT",
                                                 "WEIGHTS",
@@ -98,7 +114,10 @@ std::string sizes(const std::vector<PlannedModel>& models) {
                                                 "PARALLEL",
                                                 "LOAD (CACHED)",
                                                 "LOAD (DISK)"}};
-    for (const PlannedModel& model : models) {
+    if (several) {
+        rows.front().emplace_back("WHERE");
+    }
+    for (const PlannedModel& model : plan.models) {
         const Bytes weights = model.size.weights_mapped + model.size.weights_anonymous;
         const Bytes cache =
             model.size.kv_cache + model.size.recurrent_state + model.size.checkpoints;
@@ -111,6 +130,9 @@ std::string sizes(const std::vector<PlannedModel>& models) {
                         std::to_string(model.settings.parallel),
                         seconds_text(model.load_cached),
                         seconds_text(model.load_disk)});
+        if (several) {
+            rows.back().push_back(model.where);
+        }
     }
     return table(rows);
 }
@@ -160,7 +182,7 @@ std::string replay_text(const std::vector<Replayed>& replayed) {
                                                 "MAX"}};
     for (const Replayed& one : replayed) {
         const Replay& outcome = one.outcome;
-        rows.push_back({to_string(one.budget),
+        rows.push_back({to_string(one.budget.total()),
                         std::to_string(outcome.served),
                         std::to_string(outcome.refused),
                         std::to_string(outcome.loads),
@@ -174,7 +196,15 @@ std::string replay_text(const std::vector<Replayed>& replayed) {
     return "\nThe trace, and what more memory would buy:\n" + table(rows);
 }
 
-json::object to_json(const PlannedModel& model) {
+json::object to_json(const memory::Footprint& footprint, const std::vector<std::string>& devices) {
+    json::object object;
+    for (std::size_t slot = 0; slot < devices.size(); ++slot) {
+        object[devices[slot]] = footprint[slot].count();
+    }
+    return object;
+}
+
+json::object to_json(const PlannedModel& model, const std::vector<std::string>& devices) {
     json::array changes;
     for (const std::string& change : model.changes) {
         changes.emplace_back(change);
@@ -182,6 +212,8 @@ json::object to_json(const PlannedModel& model) {
     return {{"model", model.name},
             {"quantisation", model.quantisation},
             {"bytes", model.bytes.count()},
+            {"where", model.where},
+            {"devices", to_json(model.footprint(), devices)},
             {"weights_bytes", (model.size.weights_mapped + model.size.weights_anonymous).count()},
             {"kv_cache_bytes", model.size.kv_cache.count()},
             {"prompt_cache_bytes", model.size.prompt_cache.count()},
@@ -194,10 +226,11 @@ json::object to_json(const PlannedModel& model) {
             {"changes", std::move(changes)}};
 }
 
-json::array to_json(const std::vector<PlannedModel>& models) {
+json::array to_json(const std::vector<PlannedModel>& models,
+                    const std::vector<std::string>& devices) {
     json::array array;
     for (const PlannedModel& model : models) {
-        array.push_back(to_json(model));
+        array.push_back(to_json(model, devices));
     }
     return array;
 }
@@ -217,7 +250,7 @@ json::object to_json(const Plan& plan, const Round& round) {
 }
 
 json::object to_json(const Replayed& one) {
-    return {{"budget_bytes", one.budget.count()},
+    return {{"budget_bytes", one.budget.total().count()},
             {"served", one.outcome.served},
             {"refused", one.outcome.refused},
             {"loads", one.outcome.loads},
@@ -234,29 +267,34 @@ json::object to_json(const Replayed& one) {
 std::vector<Replayed> replay_with_more(const Plan& plan,
                                        const memory::SchedulerOptions& options,
                                        const std::vector<Arrival>& arrivals) {
-    std::vector<Bytes> budgets;
+    std::vector<memory::Footprint> budgets;
     for (const double factor : kMoreMemory) {
-        budgets.emplace_back(
-            static_cast<std::int64_t>(static_cast<double>(plan.budget.count()) * factor));
+        memory::Footprint budget;
+        for (std::size_t slot = 0; slot < plan.devices.size(); ++slot) {
+            const auto bytes = static_cast<double>(plan.budget[slot].count()) * factor;
+            budget[slot] = Bytes(static_cast<std::int64_t>(bytes));
+        }
+        if (plan.total.fits(budget)) {
+            break;
+        }
+        budgets.push_back(budget);
     }
     // More than enough for all changes nothing.
-    budgets.push_back(std::max(plan.total, plan.budget));
-    std::sort(budgets.begin(), budgets.end());
-    const auto enough = std::find_if(
-        budgets.begin(), budgets.end(), [&](Bytes budget) { return budget >= plan.total; });
-    budgets.erase(std::min(enough + 1, budgets.end()), budgets.end());
+    memory::Footprint enough = plan.budget;
+    enough.raise_to(plan.total);
+    budgets.push_back(enough);
     const std::vector<ReplayModel> models = replay_models(plan);
     std::vector<Replayed> replayed;
-    for (const Bytes budget : budgets) {
-        replayed.push_back(
-            {budget, replay(models, memory::Footprint::host(budget), options, arrivals)});
+    for (const memory::Footprint& budget : budgets) {
+        replayed.push_back({budget, replay(models, budget, options, arrivals)});
     }
     return replayed;
 }
 
 std::string refusal(const Plan& plan) {
-    std::string text = "the models take " + to_string(plan.total) + " together, more than the " +
-                       to_string(plan.budget) + " of the budget\n" + bars(plan.models, plan.budget);
+    std::string text = "the models take " + to_string(plan.total.total()) +
+                       " together, more than the " + to_string(plan.budget.total()) +
+                       " of the budget\n" + bars(plan.models, plan);
     for (const std::size_t model : plan.never) {
         text += plan.models[model].name + " does not even fit alone\n";
     }
@@ -269,10 +307,10 @@ std::string refusal(const Plan& plan) {
 }
 
 std::string to_text(const Plan& plan, const std::vector<Replayed>& replayed) {
-    std::string text = bars(plan.models, plan.budget) + "\n" + sizes(plan.models) + "\n";
+    std::string text = bars(plan.models, plan) + "\n" + sizes(plan) + "\n";
     if (plan.fits) {
         text += "All fit together: strategy concurrent keeps them in memory, " +
-                to_string(plan.budget - plan.total) + " stay free.\n";
+                to_string((plan.budget - plan.total).total()) + " stay free.\n";
     } else {
         text += "They do not fit together.\n";
         for (const std::size_t model : plan.never) {
@@ -280,7 +318,7 @@ std::string to_text(const Plan& plan, const std::vector<Replayed>& replayed) {
         }
         if (plan.fitting.has_value()) {
             text += "With these settings all would stay in memory:\n" +
-                    changes_text(*plan.fitting) + bars(*plan.fitting, plan.budget);
+                    changes_text(*plan.fitting) + bars(*plan.fitting, plan);
         } else {
             text += "No settings make all of them fit.\n";
         }
@@ -296,13 +334,15 @@ json::object to_json(const Plan& plan, const std::vector<Replayed>& replayed) {
     for (const std::size_t model : plan.never) {
         never.emplace_back(plan.models[model].name);
     }
-    json::object result{{"budget_bytes", plan.budget.count()},
-                        {"total_bytes", plan.total.count()},
+    json::object result{{"budget_bytes", plan.budget.total().count()},
+                        {"total_bytes", plan.total.total().count()},
+                        {"budgets", to_json(plan.budget, plan.devices)},
+                        {"totals", to_json(plan.total, plan.devices)},
                         {"fits", plan.fits},
-                        {"models", to_json(plan.models)},
+                        {"models", to_json(plan.models, plan.devices)},
                         {"never_fit", std::move(never)}};
     if (plan.fitting.has_value()) {
-        result["fitting"] = to_json(*plan.fitting);
+        result["fitting"] = to_json(*plan.fitting, plan.devices);
     }
     if (plan.round.has_value()) {
         result["round"] = to_json(plan, *plan.round);

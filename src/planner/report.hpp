@@ -14,7 +14,7 @@ namespace drover::planner {
 
 /// What a trace would have cost with one budget.
 struct Replayed {
-    Bytes budget;
+    memory::Footprint budget;
     Replay outcome;
 };
 

@@ -12,7 +12,7 @@ Plan plan(const std::vector<std::string>& specs, Bytes budget) {
     for (const std::string& spec : specs) {
         wanted.push_back({.name = spec, .facts = facts_of_spec(spec).value().value()});
     }
-    return make_plan(wanted, {}, {.budget = budget}).value();
+    return make_plan(wanted, {}, {.budget = memory::Footprint::host(budget)}).value();
 }
 
 bool contains(const std::string& text, const std::string& part) {
@@ -51,10 +51,26 @@ TEST(Report, ShowsWhatMoreMemoryBuys) {
     }
     const std::vector<Replayed> replayed = replay_with_more(tight, {}, arrivals);
     ASSERT_GE(replayed.size(), 2U);
-    EXPECT_EQ(replayed.front().budget, 10_GiB);
-    EXPECT_GE(replayed.back().budget, tight.total);
+    EXPECT_EQ(replayed.front().budget, memory::Footprint::host(10_GiB));
+    EXPECT_TRUE(tight.total.fits(replayed.back().budget));
     EXPECT_GT(replayed.front().outcome.loads, replayed.back().outcome.loads);
     EXPECT_TRUE(contains(to_text(tight, replayed), "what more memory would buy"));
+}
+
+TEST(Report, ShowsEachDeviceAndWhereModelsLie) {
+    Machine machine{.budget = memory::Footprint::host(64_GiB), .devices = {"host", "GPU 0"}};
+    machine.budget[1] = 24_GiB;
+    Wanted wanted{.name = "7b-q4", .facts = facts_of_spec("7b-q4").value().value()};
+    wanted.where.gpus = {{1, 24_GiB}};
+    wanted.gpu_numbers = {0};
+    const Plan planned = make_plan({wanted}, {}, machine).value();
+    const std::string text = to_text(planned);
+    EXPECT_TRUE(contains(text, "GPU 0\n7b-q4     [")) << text;
+    EXPECT_TRUE(contains(text, "WHERE")) << text;
+    const auto json = to_json(planned);
+    EXPECT_EQ(json.at("models").at(0).at("where").as_string(), "GPU 0");
+    EXPECT_EQ(json.at("budgets").at("GPU 0").as_int64(), (24_GiB).count());
+    EXPECT_GT(json.at("models").at(0).at("devices").at("GPU 0").as_int64(), 0);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ import psutil
 import pytest
 from support import FAKE_ENGINE, is_alive, wait_until
 
+FAKE_NVML = os.environ.get("DROVER_FAKE_NVML", "")
+
 
 def make_folder(folder, tensors=1 << 20, **config):
     """A model in Hugging Face's layout, with one tensor of zeros."""
@@ -40,7 +42,7 @@ def vllm(start, tmp_path):
     program.parent.mkdir(parents=True)
     program.symlink_to(FAKE_ENGINE)
 
-    def run(behaviours, config=None, **entries):
+    def run(behaviours, config=None, environment=None, **entries):
         models = {}
         for name, behaviour in behaviours.items():
             folder = make_folder(tmp_path / "models" / name)
@@ -51,7 +53,8 @@ def vllm(start, tmp_path):
                 "environment": {"FAKE_ENGINE": behaviour},
                 **entries.get(name, {}),
             }
-        return start({**(config or {}), "models": models}, engine="/nonexistent/llama-server")
+        config = {**(config or {}), "models": models}
+        return start(config, engine="/nonexistent/llama-server", environment=environment)
 
     return run
 
@@ -133,3 +136,27 @@ def test_a_broken_folder_is_told(vllm, tmp_path):
     assert server.chat("a").status_code == 200
     answer = server.chat("b")
     assert answer.status_code == 502 and "num_hidden_layers" in answer.json()["error"]["message"]
+
+
+def test_gpus_are_shared_out_by_uuid_and_share(vllm, tmp_path):
+    if not FAKE_NVML:
+        pytest.skip("DROVER_FAKE_NVML is not set; run scripts/test")
+    gpus = tmp_path / "gpus"
+    gpus.write_text("gpu GPU-a A 24576 24576\ngpu GPU-b B 24576 24576\n")
+    server = vllm(
+        {"one": "", "both": ""},
+        environment={"DROVER_NVML": FAKE_NVML, "FAKE_NVML": str(gpus)},
+        one={"memory": "8GiB"},
+        both={"device": [0, 1]},
+    )
+    for model in ("one", "both"):
+        assert server.chat(model).status_code == 200
+    assert {model: one["where"] for model, one in server.instances().items()} == {"one": "GPU 0", "both": "GPU 0 and 1"}
+    (engine, *_) = tree_of(server, "both")[1:]
+    words = engine.cmdline()
+    assert words[words.index("--tensor-parallel-size") + 1] == "2"
+    assert engine.environ()["CUDA_VISIBLE_DEVICES"] == "GPU-a,GPU-b"
+    (engine, *_) = tree_of(server, "one")[1:]
+    words = engine.cmdline()
+    granted = server.instances()["one"]["devices"]["GPU 0"]
+    assert float(words[words.index("--gpu-memory-utilization") + 1]) == pytest.approx(granted / (24 << 30), abs=2e-4)

@@ -278,5 +278,13 @@ int main(int argc, char** argv) {
         std::puts("version: 0.5.0 (fake)");
         return 0;
     }
+    if (std::find(arguments.begin(), arguments.end(), "--list-devices") != arguments.end()) {
+        const char* gpus = std::getenv("FAKE_GPUS");
+        std::puts("Available devices:");
+        for (int gpu = 0; gpu < drover::fake::number(gpus != nullptr ? gpus : "0"); ++gpu) {
+            std::printf("  CUDA%d: Fake (24576 MiB, 24000 MiB free)\n", gpu);
+        }
+        return 0;
+    }
     return drover::fake::serve(drover::fake::read_options(arguments));
 }

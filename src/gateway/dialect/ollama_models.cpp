@@ -100,13 +100,17 @@ json::object running(const control::ModelView& model,
                      const control::InstanceView& instance,
                      std::int64_t wall_ms) {
     const std::string name = valid_utf8(ollama_name(model.name));
+    Bytes on_gpus;
+    for (const control::DeviceShare& share : instance.devices) {
+        on_gpus += share.device != "host" ? share.bytes : Bytes(0);
+    }
     return {{"name", name},
             {"model", name},
             {"size", instance.bytes.count()},
             {"digest", digest_of(model)},
             {"details", details_of(model)},
             {"expires_at", rfc3339(instance.expires_at_ms.value_or(wall_ms + kForEverMs))},
-            {"size_vram", 0},
+            {"size_vram", on_gpus.count()},
             {"context_length", model.context}};
 }
 

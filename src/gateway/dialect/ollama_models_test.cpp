@@ -56,7 +56,11 @@ TEST(OllamaPs, ListsWhatIsReadyLongestStayingFirst) {
     other.name = "other";
     const control::FleetView fleet{
         .budget = {},
-        .instances = {{.model = "smollm2", .state = "ready", .bytes = Bytes(5), .expires_at_ms = 9},
+        .instances = {{.model = "smollm2",
+                       .state = "ready",
+                       .bytes = Bytes(5),
+                       .devices = {{"host", Bytes(2)}, {"GPU 0", Bytes(3)}},
+                       .expires_at_ms = 9},
                       {.model = "other", .state = "ready", .bytes = Bytes(7)},
                       {.model = "smollm2", .state = "loading"}}};
     const json::value ps = json::parse(ollama_ps({smol(), other}, fleet, 0));
@@ -65,6 +69,8 @@ TEST(OllamaPs, ListsWhatIsReadyLongestStayingFirst) {
     EXPECT_EQ(ps.at("models").at(0).at("expires_at").as_string().subview(0, 2), "22");
     EXPECT_EQ(ps.at("models").at(1).at("expires_at").as_string(), "1970-01-01T00:00:00.009Z");
     EXPECT_EQ(ps.at("models").at(1).at("size").as_int64(), 5);
+    EXPECT_EQ(ps.at("models").at(1).at("size_vram").as_int64(), 3);
+    EXPECT_EQ(ps.at("models").at(0).at("size_vram").as_int64(), 0);
     EXPECT_EQ(ps.at("models").at(1).at("context_length").as_int64(), 4096);
 }
 

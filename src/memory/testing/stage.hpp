@@ -3,10 +3,13 @@
 #pragma once
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "memory/scheduler.hpp"
 
@@ -17,13 +20,29 @@ namespace drover::memory::testing {
 class Stage {
   public:
     explicit Stage(std::int64_t budget, SchedulerOptions options = {})
-        : scheduler_(options, gib(budget)) {}
+        : Stage(gib(budget), options) {}
+    explicit Stage(const Footprint& budget, SchedulerOptions options = {})
+        : scheduler_(options, budget) {}
 
     static Footprint gib(std::int64_t size) { return Footprint::host(1_GiB * size); }
+    /// GiB on the host, then on each GPU.
+    static Footprint gib(std::initializer_list<std::int64_t> sizes) {
+        Footprint footprint;
+        for (std::size_t device = 0; const std::int64_t size : sizes) {
+            footprint[device++] = 1_GiB * size;
+        }
+        return footprint;
+    }
 
     /// Declares (again) `name`, which takes `size`.
     std::string model(const std::string& name, std::int64_t size, ModelTraits traits = {}) {
-        traits.footprint = gib(size);
+        traits.placements = {{gib(size)}};
+        return declare(name, traits);
+    }
+    std::string model(const std::string& name,
+                      std::vector<Placement> placements,
+                      ModelTraits traits = {}) {
+        traits.placements = std::move(placements);
         return declare(name, traits);
     }
     std::string declare(const std::string& name, const ModelTraits& traits) {
@@ -59,7 +78,8 @@ class Stage {
     std::string unload(const std::string& model) {
         return feed(UnloadRequested{models_.at(model)});
     }
-    std::string budget(std::int64_t size) { return feed(BudgetChanged{gib(size)}); }
+    std::string budget(std::int64_t size) { return budget(gib(size)); }
+    std::string budget(const Footprint& budget) { return feed(BudgetChanged{budget}); }
     std::string drain() { return feed(DrainStarted{}); }
 
     /// Lets time pass; the timer fires when it is due.
@@ -120,7 +140,8 @@ class Stage {
 
     std::string describe(const StartInstance& effect) {
         names_[effect.instance] = name(effect.model);
-        return "start " + names_[effect.instance];
+        const std::string where = " as " + std::to_string(effect.placement);
+        return "start " + names_[effect.instance] + (effect.placement == 0 ? "" : where);
     }
     std::string describe(const StopInstance& effect) {
         static constexpr const char* kReasons[] = {
