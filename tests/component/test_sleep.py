@@ -44,11 +44,12 @@ def test_a_model_that_is_evicted_sleeps_and_wakes_up_in_the_same_process(sleepy)
     assert state_of(server, "b") == "asleep"
 
 
-def test_where_there_is_no_room_to_sleep_a_model_leaves(sleepy):
-    server = sleepy({"a": "", "b": ""}, {"memory": {"budget": "475MiB", "min_residency": "1ms"}})
+def test_a_model_that_keeps_too_much_asleep_leaves(sleepy):
+    server = sleepy({"a": "sleep-keeps=300", "b": ""})
     server.chat("a")
-    server.chat("b")
+    assert server.chat("b").status_code == 200
     assert list(server.instances()) == ["b"]
+    assert "instance.asleep" in server.log_file.read_text()
 
 
 def test_sleep_can_be_switched_off(sleepy):

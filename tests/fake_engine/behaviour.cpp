@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 47> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 48> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -177,6 +177,10 @@ constexpr std::array<std::pair<std::string_view, Setter>, 47> kDirectives{{
     {"sleep-crash",
      [](Behaviour& b, std::string_view) {
          b.sleep_crash = true;
+     }},
+    {"sleep-keeps",
+     [](Behaviour& b, std::string_view v) {
+         b.sleep_keeps_mib = size(v);
      }},
     {"wake",
      [](Behaviour& b, std::string_view v) {

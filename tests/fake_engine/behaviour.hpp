@@ -45,6 +45,7 @@ struct Behaviour {
     bool flood = false;               ///< never stops printing
     bool sleepless = false;           ///< SIGUSR1 does not put it to sleep
     bool sleep_crash = false;         ///< the process dies by SIGSEGV when it is to sleep
+    std::size_t sleep_keeps_mib = 0;  ///< while it sleeps
     int wake_ms = 0;                  ///< to wake up
     bool wake_crash = false;          ///< the process dies by SIGSEGV when it is to wake up
     std::size_t alloc_mib = 0;        ///< touched before it is ready

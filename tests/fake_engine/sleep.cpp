@@ -16,7 +16,7 @@ void Server::sleep_if_asked() {
     }
     sleep_asked_ = 0;
     asleep_ = true;
-    weights_ = std::string();
+    weights_ = std::string(behaviour_.sleep_keeps_mib << 20, 'k');
     grown_.clear();
 }
 
