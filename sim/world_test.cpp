@@ -29,12 +29,12 @@ Duration longest(const std::vector<Duration>& durations) {
 
 TEST(Simulation, KeepsEveryPromiseOverManySeeds) {
     std::uint64_t faults = 0;
-    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 120; ++seed) {
         const Summary summary = run(random_scenario(seed), seed, 2'000);
         ASSERT_EQ(summary.violation, "") << repeat(seed, 2'000);
         faults += summary.faults;
     }
-    EXPECT_GT(faults, 10'000U);
+    EXPECT_GT(faults, 5'000U);
 }
 
 /// The seeds above have machines with several GPUs among them: whole models on one, parts on two,
