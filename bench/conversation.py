@@ -22,6 +22,8 @@ WORDS = "river stone cloud seven green walks over the a house never falls winter
 MIB = 1 << 20
 # Beyond the larger of the two models: Drover's own memory, which is charged in steps of 16 MiB.
 OWN_BYTES = 64 * MIB
+# What the other model keeps when it sleeps: 27 to 67 MiB (docs/memory.md).
+ASLEEP_BYTES = 64 * MIB
 DROVER, FORGETFUL, RESTARTED, ROUTER, SWAP, OLLAMA = (
     "Drover", "Drover, snapshots off", "llama-server restarted", "llama-server router", "llama-swap", "Ollama")
 
@@ -90,7 +92,7 @@ def restarted(bed, talk, messages):
 def drover(bed, name, models, defaults=None, **snapshots):
     """With room for the larger of the models, and what the other one keeps asleep."""
     settings = {model.name: {"file": model.file} for model in models}
-    budget = max(model.total for model in models) + OWN_BYTES
+    budget = max(model.total for model in models) + OWN_BYTES + ASLEEP_BYTES
     snapshots.setdefault("directory", bed.new_folder("snapshots"))
     return servers.drover(bed, name, settings, snapshots=snapshots, defaults=defaults or {},
                           memory={"budget": budget, "min_residency": "1ms"})

@@ -19,6 +19,8 @@ PARTNERS = {"smol": "gemma", "gemma": "smol", "minilm": "smol"}
 MIB = 1 << 20
 # Beyond the larger of two models: Drover's own memory, which is charged in steps of 16 MiB.
 OWN_BYTES = 64 * MIB
+# What the other model keeps when it sleeps: 27 to 67 MiB (docs/memory.md).
+ASLEEP_BYTES = 64 * MIB
 QUIET_SECONDS = 0.3
 
 
@@ -92,7 +94,7 @@ def measure(bed, rounds):
             pair = [model, models[PARTNERS[name]]]
             budget = max(one.total for one in pair) + OWN_BYTES
             tight[name] = start(f"drover-swap-{name}", pair, budget, sleep=False)
-            sleepy[name] = start(f"drover-sleep-{name}", pair, budget)
+            sleepy[name] = start(f"drover-sleep-{name}", pair, budget + ASLEEP_BYTES)
         for turn in range(rounds + 1):
             for name, model in models.items():
                 other = models[PARTNERS[name]]
