@@ -1,18 +1,15 @@
-// Lets an unchanged llama-server sleep on command and wake up fast. Preloaded into it (LD_PRELOAD), this stands in front
-// of four functions that the program and its libraries call.
+// Lets an unchanged llama-server sleep on command and wake up fast. Preloaded into it (LD_PRELOAD),
+// this stands in front of four functions that the program and its libraries call.
 //
-// The server can sleep by itself after a while without requests (--sleep-idle-seconds): it ends its context, frees its
-// model, and the next request loads both again. With this library
-//  * SIGUSR1 makes it sleep at once: its clock leaps ahead, which it notices when it next has nothing to do;
-//  * the model stays: what it frees is given back to it when it loads the same file again. Only the pages of the mapped
+// The server can sleep by itself after a while without requests (--sleep-idle-seconds): it ends its
+// context, frees its model, and the next request loads both again. With this library
+//  * SIGUSR1 makes it sleep at once: its clock leaps ahead, which it notices when it next has
+//  nothing to do;
+//  * the model stays: what it frees is given back to it when it loads the same file again. Only the
+//  pages of the mapped
 //    file are dropped, which the kernel's page cache keeps;
-//  * a KV cache is not filled with zeros when it is made: the kernel gives zeroed pages when they are first touched.
-#include <dlfcn.h>
-#include <malloc.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
+//  * a KV cache is not filled with zeros when it is made: the kernel gives zeroed pages when they
+//  are first touched.
 #include <atomic>
 #include <cinttypes>
 #include <cstdint>
@@ -20,6 +17,12 @@
 #include <cstring>
 #include <map>
 #include <string>
+
+#include <dlfcn.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "ggml-backend.h"
 #include "llama.h"
@@ -55,7 +58,8 @@ __attribute__((constructor)) void listen() {
     sigaction(SIGUSR1, &action, nullptr);
 }
 
-// The process no longer counts the pages of the file as its own; they come back from the page cache when touched.
+// The process no longer counts the pages of the file as its own; they come back from the page cache
+// when touched.
 void drop_pages_of(const std::string& file) {
     std::FILE* maps = std::fopen("/proc/self/maps", "r");
     if (maps == nullptr) {
@@ -81,7 +85,8 @@ void clear_lazily(char* begin, std::size_t size) {
     const auto address = reinterpret_cast<std::uintptr_t>(begin);
     const std::uintptr_t first = (address + page - 1) / page * page;
     const std::uintptr_t last = (address + size) / page * page;
-    if (first >= last || madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0) {
+    if (first >= last ||
+        madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0) {
         std::memset(begin, 0, size);
         return;
     }
@@ -95,13 +100,15 @@ extern "C" {
 
 std::int64_t ggml_time_ms(void) {
     static auto* const real = original<std::int64_t(void)>("ggml_time_ms");
-    // Each look is later than the last by more than any idle time: a task that was posted with a leap must seem old too.
+    // Each look is later than the last by more than any idle time: a task that was posted with a
+    // leap must seem old too.
     static std::atomic<std::int64_t> leaps{0};
     return real() + (clock_leaps ? ++leaps << 32 : 0);
 }
 
 llama_model* llama_model_load_from_file(const char* path, llama_model_params params) {
-    static auto* const real = original<llama_model*(const char*, llama_model_params)>("llama_model_load_from_file");
+    static auto* const real =
+        original<llama_model*(const char*, llama_model_params)>("llama_model_load_from_file");
     models_stay = false;
     if (auto kept = models().kept.extract(path)) {
         return kept.mapped();
@@ -126,9 +133,11 @@ void llama_model_free(llama_model* model) {
 }
 
 void ggml_backend_buffer_clear(ggml_backend_buffer_t buffer, std::uint8_t value) {
-    static auto* const real = original<void(ggml_backend_buffer_t, std::uint8_t)>("ggml_backend_buffer_clear");
+    static auto* const real =
+        original<void(ggml_backend_buffer_t, std::uint8_t)>("ggml_backend_buffer_clear");
     if (value == 0 && std::strcmp(ggml_backend_buffer_name(buffer), "CPU") == 0) {
-        clear_lazily(static_cast<char*>(ggml_backend_buffer_get_base(buffer)), ggml_backend_buffer_get_size(buffer));
+        clear_lazily(static_cast<char*>(ggml_backend_buffer_get_base(buffer)),
+                     ggml_backend_buffer_get_size(buffer));
     } else {
         real(buffer, value);
     }
