@@ -26,8 +26,8 @@ struct Placement {
 /// What the scheduler knows of a model.
 struct ModelTraits {
     std::vector<Placement> placements{};  ///< at least one; grades never fall
-    std::uint32_t lease_limit = 1;      ///< requests that one instance serves at once
-    std::uint32_t queue_limit = 64;     ///< requests that may wait; more are refused
+    std::uint32_t lease_limit = 1;        ///< requests that one instance serves at once
+    std::uint32_t queue_limit = 64;       ///< requests that may wait; more are refused
     KeepAlive keep_alive = std::chrono::minutes(5);
     bool pinned = false;        ///< never evicted, never expires (an unload still works)
     std::int32_t priority = 0;  ///< higher loads first and leaves last
