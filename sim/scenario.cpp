@@ -123,7 +123,7 @@ Footprint scaled(const Footprint& footprint, double factor) {
 
 // A waiting model is owed memory after max_wait. Then every other model and every request of the
 // other clients may be ahead of it, each for another model than the one before, and each may have
-// to wait for a running request, for a stop and for a load.
+// to wait for a running request, for a stop and for a load. A crash adds its back-off.
 Duration Scenario::wait_bound() const {
     Duration load_max{};
     Duration serve_max{};
@@ -134,7 +134,7 @@ Duration Scenario::wait_bound() const {
     const auto turns = static_cast<std::int64_t>(models.size() + clients);
     const auto others = static_cast<std::int64_t>(clients);
     const std::int64_t slowdown = cores == 0 ? 1 : 1 + others / cores;
-    return options.max_wait + options.min_residency +
+    return options.max_wait + options.min_residency + options.backoff_patience +
            turns * (load_max + kStopMax + serve_max) * slowdown;
 }
 

@@ -38,6 +38,7 @@ Effects Scheduler::on(const Event& event, TimePoint now) {
     now_ = now;
     std::visit([this](const auto& one) { handle(one); }, event);
     expire();
+    resume();
     while (replan_) {
         replan_ = false;
         plan();
@@ -100,7 +101,8 @@ void Scheduler::handle(const RequestArrived& event) {
         refuse(event.request, {.request = {}, .reason = RefuseReason::draining});
         return;
     }
-    if (const auto wait = model.backoff.remaining(now_); wait.has_value() && !model.instance) {
+    const auto wait = model.backoff.remaining(now_);
+    if (wait.has_value() && !model.instance && *wait > patience(model)) {
         refuse(event.request,
                {.request = {}, .reason = RefuseReason::backing_off, .retry_after = wait});
         return;
@@ -366,30 +368,11 @@ void Scheduler::refuse(RequestId request, RefuseRequest how) {
     effects_.emplace_back(how);
 }
 
-/// An instance ended by itself.
-void Scheduler::note_failure(Model& model, const Instance& instance) {
-    model.wanted = false;
-    // A lease that ended just before the crash may have ended because of it.
-    const bool served = instance.first_served_at.has_value() &&
-                        now_ - *instance.first_served_at >= options_.backoff_first;
-    if (served) {
-        model.backoff.note_success();
-    }
-    model.backoff.note_failure(now_, options_.backoff_first, options_.backoff_max);
-    const auto wait = model.backoff.remaining(now_);
-    if (instance.state == InstanceState::loading) {
-        refuse_waiting(model,
-                       {.request = {}, .reason = RefuseReason::load_failed, .retry_after = wait});
-    } else if (wait.has_value()) {
-        refuse_waiting(model,
-                       {.request = {}, .reason = RefuseReason::backing_off, .retry_after = wait});
-    }
-}
-
-/// Keeps the line equal to the models that want an instance and have none.
+/// Keeps the line and the pauses equal to the models that want an instance and have none.
 void Scheduler::update_place(ModelId id, Model& model) {
+    update_pause(id, model);
     std::optional<WaitingLine::Place> place;
-    if (!model.instance && (model.wanted || !model.queue.empty())) {
+    if (!model.resumes_at.has_value() && is_missed(model)) {
         const std::int32_t importance = -model.traits.priority;
         place = {importance, TimePoint::max(), TimePoint::max(), 0, id};
         if (!model.queue.empty()) {
@@ -552,6 +535,9 @@ void Scheduler::expire() {
 /// The next instant at which something may happen without any event.
 std::optional<TimePoint> Scheduler::next_deadline() const {
     TimePoint at = expiries_.empty() ? TimePoint::max() : expiries_.begin()->first;
+    if (!pauses_.empty()) {
+        at = std::min(at, pauses_.begin()->first);
+    }
     if (!line_.empty()) {
         at = std::min({at, line_.next_owed(), idle_.next_ripe()});
     }

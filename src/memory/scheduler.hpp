@@ -40,6 +40,9 @@ struct SchedulerOptions {
     /// row.
     Duration backoff_first = std::chrono::seconds(1);
     Duration backoff_max = std::chrono::minutes(1);
+    /// After a crash, requests wait for the end of a back-off that is not longer than this. For a
+    /// longer one, and for a model whose load failed, they are refused at once.
+    Duration backoff_patience = std::chrono::seconds(5);
 };
 
 /// Decides; never acts. Single-threaded. Every event is answered with effects in the order in which
@@ -92,6 +95,8 @@ class Scheduler {
         std::optional<WaitingLine::Place> place{};
         std::optional<std::size_t> claim{};  ///< the placement that busy instances leave for it
         Backoff backoff{};
+        bool load_failed = false;               ///< its last failure was no crash
+        std::optional<TimePoint> resumes_at{};  ///< in `pauses_`: the end of its back-off
         Usage usage{};
         Duration serve_time{};  ///< of one lease, smoothed
         TimePoint last_used{};
@@ -156,7 +161,9 @@ class Scheduler {
     void grant(Model& model, Instance& instance);
     void refuse_waiting(Model& model, const RefuseRequest& how);
     void refuse(RequestId request, RefuseRequest how);
-    void note_failure(Model& model, const Instance& instance);
+    static bool is_missed(const Model& model) {
+        return !model.instance && (model.wanted || !model.queue.empty());
+    }
     void update_place(ModelId id, Model& model);
     void become_idle(InstanceId id, Instance& instance);
     void place_idle(InstanceId id, Instance& instance);
@@ -171,6 +178,12 @@ class Scheduler {
     void expire();
     void arm_timer();
     std::optional<TimePoint> next_deadline() const;
+
+    // Failures: who waits for a model that backs off (scheduler_backoff.cpp).
+    void note_failure(Model& model, const Instance& instance);
+    Duration patience(const Model& model) const;
+    void update_pause(ModelId id, Model& model);
+    void resume();
 
     // Planning: who loads, who leaves (scheduler_plan.cpp).
     void plan();
@@ -214,7 +227,8 @@ class Scheduler {
     PolicySelector policies_;
     Visit visit_ = 0;
     ModelId last_asked_{};
-    WaitingLine line_;    ///< models that are wanted and have no instance
+    WaitingLine line_;  ///< models that are wanted, have no instance and do not back off
+    std::set<std::pair<TimePoint, ModelId>> pauses_;  ///< that are wanted and back off
     IdleInstances idle_;  ///< ready, without leases, not pinned; and those that sleep
     std::set<InstanceId> retiring_;
     Footprint retiring_held_;      ///< by those of them that are busy

@@ -67,20 +67,26 @@ void Scheduler::check_invariants() const {
 
     std::size_t waiting = 0;
     std::size_t in_line = 0;
+    std::size_t paused = 0;
     for (const auto& [id, model] : models_) {
         waiting += model.queue.size();
         for (const Waiting& one : model.queue) {
             const Request& request = requests_.at(one.request);
             DROVER_ASSERT(request.model == id && !request.instance);
         }
-        // No load is lost: whoever waits without an instance is in the line, and nobody else.
-        DROVER_ASSERT(model.place.has_value() ==
-                      (!model.instance && (model.wanted || !model.queue.empty())));
+        // No load is lost: whoever waits without an instance is in the line or will be once its
+        // back-off is over, and nobody else.
+        DROVER_ASSERT(!(model.place.has_value() && model.resumes_at.has_value()));
+        DROVER_ASSERT((model.place.has_value() || model.resumes_at.has_value()) ==
+                      is_missed(model));
+        DROVER_ASSERT(!model.resumes_at.has_value() || pauses_.count({*model.resumes_at, id}) == 1);
+        paused += model.resumes_at.has_value() ? 1 : 0;
         DROVER_ASSERT(!model.place.has_value() || line_.contains(*model.place));
         in_line += model.place.has_value() ? 1 : 0;
     }
     DROVER_ASSERT(waiting == waiting_);
     DROVER_ASSERT(in_line == line_.size());
+    DROVER_ASSERT(paused == pauses_.size());
     DROVER_ASSERT(!draining_ || (waiting_ == 0 && line_.empty()));
     check_line();
     const auto deadline = next_deadline();
