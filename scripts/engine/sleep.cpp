@@ -4,12 +4,11 @@
 // The server can sleep by itself after a while without requests (--sleep-idle-seconds): it ends its
 // context, frees its model, and the next request loads both again. With this library
 //  * SIGUSR1 makes it sleep at once: its clock leaps ahead, which it notices when it next has
-//  nothing to do;
+//    nothing to do;
 //  * the model stays: what it frees is given back to it when it loads the same file again. Only the
-//  pages of the mapped
-//    file are dropped, which the kernel's page cache keeps;
+//    pages of the mapped file are dropped, which the kernel's page cache keeps;
 //  * a KV cache is not filled with zeros when it is made: the kernel gives zeroed pages when they
-//  are first touched.
+//    are first touched.
 #include <atomic>
 #include <cinttypes>
 #include <cstdint>

@@ -187,6 +187,7 @@ LlamaCppModel llama_cpp_model(const config::Config& config,
                        .adapters = model.recipe.adapters,
                        .name = model.name,
                        .snapshot_dir = means.snapshot_dir,
+                       .preload = means.engine.preload,
                        .environment = model.child.environment,
                        .parent_environment = own_environment()},
             .settings = settings,
@@ -195,24 +196,24 @@ LlamaCppModel llama_cpp_model(const config::Config& config,
             .devices = {}};
 }
 
-Result<ResolvedSettings> llama_cpp_settings(const config::Config& config,
-                                            const models::Model& model,
-                                            const models::CpuFeatures& cpu) {
-    auto settings =
-        engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
-    if (settings.ok() && settings->threads == 0) {
-        // An engine's threads wait for each other by spinning at every step. With one for each
-        // core, two engines that compute at once slow each other down tenfold (docs/benchmarks.md).
-        settings->threads = std::max(platform::processor_count() / 2, 1U);
+/// An engine's threads wait for each other by spinning at every step. With one for each core, two
+/// engines that compute at once slow each other down tenfold (docs/benchmarks.md): they share the
+/// cores, or have half of them each where they cannot.
+void choose_threads(ResolvedSettings& settings, engines::LlamaCppLaunch& launch) {
+    if (settings.threads != 0) {
+        return;
     }
-    return settings;
+    launch.shares_processors = !launch.preload.empty();
+    settings.threads = launch.shares_processors ? platform::core_count()
+                                                : std::max(platform::processor_count() / 2, 1U);
 }
 
 Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                                                const models::Model& model,
                                                const Means& means) {
     const models::CpuFeatures cpu = control::processor();
-    const auto settings = llama_cpp_settings(config, model, cpu);
+    const auto settings =
+        engines::resolve_settings(model.task, model.settings, config.defaults, model.facts, cpu);
     if (!settings.ok()) {
         return settings.error().with("models." + model.name);
     }
@@ -247,12 +248,13 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
         key.settings += argument + " ";
     }
     LlamaCppModel start = llama_cpp_model(config, model, *settings, means);
+    choose_threads(start.settings, start.launch);
     // What stays on a GPU while the engine sleeps was never seen.
     const bool sleeps =
-        settings->sleep && !means.engine.sleep_library.empty() && wish->gpus.empty();
+        settings->sleep && !means.engine.preload.empty() && wish->gpus.empty();
     if (sleeps) {
         managed.traits.asleep = memory::Footprint::host(size.asleep());
-        start.launch.sleep_library = means.engine.sleep_library;
+        start.launch.sleeps = true;
     }
     managed.files = model.files;
     for (const memory::Layout& layout :

@@ -95,14 +95,15 @@ std::vector<ModelField> make_model_fields() {
                     member(&ModelSettings::batch),
                     1,
                     "a number of tokens"),
-        count_field(
-            "threads",
-            "DROVER_THREADS",
-            "0",
-            "Threads of one engine; 0: half of the processors, so that two can compute at once.",
-            member(&ModelSettings::threads),
-            0,
-            "a number of threads"),
+        count_field("threads",
+                    "DROVER_THREADS",
+                    "0",
+                    "Threads of one engine. 0: all cores while no other engine computes, else a "
+                    "fair part of "
+                    "them; half of the processors for an engine that cannot share.",
+                    member(&ModelSettings::threads),
+                    0,
+                    "a number of threads"),
         {"cache_type_k",
          "",
          "f16",

@@ -40,8 +40,12 @@ std::vector<std::string> environment_of(const LlamaCppLaunch& launch) {
     environment.emplace_back("MALLOC_ARENA_MAX=2");
     // On an abort ggml would start a debugger to print a backtrace, which can hang for minutes.
     environment.emplace_back("GGML_NO_BACKTRACE=1");
-    if (!launch.sleep_library.empty()) {
-        environment.push_back("LD_PRELOAD=" + launch.sleep_library.string());
+    if (!launch.preload.empty()) {
+        environment.push_back("LD_PRELOAD=" + launch.preload.string());
+    }
+    if (launch.shares_processors) {
+        environment.push_back("DROVER_COMPUTE_LOCKS=" +
+                              (launch.socket.parent_path() / "computing").string());
     }
     if (launch.devices.has_value()) {
         set_variable(environment, visible_devices(*launch.devices));
@@ -159,7 +163,7 @@ void add_service(Arguments& args, const LlamaCppLaunch& launch, const ResolvedSe
     }
     // What was computed and what was not: was a snapshot of use?
     args.flag("--metrics");
-    if (!launch.sleep_library.empty()) {
+    if (launch.sleeps) {
         // Never by itself: it sleeps when it is told to.
         args.option("--sleep-idle-seconds", kSleepIdleSecondsMax);
     }
@@ -172,6 +176,10 @@ void add_service(Arguments& args, const LlamaCppLaunch& launch, const ResolvedSe
     args.flag("--no-log-timestamps");
     if (settings.threads != 0) {
         args.option("--threads", settings.threads);
+    }
+    if (launch.shares_processors) {
+        // Threads that have nothing to do wait without spinning: the processor is for the others.
+        args.option("--poll", std::uint64_t{0});
     }
 }
 
@@ -203,7 +211,7 @@ Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
     plan.argv = std::move(args).take();
     plan.environment = environment_of(launch);
     plan.socket = launch.socket;
-    plan.sleeps = !launch.sleep_library.empty();
+    plan.sleeps = launch.sleeps;
     plan.load_timeout = config.load_timeout;
     plan.health_timeout = config.health_timeout;
     plan.stop_timeout = config.stop_timeout;

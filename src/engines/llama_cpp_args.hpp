@@ -28,7 +28,10 @@ struct LlamaCppLaunch {
     std::string name;                        ///< what the engine calls the model in its answers
     std::optional<EngineDevices> devices{};  ///< unset: there are no GPUs to choose from
     std::filesystem::path snapshot_dir{};    ///< where it may save slots; empty: nowhere
-    std::filesystem::path sleep_library{};   ///< lets it sleep; empty: it cannot
+    std::filesystem::path preload{};         ///< see LocatedEngine; empty: none
+    bool sleeps = false;                     ///< when it is told to; needs `preload`
+    /// It computes with all its threads only while no other engine does; needs `preload`.
+    bool shares_processors = false;
     std::vector<std::string> environment{};  ///< "NAME=value", as configured
     std::vector<std::string>
         parent_environment;  ///< "NAME=value"; only what is needed is passed on

@@ -13,6 +13,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 LlamaCppLaunch launch() {
     return {"/opt/llama-server", "/run/drover/1.sock", "/models/a.gguf", "a", {}};
@@ -60,16 +61,32 @@ TEST(LlamaCppArgs, LeavesToTheEngineWhatIsNotSet) {
 
 TEST(LlamaCppArgs, LetsItSleepWhenItIsTold) {
     LlamaCppLaunch sleepy = launch();
-    sleepy.sleep_library = "/opt/lib/libdrover-sleep.so";
+    sleepy.preload = "/opt/lib/libdrover-preload.so";
+    sleepy.sleeps = true;
     const auto plan = plan_llama_cpp(sleepy, {}, {}, {});
     ASSERT_TRUE(plan.ok());
     EXPECT_TRUE(plan->sleeps);
     EXPECT_EQ(value_of(plan->argv, "--sleep-idle-seconds"), "2000000");
-    EXPECT_THAT(plan->environment, Contains("LD_PRELOAD=/opt/lib/libdrover-sleep.so"));
+    EXPECT_THAT(plan->environment, Contains("LD_PRELOAD=/opt/lib/libdrover-preload.so"));
     const auto sleepless = plan_llama_cpp(launch(), {}, {}, {});
     ASSERT_TRUE(sleepless.ok());
     EXPECT_FALSE(sleepless->sleeps);
     EXPECT_EQ(value_of(sleepless->argv, "--sleep-idle-seconds"), "(none)");
+}
+
+TEST(LlamaCppArgs, LetsItShareTheProcessors) {
+    LlamaCppLaunch sharing = launch();
+    sharing.preload = "/opt/lib/libdrover-preload.so";
+    sharing.shares_processors = true;
+    const auto plan = plan_llama_cpp(sharing, {}, {}, {});
+    ASSERT_TRUE(plan.ok());
+    EXPECT_EQ(value_of(plan->argv, "--poll"), "0");
+    EXPECT_THAT(plan->environment,
+                Contains("DROVER_COMPUTE_LOCKS=" +
+                         (sharing.socket.parent_path() / "computing").string()));
+    sharing.shares_processors = false;
+    EXPECT_THAT(plan_llama_cpp(sharing, {}, {}, {})->environment,
+                Not(Contains(StartsWith("DROVER_COMPUTE_LOCKS"))));
 }
 
 TEST(LlamaCppArgs, PutsExtraArgumentsLastSoThatTheyWin) {

@@ -93,8 +93,8 @@ std::vector<fs::path> engines_on_path(std::string_view search_path) {
 }
 
 /// scripts/install-engine puts it there.
-fs::path sleep_library_of(const fs::path& program) {
-    const fs::path library = program.parent_path().parent_path() / "lib" / "libdrover-sleep.so";
+fs::path preload_of(const fs::path& program) {
+    const fs::path library = program.parent_path().parent_path() / "lib" / "libdrover-preload.so";
     std::error_code error;
     return fs::exists(library, error) ? library : fs::path();
 }
@@ -115,7 +115,7 @@ Result<LocatedEngine> try_program(const EngineSearch& search,
                      program.string() + " is version " + version->release +
                          ", which is not known to work; set engine.llama_server to use it anyway"};
     }
-    return LocatedEngine{program, std::move(*version), source, sleep_library_of(program)};
+    return LocatedEngine{program, std::move(*version), source, preload_of(program)};
 }
 
 }  // namespace

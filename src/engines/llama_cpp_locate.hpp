@@ -44,9 +44,9 @@ struct LocatedEngine {
     std::filesystem::path llama_server;
     LlamaCppVersion version;
     EngineSource source = EngineSource::config;
-    /// scripts/engine/sleep.cpp, made with the engine: preloaded, it lets the engine sleep. Empty:
-    /// there is none.
-    std::filesystem::path sleep_library{};
+    /// scripts/engine, made with the engine: preloaded, it lets the engine sleep, and share the
+    /// processors with others. Empty: there is none.
+    std::filesystem::path preload{};
 };
 
 /// Where to look.

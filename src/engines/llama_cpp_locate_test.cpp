@@ -79,13 +79,13 @@ TEST_F(LocateTest, PrefersFasterBuildsInTheCache) {
     EXPECT_EQ(located->source, EngineSource::cache);
 }
 
-TEST_F(LocateTest, FindsWhatLetsTheEngineSleep) {
+TEST_F(LocateTest, FindsWhatIsPreloadedIntoTheEngine) {
     const fs::path cpu = cached("prebuilt-cpu", kGood);
-    EXPECT_EQ(locate_llama_cpp(search_)->sleep_library, "");
-    const fs::path library = cpu.parent_path().parent_path() / "lib" / "libdrover-sleep.so";
+    EXPECT_EQ(locate_llama_cpp(search_)->preload, "");
+    const fs::path library = cpu.parent_path().parent_path() / "lib" / "libdrover-preload.so";
     fs::create_directories(library.parent_path());
     std::ofstream(library) << "ELF";
-    EXPECT_EQ(locate_llama_cpp(search_)->sleep_library, library);
+    EXPECT_EQ(locate_llama_cpp(search_)->preload, library);
 }
 
 TEST_F(LocateTest, PassesOverWhatDoesNotRun) {

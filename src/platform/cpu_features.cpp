@@ -1,6 +1,9 @@
 #include "platform/cpu_features.hpp"
 
 #include <algorithm>
+#include <fstream>
+#include <set>
+#include <string>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -50,6 +53,22 @@ ProcessorFeatures processor_features() {
 
 unsigned processor_count() {
     return std::max(std::thread::hardware_concurrency(), 1U);
+}
+
+unsigned core_count() {
+    std::set<std::string> cores;  // each by the processors that it carries
+    for (unsigned processor = 0;; ++processor) {
+        std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(processor) +
+                           "/topology/thread_siblings_list");
+        std::string siblings;
+        if (!std::getline(file, siblings)) {
+            break;
+        }
+        cores.insert(siblings);
+    }
+    const unsigned processors = processor_count();
+    return cores.empty() ? processors
+                         : std::min(static_cast<unsigned>(cores.size()), processors);
 }
 
 }  // namespace drover::platform

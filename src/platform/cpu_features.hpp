@@ -17,4 +17,7 @@ ProcessorFeatures processor_features();
 /// Processors that this process may run on; at least 1.
 unsigned processor_count();
 
+/// Cores that they belong to, of which some carry two of them; at least 1.
+unsigned core_count();
+
 }  // namespace drover::platform

@@ -1,0 +1,67 @@
+"""The real engines share the processors: all threads compute while one engine does, one each while all do."""
+
+import os
+
+import psutil
+import pytest
+import support
+
+pytestmark = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor cannot be shared")
+
+
+@pytest.fixture
+def server(start, real_models):
+    models = {name: {"file": str(real_models[name]), "context": 2048} for name in ("smol", "gemma")}
+    server = start({"memory": {"budget": "2GiB"}, "models": models})
+    for model in models:
+        assert server.chat(model).status_code == 200
+    return server
+
+
+def others_share(pid):
+    """Processor time of all threads but the busiest, as a part of the busiest one's, while that one computes for long."""
+    def times():
+        return {one.id: one.user_time + one.system_time for one in psutil.Process(pid).threads()}
+
+    def spent():
+        return sorted(after - before.get(thread, 0) for thread, after in times().items())
+
+    before = times()
+    support.wait_until(lambda: spent()[-1] > 0.3, 20, "a thread that computes")
+    now = spent()
+    return sum(now[:-1]) / now[-1]
+
+
+def computing(server):
+    """How many engines say that they compute: locks on the file that they share."""
+    [file] = (server.directory / "run").glob("*/computing")
+    with open("/proc/locks") as locks:
+        return sum(f":{file.stat().st_ino} " in line for line in locks)
+
+
+def test_an_engine_alone_computes_with_all_threads_and_two_share_them(server):
+    pids = {model: one["pid"] for model, one in server.instances().items()}
+    with server.stream("smol", max_tokens=1500, ignore_eos=True) as alone:
+        words = alone.iter_lines()  # the client leaves when this ends
+        next(words)
+        assert others_share(pids["smol"]) > 0.3
+        with server.stream("gemma", max_tokens=1500, ignore_eos=True) as beside:
+            others = beside.iter_lines()
+            next(others)
+            support.wait_until(lambda: computing(server) == 2, 10, "two that compute")
+            for pid in pids.values():
+                assert others_share(pid) < 0.2
+
+
+def test_the_place_of_an_engine_that_is_killed_is_free_again(server):
+    pid = server.instances()["smol"]["pid"]
+    with server.stream("smol", max_tokens=1500, ignore_eos=True) as answer:
+        words = answer.iter_lines()
+        next(words)
+        support.wait_until(lambda: computing(server) == 1, 10, "one that computes")
+        psutil.Process(pid).kill()
+        support.wait_until(lambda: computing(server) == 0, 10, "no lock")
+
+
+def test_an_engine_that_has_answered_leaves_its_place(server):
+    support.wait_until(lambda: computing(server) == 0, 10, "no lock")
