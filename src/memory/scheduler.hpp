@@ -36,13 +36,12 @@ struct SchedulerOptions {
     /// take no new leases and leave when their running ones end, and nobody overtakes.
     Duration max_wait = std::chrono::seconds(10);
     /// After a failed load or a crash: 0 for the first, then doubling from `backoff_first` up to
-    /// `backoff_max`. An instance that served somebody and lived on for `backoff_first` ends the
-    /// row.
+    /// `backoff_max`. An instance that served somebody ends the row.
     Duration backoff_first = std::chrono::seconds(1);
     Duration backoff_max = std::chrono::minutes(1);
     /// After a crash, requests wait for the end of a back-off that is not longer than this. For a
     /// longer one, and for a model whose load failed, they are refused at once.
-    Duration backoff_patience = std::chrono::seconds(5);
+    Duration backoff_patience = std::chrono::seconds(10);
 };
 
 /// Decides; never acts. Single-threaded. Every event is answered with effects in the order in which

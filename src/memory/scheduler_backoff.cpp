@@ -3,13 +3,18 @@
 
 namespace drover::memory {
 
+namespace {
+
+/// A lease that ended this long before its instance may have ended because of the crash, of which
+/// we hear later than its client.
+constexpr Duration kCrashNotice = std::chrono::milliseconds(100);
+
+}  // namespace
+
 /// An instance ended by itself.
 void Scheduler::note_failure(Model& model, const Instance& instance) {
     model.wanted = false;
-    // A lease that ended just before the crash may have ended because of it.
-    const bool served = instance.first_served_at.has_value() &&
-                        now_ - *instance.first_served_at >= options_.backoff_first;
-    if (served) {
+    if (instance.first_served_at.has_value() && now_ - *instance.first_served_at >= kCrashNotice) {
         model.backoff.note_success();
     }
     model.backoff.note_failure(now_, options_.backoff_first, options_.backoff_max);
