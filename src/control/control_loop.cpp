@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "control/durations.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
 
@@ -17,12 +18,6 @@ using platform::Task;
 namespace {
 
 /// Asked of a client that waited in vain.
-constexpr auto kRetryAfterTimeout = std::chrono::seconds(10);
-
-std::chrono::seconds whole_seconds(Duration duration) {
-    return std::max(std::chrono::ceil<std::chrono::seconds>(duration), std::chrono::seconds(1));
-}
-
 std::string_view to_string(memory::StopReason reason) {
     switch (reason) {
         case memory::StopReason::evicted:

@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "control/control_loop.hpp"
+#include "control/durations.hpp"
 #include "platform/clock.hpp"
 
 namespace drover::control {
@@ -19,10 +20,6 @@ namespace {
 
 /// A client may send any name; messages quote this much of it.
 constexpr std::size_t kNameShownMax = 200;
-
-std::int64_t milliseconds_of(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
 
 std::string_view to_string(memory::InstanceState state) {
     switch (state) {

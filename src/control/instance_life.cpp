@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "control/control_loop.hpp"
+#include "control/durations.hpp"
 #include "engines/sleep.hpp"
 #include "platform/clock.hpp"
 #include "platform/files.hpp"
@@ -15,10 +16,6 @@ using platform::now;
 using platform::Task;
 
 namespace {
-
-std::int64_t milliseconds_of(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
 
 /// A cause and last words are kept for requests that notice late; a few instances are enough.
 constexpr std::size_t kEndedMax = 16;

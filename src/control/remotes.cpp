@@ -6,6 +6,7 @@
 
 #include "base/assert.hpp"
 #include "base/text.hpp"
+#include "control/durations.hpp"
 #include "control/model_list.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
@@ -25,21 +26,11 @@ constexpr unsigned kServerErrors = 500;
 constexpr unsigned kOk = 200;
 
 /// Asked of a client that waited in vain.
-constexpr std::chrono::seconds kRetryAfterTimeout{10};
-
 /// Names that a complaint quotes.
 constexpr std::size_t kNamesShown = 5;
 
 /// Replicas of one group have ids in a row.
 constexpr std::uint64_t kReplicasMax = 1 << 16;
-
-std::chrono::seconds whole_seconds(Duration duration) {
-    return std::max(std::chrono::ceil<std::chrono::seconds>(duration), std::chrono::seconds(1));
-}
-
-std::int64_t milliseconds_of(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
 
 std::string_view to_string(CircuitState state) {
     switch (state) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "control/durations.hpp"
 #include "platform/clock.hpp"
 #include "platform/files.hpp"
 #include "platform/log.hpp"
@@ -27,10 +28,6 @@ constexpr Bytes kDiskReserve = 256_MiB;
 
 /// Beside the cache: tokens, positions, seal.
 constexpr Bytes kStateOverhead = 1_MiB;
-
-std::int64_t milliseconds_of(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
 
 bool is_worth_keeping(const Slot& slot) {
     return slot.used && slot.tokens >= kTokensWorthKeeping;

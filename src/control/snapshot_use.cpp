@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "control/snapshot_keeper.hpp"
+#include "control/durations.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
 
@@ -31,10 +32,6 @@ constexpr std::uint32_t kMissesMax = 4;
 constexpr std::chrono::milliseconds kReviewLimit(500);
 
 constexpr std::chrono::milliseconds kRecallLimit(2'000);
-
-std::int64_t milliseconds_of(Duration duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
 
 }  // namespace
 
