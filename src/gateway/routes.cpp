@@ -63,7 +63,7 @@ constexpr Route kRoutes[] = {
     {"/health", get, health, ModelFrom::nowhere, openai},
     {"/infill", post, forward, ModelFrom::json, openai},
     {"/lora-adapters", get, inspect, ModelFrom::query, openai},
-    {"/metrics", get, inspect, ModelFrom::query, openai},
+    {"/metrics", get, metrics, ModelFrom::query, openai},
     {"/models", get, list_models, ModelFrom::nowhere, openai},
     {"/props", get, inspect, ModelFrom::query, openai},
     {"/rerank", post, forward, ModelFrom::json, openai},

@@ -12,6 +12,7 @@ namespace drover::gateway {
 enum class Action {
     forward,  ///< the engine of the model that the request names
     inspect,  ///< the same, but never loads a model
+    metrics,  ///< Drover's own, or `inspect` when a model is named
     greeting,
     health,
     list_models,
@@ -39,6 +40,11 @@ enum class Action {
     ollama_pull,
     ollama_push,
 };
+
+/// Answered by an engine.
+constexpr bool forwards(Action action) {
+    return action == Action::forward || action == Action::inspect || action == Action::metrics;
+}
 
 /// Answered by session_library.cpp.
 constexpr bool changes_library(Action action) {

@@ -74,6 +74,7 @@ class Server {
     ServerOptions options_;
     RouteTable routes_;
     RoutingLog routing_log_;
+    RequestCounts counts_;
     SessionContext context_;
     Acceptor acceptor_;
     platform::Timer ticker_;

@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "gateway/catalogue.hpp"
 #include "gateway/dialect/ollama_models.hpp"
+#include "gateway/metrics.hpp"
 #include "gateway/multipart.hpp"
 #include "gateway/origin_guard.hpp"
 #include "gateway/request_log.hpp"
@@ -84,16 +85,19 @@ void Session::begin_request() {
 }
 
 void Session::end_request() {
-    log_request({.method = head_.method_name,
-                 .path = head_.path,
-                 .model = model_,
-                 .route = route_name_,
-                 .reason = reason_,
-                 .status = status_,
-                 .began = began_,
-                 .leased = model_.empty() ? TimePoint() : turn_.times().leased,
-                 .first_byte = model_.empty() ? TimePoint() : turn_.times().first_byte,
-                 .ended = now()});
+    const RequestRecord record{
+        .method = head_.method_name,
+        .path = head_.path,
+        .model = model_,
+        .route = route_name_,
+        .reason = reason_,
+        .status = status_,
+        .began = began_,
+        .leased = model_.empty() ? TimePoint() : turn_.times().leased,
+        .first_byte = model_.empty() ? TimePoint() : turn_.times().first_byte,
+        .ended = now()};
+    context_.counts.add(record);
+    log_request(record);
     keep_alive_ = keep_alive_ && !draining_ && !parser_->expects_body();
     if (body_.capacity() > kIdleBody) {
         std::string().swap(body_);
@@ -171,7 +175,7 @@ Task<> Session::answer() {
     if (auto local = local_reply(*route_); local.has_value()) {
         co_return co_await reply(std::move(*local));
     }
-    if (route_->action == Action::forward || route_->action == Action::inspect) {
+    if (forwards(route_->action)) {
         co_return co_await forward(*route_);
     }
     if (route_->action == Action::explain_route) {
@@ -341,6 +345,12 @@ std::optional<Reply> Session::local_reply(const Route& route) const {
                                                  : openai_models(listed_models())};
         case Action::show_model:
             return show_model(route);
+        case Action::metrics:
+            if (!query_value(head_.query, "model").empty()) {
+                return std::nullopt;
+            }
+            return Reply{.body = metrics(fleet.view(), context_.counts),
+                         .content_type = kMetricsType};
         case Action::admin_models:
             return Reply{.body = admin_models(listed_models())};
         case Action::admin_ps:

@@ -22,6 +22,7 @@
 #include "gateway/json_body.hpp"
 #include "gateway/reply.hpp"
 #include "gateway/request.hpp"
+#include "gateway/request_counts.hpp"
 #include "gateway/request_fields.hpp"
 #include "gateway/request_parser.hpp"
 #include "gateway/route_table.hpp"
@@ -39,6 +40,7 @@ struct SessionContext {
     control::Fleet& fleet;
     RouteTable& routes;
     RoutingLog& routing_log;
+    RequestCounts& counts;
     config::LimitsConfig limits;
     std::chrono::milliseconds stall_timeout;
     /// The answer to POST /admin/plan; see ServerOptions.
