@@ -21,6 +21,10 @@ Error os_error(const std::string& what, int number) {
             what + ": " + std::generic_category().message(number)};
 }
 
+/// Linux reads no more for one hint than the device's read-ahead, and forgets the rest without a
+/// word; this is what devices have at least.
+constexpr Bytes kHintMax = 128_KiB;
+
 /// A file descriptor that closes itself.
 class File {
   public:
@@ -140,11 +144,13 @@ Bytes read_ahead(const std::filesystem::path& path, Bytes offset, Bytes length) 
     }
     struct stat status {};
     const bool known = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode);
-    if (known) {
-        ::posix_fadvise(file, offset.count(), length.count(), POSIX_FADV_WILLNEED);
+    const Bytes end = known ? std::min(Bytes(status.st_size), offset + length) : Bytes(0);
+    for (Bytes at = offset; at < end; at += kHintMax) {
+        ::posix_fadvise(
+            file, at.count(), std::min(kHintMax, end - at).count(), POSIX_FADV_WILLNEED);
     }
     ::close(file);
-    return known ? std::min(Bytes(status.st_size), offset + length) : Bytes(0);
+    return end;
 }
 
 std::int64_t modification_time(const fs::path& path) {
