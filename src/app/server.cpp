@@ -278,6 +278,9 @@ int run_server(const config::Config& config) {
                                     .load_timeout = config.engine.load_timeout,
                                     .sizes = sizes,
                                     .remotes = remote_groups(config)};
+    options.with_context = [&](const models::Model& model, std::uint32_t context) {
+        return manage_with_context(config, model, context, means);
+    };
     Service service(config,
                     std::move(options),
                     std::move(registry),

@@ -250,8 +250,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
     LlamaCppModel start = llama_cpp_model(config, model, *settings, means);
     choose_threads(start.settings, start.launch);
     // What stays on a GPU while the engine sleeps was never seen.
-    const bool sleeps =
-        settings->sleep && !means.engine.preload.empty() && wish->gpus.empty();
+    const bool sleeps = settings->sleep && !means.engine.preload.empty() && wish->gpus.empty();
     if (sleeps) {
         managed.traits.asleep = memory::Footprint::host(size.asleep());
         start.launch.sleeps = true;
@@ -341,6 +340,19 @@ std::vector<control::ManagedModel> manage_models(const config::Config& config,
         }
     }
     return managed;
+}
+
+std::optional<control::ManagedModel> manage_with_context(const config::Config& config,
+                                                         const models::Model& model,
+                                                         std::uint32_t context,
+                                                         const Means& means) {
+    if (model.engine != config::EngineKind::llama_cpp || model.settings.context.has_value()) {
+        return std::nullopt;
+    }
+    models::Model changed = model;
+    changed.settings.context = context;
+    auto managed = manage_llama_cpp(config, changed, means);
+    return managed.ok() ? std::optional(std::move(*managed)) : std::nullopt;
 }
 
 }  // namespace drover::app

@@ -2,6 +2,7 @@
 // only place that knows all of them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <vector>
@@ -58,5 +59,13 @@ std::vector<control::ManagedModel> manage_models(const config::Config& config,
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
                                            const Means& means);
+
+/// The model with another context for each request, as far as it was trained for one; nullopt when
+/// its configuration says which it has, when its settings cannot work, and for other engines than
+/// llama.cpp.
+std::optional<control::ManagedModel> manage_with_context(const config::Config& config,
+                                                         const models::Model& model,
+                                                         std::uint32_t context,
+                                                         const Means& means);
 
 }  // namespace drover::app

@@ -110,7 +110,8 @@ std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOption
     }
     const auto instance = scheduler_.instance_of(model);
     if (!instance.has_value() || instance->state != memory::InstanceState::ready ||
-        instance->retiring || instance->leases >= models_.at(model).traits.lease_limit) {
+        instance->retiring || instance->leases >= models_.at(model).traits.lease_limit ||
+        options.context > models_.at(model).view.context) {
         return std::nullopt;
     }
     Pending pending(*this, model);
@@ -132,6 +133,7 @@ Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) 
         co_return Error{ErrorCode::not_found,
                         "model '" + std::string(name(model)) + "' was removed meanwhile"};
     }
+    enlarge(model, options.context);
     const TimePoint deadline = now() + options.queue_timeout;
     Pending pending(*this, model);
     feed(memory::RequestArrived{pending.request(), model, options.keep_alive});

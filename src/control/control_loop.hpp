@@ -51,6 +51,10 @@ struct ControlOptions {
     /// How often resident instances are measured again.
     std::chrono::milliseconds measure_every{2'000};
     std::vector<RemoteGroup> remotes{};
+    /// A model with another context, or nullopt when it has as much as it can or may have. Null: no
+    /// model's context changes.
+    std::function<std::optional<ManagedModel>(const models::Model& model, std::uint32_t context)>
+        with_context{};
 };
 
 /// Owns the scheduler and all instances.
@@ -134,6 +138,7 @@ class ControlLoop final : public Fleet {
     void carry_out(const memory::RefuseRequest& effect);
     void carry_out(const memory::WakeAt& effect);
     void declare(ManagedModel model);
+    void enlarge(ModelId model, std::uint32_t context);
     void forget_retired();
     void decide(RequestId request, Result<Lease> outcome);
 

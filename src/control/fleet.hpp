@@ -23,6 +23,9 @@ namespace drover::control {
 struct AcquireOptions {
     std::optional<memory::KeepAlive> keep_alive{};  ///< as the client asked
     std::chrono::milliseconds queue_timeout{600'000};
+    /// Tokens that the client wants to use, prompt and answer; 0: what the model has. A model that
+    /// has less is loaded anew with as much, where that is possible, and keeps it.
+    std::uint32_t context = 0;
     bool local_only = false;          ///< the request must not leave this machine
     std::uint64_t affinity = 0;       ///< of a remote with replicas: see upstreams::Ask
     std::vector<InstanceId> tried{};  ///< replicas that failed this request already

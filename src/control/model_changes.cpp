@@ -55,6 +55,31 @@ void ControlLoop::replace_models(models::Registry registry, std::vector<ManagedM
     forget_retired();
 }
 
+// It never shrinks again: clients that want different contexts would have it loaded in turns.
+void ControlLoop::enlarge(ModelId id, std::uint32_t context) {
+    const ManagedModel& present = models_.at(id);
+    const models::Model* model = registry_.find(present.view.name);
+    if (context <= present.view.context || model == nullptr || !options_.with_context) {
+        return;
+    }
+    auto larger = options_.with_context(*model, context);
+    if (!larger.has_value() || larger->view.context <= present.view.context) {
+        return;
+    }
+    const auto& placements = larger->traits.placements;
+    const bool fits = std::any_of(placements.begin(), placements.end(), [&](const auto& one) {
+        return one.footprint.fits(scheduler_.budget());
+    });
+    if (!fits) {
+        log::info("model.not_enlarged", {{"model", present.view.name}, {"context", context}});
+        return;
+    }
+    larger->traits.pinned = present.traits.pinned;
+    log::info("model.enlarged", {{"model", present.view.name}, {"context", larger->view.context}});
+    declare(std::move(*larger));
+    feed(memory::UnloadRequested{id});  // those who use it go on; whoever asks now waits for more
+}
+
 void ControlLoop::forget_retired() {
     std::erase_if(retired_, [this](ModelId id) {
         const bool asked_for = std::any_of(pending_.begin(), pending_.end(), [id](const auto& one) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "control/snapshot_keeper.hpp"
 #include "control/durations.hpp"
+#include "control/snapshot_keeper.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
 

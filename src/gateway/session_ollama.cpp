@@ -9,6 +9,7 @@
 #include "base/assert.hpp"
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/dialect/ollama_models.hpp"
+#include "gateway/dialect/ollama_options.hpp"
 #include "gateway/dialect/ollama_recipe.hpp"
 #include "gateway/ollama_exchange.hpp"
 #include "gateway/session.hpp"
@@ -104,6 +105,7 @@ Task<> Session::answer_ollama(const Route& route) {
                                 .acquire = acquire_options(route),
                                 .since = since,
                                 .headers = cors_};
+    asked.acquire.context = dialect::ollama_context(request);
     OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
     auto outcome = co_await exchange.run();
     if (client_.gone()) {

@@ -205,3 +205,57 @@ def test_one_connection_serves_all_kinds_of_requests(fake):
             assert client.post("/v1/chat/completions", json={"model": "a", "messages": ASK}).status_code == 200
             assert client.post("/api/chat", json={"model": "a", "messages": 5}).status_code == 400
             assert client.get("/api/tags").status_code == 200
+
+
+def context_of(server, model):
+    return next(one for one in server.get("/admin/models").json()["models"] if one["name"] == model)["context"]
+
+
+def ask_with_context(server, model, tokens):
+    """Which process answers a request that wants so much context."""
+    options = {"num_ctx": tokens, "num_predict": 1}
+    answer = server.post("/api/chat", {"model": model, "messages": ASK, "stream": False, "options": options})
+    assert answer.status_code == 200, answer.text
+    return server.pid_of(model)
+
+
+def test_a_larger_num_ctx_loads_the_model_anew_once(fake):
+    server = fake({"a": ""})
+    given = context_of(server, "a")
+    first = ask_with_context(server, "a", given)
+    larger = ask_with_context(server, "a", given + 100)
+    assert larger != first
+    assert context_of(server, "a") == given + 100
+    for tokens in (given, given + 100, 16):
+        assert ask_with_context(server, "a", tokens) == larger
+    assert server.chat("a").status_code == 200 and server.pid_of("a") == larger
+
+
+def test_a_num_ctx_above_what_the_model_was_trained_for_gets_that(fake):
+    server = fake({"a": ""})
+    largest = ask_with_context(server, "a", 1_000_000_000)
+    assert context_of(server, "a") == 8192
+    assert ask_with_context(server, "a", 2_000_000_000) == largest
+
+
+def test_a_num_ctx_that_does_not_fit_changes_nothing(fake):
+    server = fake({"a": ""}, {"memory": {"budget": "460MiB"}})
+    given = context_of(server, "a")
+    first = ask_with_context(server, "a", 16)
+    assert ask_with_context(server, "a", 8192) == first
+    assert context_of(server, "a") == given
+
+
+def test_a_configured_context_stands_whatever_num_ctx_says(fake):
+    server = fake({"a": ""}, a={"context": 1024})
+    first = ask_with_context(server, "a", 16)
+    assert ask_with_context(server, "a", 4096) == first
+
+
+def test_a_larger_num_ctx_lets_running_answers_end(fake):
+    server = fake({"a": "tokens=40,slow=20"})
+    with server.stream("a") as running:
+        pieces = running.iter_lines()
+        next(pieces)
+        ask_with_context(server, "a", context_of(server, "a") + 1)
+        assert "[DONE]" in "".join(pieces)

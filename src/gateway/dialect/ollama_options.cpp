@@ -1,6 +1,7 @@
 #include "gateway/dialect/ollama_options.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -80,6 +81,15 @@ void put_ollama_options(const json::object& request,
         }
         body["stop"] = *stop;
     }
+}
+
+std::uint32_t ollama_context(const json::object& request) {
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+    std::optional<Error> problem;  // whoever translates the request complains
+    const json::object* options = FieldReader(request, problem).object("options");
+    const auto asked =
+        options != nullptr ? FieldReader(*options, problem).whole("num_ctx") : std::nullopt;
+    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(asked.value_or(0), 0, kMost));
 }
 
 void put_ollama_format(const json::object& request,
