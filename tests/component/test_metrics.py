@@ -1,5 +1,6 @@
 """What Prometheus reads, with Prometheus' own parser."""
 
+import support
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -28,12 +29,16 @@ def test_requests_are_counted_by_model_and_status(fake):
 def test_memory_is_that_of_the_listing(fake):
     server = fake({"a": ""}, {"memory": {"budget": "1GiB"}})
     assert server.chat("a").status_code == 200
-    [instance] = server.instances().values()
-    found = metrics(server)
-    assert found["drover_memory_budget_bytes", ("device", "host")] == 1024 ** 3
-    assert found["drover_memory_held_bytes", ("device", "host")] == instance["bytes"]
-    assert found["drover_instance_bytes", ("model", "a"), ("state", "ready")] == instance["bytes"]
-    assert found["drover_queued_requests",] == 0
+
+    def same():  # both are measured anew now and then
+        found, [instance] = metrics(server), server.instances().values()
+        [host] = server.get("/admin/ps").json()["budget"]
+        return (found["drover_memory_budget_bytes", ("device", "host")] == host["bytes"]
+                and found["drover_memory_held_bytes", ("device", "host")] == host["held"]
+                and found["drover_instance_bytes", ("model", "a"), ("state", "ready")] == instance["bytes"])
+
+    support.wait_until(same, what="the same bytes in the metrics and in the listing")
+    assert metrics(server)["drover_queued_requests",] == 0
 
 
 def test_a_model_that_is_named_shows_its_engines_own(fake):

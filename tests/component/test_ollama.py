@@ -239,7 +239,7 @@ def test_a_num_ctx_above_what_the_model_was_trained_for_gets_that(fake):
 
 
 def test_a_num_ctx_that_does_not_fit_changes_nothing(fake):
-    server = fake({"a": ""}, {"memory": {"budget": "460MiB"}})
+    server = fake({"a": ""}, {"memory": {"budget": "500MiB"}})
     given = context_of(server, "a")
     first = ask_with_context(server, "a", 16)
     assert ask_with_context(server, "a", 8192) == first
