@@ -81,9 +81,9 @@ TEST(LlamaCppArgs, LetsItShareTheProcessors) {
     const auto plan = plan_llama_cpp(sharing, {}, {}, {});
     ASSERT_TRUE(plan.ok());
     EXPECT_EQ(value_of(plan->argv, "--poll"), "0");
-    EXPECT_THAT(plan->environment,
-                Contains("DROVER_COMPUTE_LOCKS=" +
-                         (sharing.socket.parent_path() / "computing").string()));
+    EXPECT_THAT(
+        plan->environment,
+        Contains("DROVER_COMPUTE_LOCKS=" + (sharing.socket.parent_path() / "computing").string()));
     sharing.shares_processors = false;
     EXPECT_THAT(plan_llama_cpp(sharing, {}, {}, {})->environment,
                 Not(Contains(StartsWith("DROVER_COMPUTE_LOCKS"))));
