@@ -65,10 +65,11 @@ Scenario agents();
 /// for alike.
 Scenario besieged(std::uint64_t seed);
 
-/// `models` models under Zipf's law, room for a tenth, `requests` requests.
+/// `models` models under Zipf's law, room for a tenth or the largest, `requests` requests.
 Scenario crowd(std::size_t models, std::size_t requests);
 
-/// By name, as `drover-sim --scenario` knows them; `seed` is used by "random" and "besieged".
+/// By name, as `drover-sim --scenario` knows them, but for the crowd; `seed` is used by "random"
+/// and "besieged".
 std::optional<Scenario> scenario_named(std::string_view name, std::uint64_t seed);
 
 }  // namespace drover::sim

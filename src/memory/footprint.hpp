@@ -18,6 +18,19 @@ inline constexpr std::size_t kHostDevice = 0;
 class Footprint {
   public:
     constexpr Footprint() = default;
+    // Copies what is there: most machines have one device or few, and copies are made all the time.
+    constexpr Footprint(const Footprint& other) : width_(other.width_) {
+        for (std::size_t i = 0; i < width_; ++i) {
+            bytes_[i] = other.bytes_[i];
+        }
+    }
+    constexpr Footprint& operator=(const Footprint& other) {
+        for (std::size_t i = 0; i < std::max(width_, other.width_); ++i) {
+            bytes_[i] = other.bytes_[i];
+        }
+        width_ = other.width_;
+        return *this;
+    }
 
     /// `bytes` of host RAM and nothing elsewhere.
     static constexpr Footprint host(Bytes bytes) {
@@ -66,6 +79,16 @@ class Footprint {
             }
         }
         return false;
+    }
+
+    /// True when it needs something of each device of which there is any in `other`.
+    constexpr bool spans(const Footprint& other) const {
+        for (std::size_t i = 0; i < other.width_; ++i) {
+            if (other.bytes_[i] > Bytes(0) && bytes_[i] <= Bytes(0)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /// True when both need the same devices.
@@ -133,7 +156,7 @@ class Footprint {
 
   private:
     std::array<Bytes, kDevicesMax> bytes_{};
-    /// Devices from here on have zero: most machines have few, and sums are made all the time.
+    /// Devices from here on have zero.
     std::size_t width_ = 0;
 };
 

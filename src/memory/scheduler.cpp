@@ -183,8 +183,10 @@ void Scheduler::handle(const LeaseEnded& event) {
     }
     Instance& instance = at->second;
     DROVER_ASSERT(instance.leases > 0);
-    if (--instance.leases == 0 && instance.retiring.has_value()) {
-        retiring_held_ -= ledger_.holding(request.instance);
+    if (--instance.leases == 0) {
+        const Footprint& held = ledger_.holding(request.instance);
+        busy_held_ -= held;
+        retiring_held_ -= instance.retiring.has_value() ? held : Footprint();
     }
     if (!instance.first_served_at.has_value()) {
         instance.first_served_at = now_;
@@ -240,6 +242,7 @@ void Scheduler::handle(const InstanceGone& event) {
     set_retiring(event.instance, found->second, std::nullopt);
     pinned_.erase(event.instance);
     const Instance instance = found->second;
+    busy_held_ -= instance.leases > 0 ? ledger_.holding(event.instance) : Footprint();
     instances_.erase(found);
     leaving_ -= instance.leaving;
     ledger_.release(event.instance);
@@ -345,8 +348,10 @@ void Scheduler::grant(Model& model, Instance& instance) {
     if (waiting.keep_alive.has_value()) {
         instance.keep_alive = *waiting.keep_alive;
     }
-    if (instance.leases++ == 0 && instance.retiring.has_value()) {
-        retiring_held_ += ledger_.holding(model.instance);
+    if (instance.leases++ == 0) {
+        const Footprint& held = ledger_.holding(model.instance);
+        busy_held_ += held;
+        retiring_held_ += instance.retiring.has_value() ? held : Footprint();
     }
     Request& request = requests_.at(waiting.request);
     request.instance = model.instance;
@@ -454,6 +459,10 @@ void Scheduler::set_retiring(InstanceId id,
         const Footprint& held = ledger_.holding(id);
         retiring_held_ += retiring.has_value() ? held : Footprint() - held;
     }
+    const auto shrinks = [](const std::optional<Retirement>& one) {
+        return one.has_value() && one->reason == StopReason::shrunk ? std::size_t{1} : 0;
+    };
+    shrinking_ += shrinks(retiring) - shrinks(instance.retiring);
     instance.retiring = retiring;
     if (retiring.has_value()) {
         retiring_.insert(id);
@@ -464,8 +473,10 @@ void Scheduler::set_retiring(InstanceId id,
 
 /// The ledger takes the truth. What was too small an estimate once is not used again.
 void Scheduler::correct(InstanceId id, Instance& instance, const Footprint& measured) {
-    if (instance.retiring.has_value() && instance.leases > 0) {
-        retiring_held_ += measured - ledger_.holding(id);
+    if (instance.leases > 0) {
+        const Footprint more = measured - ledger_.holding(id);
+        busy_held_ += more;
+        retiring_held_ += instance.retiring.has_value() ? more : Footprint();
     }
     ledger_.correct(id, measured);
     Model& model = models_.at(instance.model);

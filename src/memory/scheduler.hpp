@@ -194,9 +194,11 @@ class Scheduler {
     void evict(const Victims& victims, const Footprint& missing);
     template <typename Visit>
     void each_placement(const Model& model, const Pass& pass, Visit visit) const;
-    const Placement* free_placement(const Model& model, const Pass& pass) const;
-    bool evict_for(const Model& model, bool owed, Pass& pass);
-    void claim(Model& model, Pass& pass);
+    const Placement* free_placement(const Model& model,
+                                    const Footprint& free,
+                                    const Pass& pass) const;
+    bool evict_for(const Model& model, bool owed, const Footprint& free, Pass& pass);
+    void claim(Model& model, const Footprint& free, Pass& pass);
     Footprint free_for(const Pass& pass) const {
         return ledger_.available() + leaving_ - pass.claimed;
     }
@@ -231,6 +233,8 @@ class Scheduler {
     IdleInstances idle_;  ///< ready, without leases, not pinned; and those that sleep
     std::set<InstanceId> retiring_;
     Footprint retiring_held_;      ///< by those of them that are busy
+    std::size_t shrinking_ = 0;    ///< of them, for a smaller budget
+    Footprint busy_held_;          ///< by all with leases
     std::set<InstanceId> pinned_;  ///< loading or ready
     std::set<std::pair<TimePoint, InstanceId>> expiries_;
     Footprint leaving_;  ///< what instances are giving back

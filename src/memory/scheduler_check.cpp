@@ -46,9 +46,11 @@ void Scheduler::check_invariants() const {
     ledger_.check();
     Footprint leaving;
     Footprint retiring_held;
+    Footprint busy_held;
     Footprint idle_held;
     std::size_t idle = 0;
     std::size_t expiring = 0;
+    std::size_t shrinking = 0;
     for (const auto& [id, instance] : instances_) {
         check_instance(id, instance);
         idle += idle_.contains(id) ? 1 : 0;
@@ -56,10 +58,15 @@ void Scheduler::check_invariants() const {
         expiring += instance.expires_at.has_value() ? 1 : 0;
         retiring_held += instance.leases > 0 && instance.retiring.has_value() ? ledger_.holding(id)
                                                                               : Footprint();
+        busy_held += instance.leases > 0 ? ledger_.holding(id) : Footprint();
+        shrinking +=
+            instance.retiring.has_value() && instance.retiring->reason == StopReason::shrunk ? 1
+                                                                                             : 0;
         leaving += instance.leaving;
     }
     DROVER_ASSERT(leaving == leaving_);
-    DROVER_ASSERT(retiring_held == retiring_held_);
+    DROVER_ASSERT(retiring_held == retiring_held_ && busy_held == busy_held_);
+    DROVER_ASSERT(shrinking == shrinking_);
     DROVER_ASSERT(idle == idle_.size() && idle_held == idle_.total());
     DROVER_ASSERT(expiring == expiries_.size());
     // Over the budget, everything that may leave at once is leaving.
@@ -126,7 +133,8 @@ void Scheduler::check_line() const {
             placements.begin(), placements.end(), [most = ceiling()](const Placement& one) {
                 return one.footprint.fits(most);
             }));
-        DROVER_ASSERT(free_placement(model, {.ceiling = ceiling()}) == nullptr);
+        const Pass fresh{.ceiling = ceiling()};
+        DROVER_ASSERT(free_placement(model, free_for(fresh), fresh) == nullptr);
         bool under_way = armed_.has_value();
         for (const auto& [id, instance] : instances_) {
             const bool still = instance.leases == 0 && (instance.state == InstanceState::ready ||

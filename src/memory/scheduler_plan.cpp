@@ -58,19 +58,22 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
         return true;
     }
     set_aside(model, pass);
-    const Footprint free = free_for(pass);
     std::optional<Footprint> soon;
+    Footprint free;
     bool any = false;
     each_placement(model, pass, [&](const Placement&, const Footprint& needed) {
+        if (!any) {
+            free = free_for(pass);
+        }
         any = true;
-        if (!soon.has_value() && needed.lacks(free).empty()) {
+        if (!soon.has_value() && needed.fits(free)) {
             soon = needed;
         }
     });
     if (!any) {
         return ++pass.blocked < kLookAhead;
     }
-    if (const Placement* now = free_placement(model, pass); now != nullptr) {
+    if (const Placement* now = free_placement(model, free, pass); now != nullptr) {
         if (model.asleep) {
             wake(place.model, model);
         } else {
@@ -87,13 +90,14 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
         update_place(place.model, model);
         return true;
     }
-    if (evict_for(model, owed, pass)) {
+    if (evict_for(model, owed, free, pass)) {
         return true;
     }
     if (owed) {
-        claim(model, pass);
+        claim(model, free, pass);
     }
-    return ++pass.blocked < kLookAhead;
+    // Where somebody is short of everything, nobody behind gets anything.
+    return ++pass.blocked < kLookAhead && !pass.exhausted.spans(pass.ceiling);
 }
 
 /// Calls `visit(placement, needed)` for the placements that the model may have in this pass, with
@@ -121,9 +125,11 @@ void Scheduler::each_placement(const Model& model, const Pass& pass, Visit visit
 }
 
 /// Where it can start now; null: nowhere.
-const Placement* Scheduler::free_placement(const Model& model, const Pass& pass) const {
+const Placement* Scheduler::free_placement(const Model& model,
+                                           const Footprint& free,
+                                           const Pass& pass) const {
     const Footprint available = ledger_.available();
-    const Footprint unclaimed = free_for(pass) + pass.promised;
+    const Footprint unclaimed = free + pass.promised;
     const Placement* best = nullptr;
     Bytes least;
     each_placement(model, pass, [&](const Placement& one, const Footprint& needed) {
@@ -140,8 +146,7 @@ const Placement* Scheduler::free_placement(const Model& model, const Pass& pass)
 }
 
 /// Lets idle instances leave for it where least is lost. False: nowhere do they suffice.
-bool Scheduler::evict_for(const Model& model, bool owed, Pass& pass) {
-    const Footprint free = free_for(pass);
+bool Scheduler::evict_for(const Model& model, bool owed, const Footprint& free, Pass& pass) {
     std::optional<Footprint> chosen;
     Victims leaving;
     each_placement(model, pass, [&](const Placement&, const Footprint& needed) {
@@ -191,8 +196,7 @@ void Scheduler::evict(const Victims& victims, const Footprint& missing) {
 //     there, and it would wait for ever.
 //  2. It takes one for which nobody more has to retire; else the one where least is lost.
 //  3. There is none: only the end of a load can help. Nobody else gets what it is short of.
-void Scheduler::claim(Model& model, Pass& pass) {
-    const Footprint free = free_for(pass);
+void Scheduler::claim(Model& model, const Footprint& free, Pass& pass) {
     const Footprint promised = idle_.total() + retiring_held_;
     const auto index_of = [&model](const Placement& one) {
         return static_cast<std::size_t>(&one - model.traits.placements.data());
@@ -235,6 +239,10 @@ void Scheduler::claim(Model& model, Pass& pass) {
 /// The least valuable busy instances that free `missing`. Empty when all of them do not suffice;
 /// with `anyway` then those that help.
 Victims Scheduler::choose_busy(const Footprint& missing, bool anyway) const {
+    // Cheaper than looking at them all, of which most retire already when many models wait.
+    if (!anyway && !missing.fits(busy_held_ - retiring_held_)) {
+        return {};
+    }
     std::vector<Candidate> busy;
     for (const auto& [id, instance] : instances_) {
         if (instance.state == InstanceState::ready && instance.leases > 0 &&
@@ -261,6 +269,10 @@ void Scheduler::retire(const Victims& victims, const Retirement& retirement) {
 /// Those who were asked to leave for `reason`, and hold nothing of what is still missing, are no
 /// longer in anybody's way.
 void Scheduler::return_to_service(StopReason reason, const Footprint& missing) {
+    const bool all_hold_some = missing.spans(ledger_.held());
+    if (all_hold_some || (reason == StopReason::shrunk && shrinking_ == 0)) {
+        return;
+    }
     for (auto next = retiring_.begin(); next != retiring_.end();) {
         const InstanceId id = *next++;
         Instance& instance = instances_.at(id);

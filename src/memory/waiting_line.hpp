@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <iterator>
 #include <set>
 
 #include "base/ids.hpp"
@@ -33,6 +34,7 @@ class WaitingLine {
     }
 
     void remove(const Place& place) {
+        ++removals_;
         if (rest_.erase(place) != 0) {
             becoming_.erase(owed(place));
         } else {
@@ -62,19 +64,25 @@ class WaitingLine {
     /// given, and later ones.
     template <typename Visit>
     void visit(Visit visit) const {
-        for (auto next = owed_.begin(); next != owed_.end();) {
-            const OwedPlace one = *next;
-            if (!visit(one.place, true)) {
-                return;
+        const auto each = [&](const auto& places, const auto& one_of, bool owed) {
+            for (auto next = places.begin(); next != places.end();) {
+                const auto place = *next;
+                const std::uint64_t before = removals_;
+                if (!visit(one_of(place), owed)) {
+                    return false;
+                }
+                next = before == removals_ ? std::next(next) : places.upper_bound(place);
             }
-            next = owed_.upper_bound(one);
-        }
-        for (auto next = rest_.begin(); next != rest_.end();) {
-            const Place place = *next;
-            if (!visit(place, false)) {
-                return;
-            }
-            next = rest_.upper_bound(place);
+            return true;
+        };
+        const auto owed_place = [](const OwedPlace& one) {
+            return one.place;
+        };
+        const auto itself = [](const Place& place) {
+            return place;
+        };
+        if (each(owed_, owed_place, true)) {
+            each(rest_, itself, false);
         }
     }
 
@@ -92,6 +100,7 @@ class WaitingLine {
     std::set<OwedPlace> owed_;
     std::set<Place> rest_;
     std::set<OwedPlace> becoming_;  ///< those of rest_ that will be owed
+    std::uint64_t removals_ = 0;    ///< a visit goes on where it was as long as there are none
 };
 
 }  // namespace drover::memory
