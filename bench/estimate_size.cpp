@@ -3,9 +3,12 @@
 //
 //   drover-estimate FILE.gguf SERVER SOCKET [context=N] [parallel=N] [batch=N] [k=TYPE] [v=TYPE]
 //                   [repack=0|1] [flash=0|1] [prompt_cache=SIZE] [task=generate|embedding]
+//                   [lora=FILE] [mmproj=FILE] [draft=FILE] [mtp=1]
 
 #include <charconv>
+#include <filesystem>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +19,7 @@
 
 #include "control/sizing.hpp"
 #include "engines/llama_cpp_args.hpp"
+#include "models/companions.hpp"
 #include "models/header_file.hpp"
 
 namespace {
@@ -36,6 +40,8 @@ std::uint32_t number(std::string_view text) {
 
 struct Request {
     config::ModelSettings settings;
+    std::vector<std::filesystem::path> adapters;
+    std::optional<std::filesystem::path> projector;
     config::Task task = config::Task::automatic;
 };
 
@@ -63,6 +69,14 @@ bool apply(Request& request, std::string_view argument) {
     } else if (name == "prompt_cache") {
         const auto bytes = drover::parse_bytes(value);
         request.settings.prompt_cache = bytes.ok() ? *bytes : Bytes(0);
+    } else if (name == "lora") {
+        request.adapters.emplace_back(value);
+    } else if (name == "mmproj") {
+        request.projector = value;
+    } else if (name == "draft") {
+        request.settings.extra_args = {"--model-draft", std::string(value)};
+    } else if (name == "mtp") {
+        request.settings.extra_args = {"--spec-type", "draft-mtp"};
     } else if (name == "task") {
         request.task = value == "embedding" ? config::Task::embedding : config::Task::generate;
     } else {
@@ -82,6 +96,19 @@ boost::json::object parts_of(const memory::SizeEstimate& size) {
             {"checkpoints", size.checkpoints.count()},
             {"prompt_cache", size.prompt_cache.count()},
             {"process", size.process.count()}};
+}
+
+boost::json::object parts_of(const models::Companions& beside) {
+    return {{"adapters", beside.adapters.count()},
+            {"projector", beside.projector.count()},
+            {"projector_buffers", beside.projector_buffers.count()},
+            {"draft", beside.draft.count()},
+            {"draft_buffers", beside.draft_buffers.count()}};
+}
+
+/// Of the file's tensors those that the engine reads.
+Bytes weights_read(const models::ModelFacts& facts, const memory::SizeSettings& sizing) {
+    return sizing.drafts ? facts.weights.total : facts.weights.total - facts.weights.draft;
 }
 
 int fail(const Error& error) {
@@ -124,8 +151,8 @@ int main(int argc, char** argv) {
     const auto plan = engines::plan_llama_cpp({.llama_server = argv[2],
                                                .socket = argv[3],
                                                .model_file = files->front(),
-                                               .projector = {},
-                                               .adapters = {},
+                                               .projector = request.projector.value_or(""),
+                                               .adapters = request.adapters,
                                                .name = "model",
                                                .parent_environment = environment},
                                               *settings,
@@ -134,8 +161,12 @@ int main(int argc, char** argv) {
     if (!plan.ok()) {
         return fail(plan.error());
     }
-    const memory::SizeEstimate size =
-        memory::estimate_size(*facts, control::size_settings(*settings, cpu));
+    const memory::SizeSettings sizing = control::size_settings(*settings, cpu);
+    const memory::SizeEstimate size = memory::estimate_size(*facts, sizing);
+    models::Companions beside = models::read_companions(request.adapters, request.projector);
+    if (const auto counted = control::count_draft(*settings, sizing, beside); !counted.ok()) {
+        return fail(counted.error());
+    }
     boost::json::array command(plan->argv.begin(), plan->argv.end());
     boost::json::array variables(plan->environment.begin(), plan->environment.end());
     const boost::json::object result{{"argv", std::move(command)},
@@ -145,6 +176,8 @@ int main(int argc, char** argv) {
                                      {"batch", settings->batch},
                                      {"vocabulary", facts->vocabulary},
                                      {"embeds", settings->task != config::Task::generate},
+                                     {"weights", weights_read(*facts, sizing).count()},
+                                     {"beside", parts_of(beside)},
                                      {"parts", parts_of(size)},
                                      {"resident", size.resident_after_load().count()},
                                      {"total", size.total().count()}};

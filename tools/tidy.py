@@ -40,7 +40,7 @@ ONLY_HEADERS = {
 }
 
 # Folders and files without I/O, clock, threads or logs.
-PURE = [r"src/base/", r"src/memory/", r"src/planner/", r"src/snapshots/", r"src/router/", r"src/upstreams/", r"src/config/(fields|model_fields|parsers|setters|command_line|load_engine|load_remote)", r"src/importer/", r"src/engines/(chat_template|child_environment|child_settings|command_launch|engine_devices|llama_cpp_args|settings|last_words|endpoint|vllm_launch)", r"src/models/(gguf|hugging_face\.)", r"src/gateway/dialect/"]
+PURE = [r"src/base/", r"src/memory/", r"src/planner/", r"src/snapshots/", r"src/router/", r"src/upstreams/", r"src/config/(fields|model_fields|parsers|setters|command_line|load_engine|load_remote)", r"src/importer/", r"src/engines/(chat_template|child_environment|child_settings|command_launch|engine_devices|llama_cpp_args|settings|speculation|last_words|endpoint|vllm_launch)", r"src/models/(gguf|hugging_face\.)", r"src/gateway/dialect/"]
 IMPURE_INCLUDES = r"<(boost/asio|thread|mutex|spdlog|fstream|sys/|unistd)"
 
 # (pattern, where it does not apply, what to do instead)

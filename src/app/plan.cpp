@@ -58,7 +58,7 @@ Wanted wanted_of(const models::Model& model, const config::ModelSettings& defaul
                   .facts = model.facts,
                   .task = model.task,
                   .settings = model.settings,
-                  .projector = projector_footprint(model),
+                  .beside = model.companions,
                   .fixed = fixed_sizes(model, defaults)};
     if (wanted.fixed.has_value()) {
         const engines::ResolvedSettings settings = child_settings(model, defaults);

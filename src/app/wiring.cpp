@@ -130,13 +130,6 @@ std::filesystem::path snapshot_directory(const config::Config& config) {
     return config.cache_dir / "snapshots" / std::to_string(config.listen_port);
 }
 
-Bytes projector_footprint(const models::Model& model) {
-    // Its weights, and buffers of one image, which the engine's graph makes about as large for all
-    // sizes of models.
-    constexpr Bytes kBuffers = 256_MiB;
-    return model.projector.has_value() ? model.projector_size + kBuffers : Bytes(0);
-}
-
 models::Registry find_models(const config::Config& config, const models::Registry* previous) {
     const auto environment = platform::process_environment();
     std::vector<std::string> problems;
@@ -208,6 +201,19 @@ void choose_threads(ResolvedSettings& settings, engines::LlamaCppLaunch& launch)
                                                 : std::max(platform::processor_count() / 2, 1U);
 }
 
+/// What lies beside the model.
+models::Companions companions_of(const models::Model& model,
+                                 const ResolvedSettings& settings,
+                                 const memory::SizeSettings& sizing) {
+    models::Companions beside = model.companions;
+    if (const Status counted = control::count_draft(settings, sizing, beside); !counted.ok()) {
+        log::warn("model.note",
+                  {{"model", model.name},
+                   {"note", "its draft model is not counted: " + counted.error().message}});
+    }
+    return beside;
+}
+
 Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                                                const models::Model& model,
                                                const Means& means) {
@@ -227,8 +233,8 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
     }
     const memory::SizeSettings sizing = control::size_settings(*settings, cpu);
     const memory::SizeEstimate size = memory::estimate_size(model.facts, sizing);
-    const memory::LayerSizes layers =
-        memory::layer_sizes(model.facts, sizing, projector_footprint(model));
+    const models::Companions beside = companions_of(model, *settings, sizing);
+    const memory::LayerSizes layers = memory::layer_sizes(model.facts, sizing, beside);
     control::ManagedModel managed{
         .id = model.id,
         .view = view_of(model, *settings),
@@ -252,7 +258,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
     // What stays on a GPU while the engine sleeps was never seen.
     const bool sleeps = settings->sleep && !means.engine.preload.empty() && wish->gpus.empty();
     if (sleeps) {
-        managed.traits.asleep = memory::Footprint::host(size.asleep());
+        managed.traits.asleep = memory::Footprint::host(size.asleep() + beside.resident());
         start.launch.sleeps = true;
     }
     managed.files = model.files;

@@ -36,9 +36,6 @@ Result<engines::LocatedEngine> locate_engine(const config::Config& config);
 /// Where this server keeps conversations.
 std::filesystem::path snapshot_directory(const config::Config& config);
 
-/// What a projector takes, until it is measured.
-Bytes projector_footprint(const models::Model& model);
-
 /// What a model takes, until it is measured, that another engine than llama.cpp serves; nullopt:
 /// llama.cpp serves it, and its size follows from its settings.
 std::optional<memory::EvenSizes> fixed_sizes(const models::Model& model,

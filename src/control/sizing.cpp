@@ -3,6 +3,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "engines/speculation.hpp"
+#include "models/header_file.hpp"
 #include "platform/cpu_features.hpp"
 
 namespace drover::control {
@@ -88,7 +90,30 @@ SizeSettings size_settings(const engines::ResolvedSettings& settings,
     result.cpu = cpu;
     result.prompt_cache = settings.prompt_cache;
     result.checkpoints = settings.checkpoints;
+    result.drafts = engines::speculation_of(settings.extra_args).own_layers;
     return result;
+}
+
+Status count_draft(const engines::ResolvedSettings& settings,
+                   SizeSettings sizing,
+                   models::Companions& beside) {
+    const std::filesystem::path draft = engines::speculation_of(settings.extra_args).draft_model;
+    if (draft.empty()) {
+        return {};
+    }
+    const auto files = models::files_of_model(draft);
+    const auto facts = files.ok() ? models::read_facts(*files) : files.error();
+    if (!facts.ok()) {
+        return facts.error();
+    }
+    // Its context is as large, and its cache is not quantised unless somebody asks for it.
+    sizing.cache_type_k = sizing.cache_type_v = "f16";
+    sizing.prompt_cache = Bytes(0);
+    sizing.drafts = false;
+    const SizeEstimate size = memory::estimate_size(*facts, sizing);
+    beside.draft = size.weights_mapped + size.weights_anonymous + size.caches();
+    beside.draft_buffers = size.output_buffer + size.compute_buffer + size.checkpoints;
+    return {};
 }
 
 std::string text_of(const SizeSettings& settings) {

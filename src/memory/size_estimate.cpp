@@ -38,7 +38,8 @@ constexpr std::uint64_t kGrammarBytes = 250;     // a grammar's view of each tok
 constexpr std::uint64_t kHiddenStates = 4;
 constexpr std::uint64_t kGatedWidths = 3;      // up, gate and their product
 constexpr std::uint64_t kAttentionWidths = 3;  // queries, outputs, and a copy of either
-constexpr std::uint64_t kRecurrentWidths = 8;
+constexpr std::uint64_t kRecurrentWidths = 5;
+constexpr std::uint64_t kIndexWidths = 3;   // an indexer's queries, as they are rotated and scaled
 constexpr std::uint64_t kExpertStates = 2;  // each expert's input and output
 constexpr std::uint64_t kExpertWeights = 4;
 constexpr std::uint64_t kStateCopies = 4;
@@ -89,6 +90,12 @@ struct Shape {
     std::uint64_t outputs = 0;  ///< tokens of a batch whose logits are computed
 };
 
+/// What the engine makes of the settings.
+SizeSettings possible(const ModelFacts& facts, SizeSettings settings) {
+    settings.flash_attention = settings.flash_attention && facts.flash_attention;
+    return settings;
+}
+
 Shape shape_of(const ModelFacts& facts, const SizeSettings& settings) {
     Shape shape;
     shape.sequences = std::max(1U, settings.parallel);
@@ -121,9 +128,29 @@ Amount cell_bytes(const LayerFacts& layer,
     }
     // Without flash attention V is kept transposed, and every layer's is as wide as the widest.
     const bool widened = !settings.flash_attention && layer.value_elements != 0;
-    return row_bytes(settings.cache_type_k, layer.key_elements) +
-           row_bytes(settings.cache_type_v, widened ? widest_value : layer.value_elements) +
-           row_bytes(settings.cache_type_k, layer.index_elements);
+    const Amount cell =
+        row_bytes(settings.cache_type_k, layer.key_elements) +
+        row_bytes(settings.cache_type_v, widened ? widest_value : layer.value_elements);
+    return layer.compression != 0
+               ? cell
+               : cell + row_bytes(settings.cache_type_k, layer.index_elements) +
+                     row_bytes(settings.cache_type_v, layer.index_value_elements);
+}
+
+/// Bytes of one layer's cache for one sequence.
+Amount layer_cache(const LayerFacts& layer,
+                   std::uint64_t widest_value,
+                   const SizeSettings& settings,
+                   const Shape& shape) {
+    const Amount cells = layer.sliding_window ? shape.sliding_cells : shape.cells;
+    const Amount whole = cell_bytes(layer, widest_value, settings) * cells;
+    if (layer.compression == 0) {
+        return whole;
+    }
+    const Amount joint =
+        round_up((shape.cells + layer.compression - 1) / layer.compression, kCellStep);
+    return whole + joint * (row_bytes(settings.cache_type_k, layer.key_elements) +
+                            row_bytes(settings.cache_type_k, layer.index_elements));
 }
 
 struct CacheSizes {
@@ -144,12 +171,12 @@ CacheSizes cache_sizes(const ModelFacts& facts, const SizeSettings& settings, co
     const std::uint64_t widest = widest_value_of(facts);
     CacheSizes sizes;
     for (const LayerFacts& layer : facts.layers) {
-        const Amount cell = cell_bytes(layer, widest, settings);
-        (layer.sliding_window ? sizes.sliding : sizes.full) += cell;
+        const Amount cache = layer_cache(layer, widest, settings, shape);
+        (layer.sliding_window ? sizes.sliding : sizes.full) += cache;
         sizes.recurrent += layer.recurrent_state_bytes;
     }
-    sizes.full *= Amount(shape.cells) * shape.sequences;
-    sizes.sliding *= Amount(shape.sliding_cells) * shape.sequences;
+    sizes.full *= shape.sequences;
+    sizes.sliding *= shape.sequences;
     sizes.recurrent *= shape.sequences;
     return sizes;
 }
@@ -161,7 +188,7 @@ bool has_cells(const ModelFacts& facts) {
 
 /// Floats of activations for each token of a batch: the most that is alive at once in a layer.
 Amount activation_floats(const ModelFacts& facts) {
-    const Amount hidden = Amount(facts.embedding_length) * kHiddenStates;
+    const Amount hidden = Amount(facts.embedding_length) * (kHiddenStates + facts.kept_states);
     const Amount experts = Amount(facts.experts_used) * facts.embedding_length * kExpertStates;
     const Amount forward =
         Amount(facts.feed_forward_length) * (facts.feed_forward_gated ? kGatedWidths : 1) +
@@ -170,9 +197,19 @@ Amount activation_floats(const ModelFacts& facts) {
     for (const LayerFacts& layer : facts.layers) {
         key_value = std::max(key_value, layer.key_elements + layer.value_elements);
     }
-    const Amount attention = Amount(facts.attention_width) * kAttentionWidths + key_value;
+    const Amount attention = Amount(facts.attention_width) * kAttentionWidths + key_value +
+                             Amount(facts.index_width) * kIndexWidths;
     const Amount recurrent = Amount(facts.recurrent_width) * kRecurrentWidths;
     return hidden + std::max({forward, attention, recurrent});
+}
+
+/// Whether some layer attends to the whole context; the others only have a window, if anything.
+bool looks_at_all(const ModelFacts& facts) {
+    const bool keeps = has_cells(facts);
+    return std::any_of(facts.layers.begin(), facts.layers.end(), [keeps](const LayerFacts& layer) {
+        return layer.compression != 0 ||
+               (!layer.sliding_window && (layer.key_elements != 0 || !keeps));
+    });
 }
 
 /// Masks, and without flash attention the scores of all heads.
@@ -180,12 +217,16 @@ Amount attention_size(const ModelFacts& facts, const SizeSettings& settings, con
     if (facts.cache == CacheKind::recurrent) {
         return 0;
     }
-    const Amount positions = has_cells(facts) ? shape.cells : shape.batch;
-    const Amount window = facts.sliding_window != 0 ? shape.sliding_cells : 0;
-    const Amount mask =
-        (positions + window) * shape.batch * (settings.flash_attention ? kHalf : kFloat);
-    return settings.flash_attention ? mask
-                                    : mask + positions * shape.batch * facts.head_count * kFloat;
+    const bool flash = settings.flash_attention;
+    const Amount everything = has_cells(facts) ? shape.cells : shape.batch;
+    const Amount positions = looks_at_all(facts) ? everything : shape.sliding_cells;
+    const Amount window =
+        facts.sliding_window == 0 ? 0 : (has_cells(facts) ? shape.sliding_cells : shape.batch);
+    const Amount mask = (positions + window) * shape.batch * (flash ? kHalf : kFloat);
+    const Amount chosen = everything * shape.batch * facts.index_scores * kFloat;
+    const Amount pairs = Amount(shape.batch) * shape.batch * facts.score_heads * kFloat;
+    const Amount scores = flash ? 0 : positions * shape.batch * facts.head_count * kFloat;
+    return mask + chosen + pairs + scores;
 }
 
 Amount compute_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
@@ -212,12 +253,32 @@ Amount output_size(const ModelFacts& facts, const SizeSettings& settings, const 
     return row * rows * kFloat;
 }
 
+/// Layers for several tokens at once stay in the file unless they are used.
+Bytes weights_read(const ModelFacts& facts, const SizeSettings& settings) {
+    return settings.drafts ? facts.weights.total : facts.weights.total - facts.weights.draft;
+}
+
+/// The model's own layers for several tokens at once have a context of their own beside it, whose
+/// cache is not quantised unless somebody asks for it.
+void add_draft_context(const ModelFacts& facts, SizeSettings settings, SizeEstimate& size) {
+    settings.cache_type_k = settings.cache_type_v = "f16";
+    const Shape shape = shape_of(facts, settings);
+    Amount cache = 0;
+    for (const LayerFacts& layer : facts.draft_layers) {
+        cache += layer_cache(layer, widest_value_of(facts), settings, shape);
+    }
+    size.kv_cache += (cache * shape.sequences).bytes();
+    size.compute_buffer += compute_size(facts, settings, shape).bytes();
+    size.output_buffer += output_size(facts, settings, shape).bytes();
+}
+
 void add_weights(const ModelFacts& facts, const SizeSettings& settings, SizeEstimate& size) {
     models::RepackedWeights repacked;
     if (settings.repack) {
         repacked = models::repacked_weights(facts.weights, settings.cpu);
     }
-    const Amount stored = round_up(static_cast<std::uint64_t>(facts.weights.total.count()), kPage);
+    const Bytes read = weights_read(facts, settings);
+    const Amount stored = round_up(static_cast<std::uint64_t>(read.count()), kPage);
     if (settings.map_weights) {
         size.weights_mapped = stored.bytes();
         size.weights_anonymous = repacked.copies;
@@ -256,7 +317,8 @@ Bytes SizeEstimate::growth() const {
     return output_buffer + compute_buffer + sampling + checkpoints + prompt_cache;
 }
 
-SizeEstimate estimate_size(const ModelFacts& facts, const SizeSettings& settings) {
+SizeEstimate estimate_size(const ModelFacts& facts, const SizeSettings& asked) {
+    const SizeSettings settings = possible(facts, asked);
     const Shape shape = shape_of(facts, settings);
     const CacheSizes caches = cache_sizes(facts, settings, shape);
     SizeEstimate size;
@@ -269,20 +331,27 @@ SizeEstimate estimate_size(const ModelFacts& facts, const SizeSettings& settings
     // What cannot be rolled back is saved whole: windows and states, of each sequence.
     size.checkpoints = ((caches.sliding + caches.recurrent) * settings.checkpoints).bytes();
     size.prompt_cache = settings.prompt_cache;
+    if (settings.drafts && !facts.draft_layers.empty()) {
+        add_draft_context(facts, settings, size);
+    }
     size.process = process_size(facts, shape);
     return size;
 }
 
-LayerSizes layer_sizes(const ModelFacts& facts, const SizeSettings& settings, Bytes projector) {
+LayerSizes layer_sizes(const ModelFacts& facts,
+                       const SizeSettings& asked,
+                       const models::Companions& beside) {
+    const SizeSettings settings = possible(facts, asked);
     const SizeEstimate size = estimate_size(facts, settings);
     const Shape shape = shape_of(facts, settings);
     const std::uint64_t widest = widest_value_of(facts);
     const models::WeightFacts& weights = facts.weights;
     // A tied table is there twice: where it is looked up, and where it is multiplied with.
     const Bytes output = weights.output + weights.tied_output.total;
-    const Bytes in_layers = weights.total - weights.input_embedding + weights.tied_output.total;
+    const Bytes total = weights_read(facts, settings);
+    const Bytes in_layers = total - weights.input_embedding + weights.tied_output.total;
     // Layers on the host share in the copies that are made there.
-    const Bytes copies = size.weights_mapped + size.weights_anonymous - weights.total;
+    const Bytes copies = size.weights_mapped + size.weights_anonymous - total;
     const double more = in_layers > Bytes(0) ? static_cast<double>(copies.count()) /
                                                    static_cast<double>(in_layers.count())
                                              : 0;
@@ -290,12 +359,14 @@ LayerSizes layer_sizes(const ModelFacts& facts, const SizeSettings& settings, By
         return Bytes(static_cast<std::int64_t>(static_cast<double>(bytes.count()) * (1 + more)));
     };
     LayerSizes sizes;
+    const std::size_t trunk = facts.layers.size() - facts.draft_layers.size();
     for (const LayerFacts& layer : facts.layers) {
-        const Amount cells = layer.sliding_window ? shape.sliding_cells : shape.cells;
+        const bool unread = !settings.drafts && sizes.layers.size() >= trunk;
+        const Bytes read = unread ? Bytes(0) : layer.weights;
         const Amount kept =
-            cell_bytes(layer, widest, settings) * cells + layer.recurrent_state_bytes;
+            layer_cache(layer, widest, settings, shape) + layer.recurrent_state_bytes;
         const Bytes cache = (kept * shape.sequences).bytes();
-        sizes.layers.push_back({layer.weights + cache, on_host(layer.weights) + cache});
+        sizes.layers.push_back({read + cache, on_host(read) + cache});
     }
     sizes.layers.push_back({output, on_host(weights.output)});
     sizes.host = weights.input_embedding + size.process + size.growth() + kGpuHost;
@@ -304,9 +375,9 @@ LayerSizes layer_sizes(const ModelFacts& facts, const SizeSettings& settings, By
     sizes.gpu_growth = kGpuWorkspace;
     // With several GPUs the inputs of a batch are kept in several copies, to compute in parallel.
     sizes.several = size.compute_buffer;
-    sizes.first = projector;
-    sizes.all_on_host = size.total() + projector;
-    sizes.all_on_host_growth = size.growth();
+    sizes.first = beside.total();
+    sizes.all_on_host = size.total() + beside.total();
+    sizes.all_on_host_growth = size.growth() + beside.growth();
     return sizes;
 }
 

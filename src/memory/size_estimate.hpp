@@ -29,6 +29,7 @@ struct SizeSettings {
     models::CpuFeatures cpu;  ///< decides what is repacked
     Bytes prompt_cache;
     std::uint32_t checkpoints = 0;  ///< saved states of sliding and recurrent layers, each request
+    bool drafts = false;            ///< its own layers for several tokens at once are used, too
 };
 
 /// The parts of an instance's size.
@@ -76,10 +77,11 @@ struct LayerSizes {
     Bytes all_on_host_growth;
 };
 
-/// The parts of estimate_size(). `projector` lies where the first layers on a GPU do, if any.
+/// The parts of estimate_size(), and what lies beside the model: with the first layers on a GPU, if
+/// there are any.
 LayerSizes layer_sizes(const models::ModelFacts& facts,
                        const SizeSettings& settings,
-                       Bytes projector);
+                       const models::Companions& beside = {});
 
 /// The largest context, in steps of 256 tokens and at most the trained one, with which the model
 /// fits into `available`; nothing when not even 256 tokens do. For an embedding model the batch

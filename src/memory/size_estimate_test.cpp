@@ -79,6 +79,76 @@ TEST(SizeEstimate, KeepsOnlyTheWindowOfSlidingLayers) {
     EXPECT_EQ(estimate_size(gemma(), small).kv_cache, Bytes(48758784));  // 46.5 MiB
 }
 
+TEST(SizeEstimate, KeepsJointKeysOfTheWholeContextBesideAWindow) {
+    ModelFacts facts = smol();
+    LayerFacts layer{64, 0, 128, true, 1000};
+    layer.compression = 4;
+    facts.layers.assign(1, layer);
+    facts.sliding_window = 640;
+    const SizeEstimate size = estimate_size(facts, with(4096, 2));
+    // A window of 640 and a batch of 512, rounded up; a quarter of the context; two bytes each.
+    EXPECT_EQ(size.kv_cache, Bytes(2LL * 2 * (1280 * 64 + 1024 * (64 + 128))));
+    EXPECT_EQ(size.recurrent_state, Bytes(2 * 1000));
+}
+
+TEST(SizeEstimate, CountsTheValuesBesideAnIndexersKeys) {
+    ModelFacts facts = smol();
+    facts.layers.assign(1,
+                        LayerFacts{.key_elements = 128,
+                                   .value_elements = 128,
+                                   .index_elements = 128,
+                                   .index_value_elements = 64});
+    EXPECT_EQ(estimate_size(facts, with(4096, 1)).kv_cache, Bytes(4096LL * 2 * (128 * 3 + 64)));
+}
+
+TEST(SizeEstimate, LeavesLayersThatGuessTokensInTheFileUntilTheyAreUsed) {
+    ModelFacts facts = smol();
+    facts.layers.back() = {};
+    facts.draft_layers.assign(1, LayerFacts{.key_elements = 192, .value_elements = 192});
+    facts.weights.draft = 3_MiB;
+    SizeSettings settings = with(4096, 1);
+    settings.cache_type_k = settings.cache_type_v = "q8_0";
+    const SizeEstimate unused = estimate_size(facts, settings);
+    settings.drafts = true;
+    const SizeEstimate used = estimate_size(facts, settings);
+    EXPECT_EQ(used.weights_mapped - unused.weights_mapped, 3_MiB);
+    EXPECT_EQ(used.kv_cache - unused.kv_cache, 3_MiB) << "f16, whatever the model's own is";
+    EXPECT_GT(used.compute_buffer, unused.compute_buffer * 2 - 1_MiB);
+}
+
+TEST(SizeEstimate, ComputesAllScoresWhereTheEngineHasNoFlashAttention) {
+    ModelFacts facts = smol();
+    facts.flash_attention = false;
+    SizeSettings off = with(4096, 1);
+    off.flash_attention = false;
+    EXPECT_EQ(estimate_size(facts, with(4096, 1)).compute_buffer,
+              estimate_size(smol(), off).compute_buffer);
+}
+
+TEST(SizeEstimate, HasNoMaskOfTheWholeContextWhereAllLayersSlide) {
+    ModelFacts facts = gemma();
+    const Bytes mixed = estimate_size(facts, with(8192, 1)).compute_buffer;
+    for (LayerFacts& layer : facts.layers) {
+        layer.sliding_window = true;
+    }
+    const Bytes sliding = estimate_size(facts, with(8192, 1)).compute_buffer;
+    // 512 tokens of a batch, each with a number of two bytes for each position.
+    EXPECT_EQ(mixed - sliding, Bytes(512LL * 2 * (8192 - 1024)));
+}
+
+TEST(SizeEstimate, CountsWhatLiesBesideAModel) {
+    const models::Companions beside{.adapters = 10_MiB,
+                                    .projector = 20_MiB,
+                                    .projector_buffers = 30_MiB,
+                                    .draft = 40_MiB,
+                                    .draft_buffers = 50_MiB};
+    const LayerSizes alone = layer_sizes(smol(), with(4096, 1));
+    const LayerSizes sizes = layer_sizes(smol(), with(4096, 1), beside);
+    EXPECT_EQ(sizes.all_on_host - alone.all_on_host, 150_MiB);
+    EXPECT_EQ(sizes.all_on_host_growth - alone.all_on_host_growth, 80_MiB);
+    EXPECT_EQ(sizes.first, 150_MiB);
+}
+
 TEST(SizeEstimate, ShrinksWithTheCacheTypes) {
     SizeSettings settings = with(4096, 2);
     settings.cache_type_k = "q8_0";

@@ -60,6 +60,20 @@ constexpr Architecture sliding_hybrid(std::string_view name) {
     return arch;
 }
 
+constexpr Architecture sliding_encoder(std::string_view name) {
+    Architecture arch = encoder(name);
+    arch.sliding = SlidingWindow::if_named;
+    arch.pattern = 3;
+    arch.dense_first = true;
+    return arch;
+}
+
+constexpr Architecture without_flash_attention(std::string_view name) {
+    Architecture arch{name};
+    arch.flash_attention = false;
+    return arch;
+}
+
 using enum SlidingWindow;
 using enum CacheKind;
 
@@ -69,11 +83,13 @@ constexpr std::array kArchitectures{
     encoder("gemma-embedding"),
     encoder("jina-bert-v2"),
     encoder("jina-bert-v3"),
-    encoder("modern-bert"),
+    sliding_encoder("modern-bert"),
     encoder("neo-bert"),
     encoder("nomic-bert"),
     encoder("nomic-bert-moe"),
     encoder("t5encoder"),
+
+    without_flash_attention("grok"),
 
     // Diffusion models and vocoders see the whole sequence at once and keep nothing.
     with_cache("dream", none),
@@ -93,6 +109,7 @@ constexpr std::array kArchitectures{
     with_cache("falcon-h1", hybrid),
     with_cache("granitehybrid", hybrid),
     with_cache("jamba", hybrid),
+    with_cache("kimi-k3", hybrid),
     with_cache("kimi-linear", hybrid),
     with_cache("lfm2moe", hybrid),
     with_cache("minimax-01", hybrid),
@@ -102,23 +119,18 @@ constexpr std::array kArchitectures{
     with_cache("qwen35", hybrid),
     with_cache("qwen35moe", hybrid),
     with_cache("qwen3next", hybrid),
+    with_cache("qwen4exp", hybrid),
     sliding_hybrid("lfm2"),
 
-    approximate("deepseek32", attention),
-    approximate("glm-dsa", attention),
-    approximate("hy_v4", attention),
-    approximate("kimi-k3", hybrid),
-    approximate("minimax-m3", attention),
-    approximate("qwen4exp", hybrid),
     approximate("t5", attention),
-    sliding_approximate("deepseek4"),
     sliding_approximate("dflash"),
-    sliding_approximate("dots3note"),
     sliding_approximate("gemma4-assistant"),
 
     sliding("afmoe", if_named, 4),
     sliding("cohere2", always, 4),
     sliding("cohere2moe", always, 4, true),
+    sliding("deepseek4", always, 0),
+    sliding("dots3note", always, 0),
     sliding("exaone-moe", always, 4, false, 128),
     sliding("exaone4", always, 4, false, 4096),
     sliding("gemma2", always, 2, false, 4096),

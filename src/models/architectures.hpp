@@ -29,6 +29,7 @@ struct Architecture {
     bool dense_first = false;   ///< the dense one is the first of each group, not the last
     std::uint32_t window = 0;   ///< when the file names none
     bool window_fixed = false;  ///< `window` wins over the file
+    bool flash_attention = true;
 };
 
 /// Never fails: an unknown architecture is a plain decoder.

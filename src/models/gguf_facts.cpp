@@ -126,11 +126,7 @@ class FactsReader {
         facts_.output_length = number("embedding_length_out", facts_.embedding_length);
         facts_.head_count = largest_of("attention.head_count");
         facts_.expert_count = number("expert_count");
-        const std::uint64_t experts = std::uint64_t{largest_of("expert_used_count")} *
-                                          largest_of("expert_feed_forward_length") +
-                                      number("expert_shared_feed_forward_length");
-        facts_.feed_forward_length = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-            std::max<std::uint64_t>(largest_of("feed_forward_length"), experts), kDimensionMax));
+        facts_.feed_forward_length = largest_of("feed_forward_length");
         facts_.cache = arch_.cache;
         facts_.cache_exact = arch_.cache_exact;
         facts_.causal = main_.boolean(key("attention.causal")).value_or(!arch_.encoder);
@@ -290,21 +286,74 @@ class FactsReader {
         return 1;
     }
 
+    /// Sparse attention: small keys by which the positions are chosen that a token attends to.
+    void add_indexer(std::uint32_t layer, LayerFacts& result) const {
+        const bool chooses = number("attention.indexer.top_k", 1) != 0;
+        const bool own = number_of("attention.indexer.types", layer, 1) != 0;
+        if (!chooses || !own || result.sliding_window) {
+            return;
+        }
+        result.index_elements = number("attention.indexer.key_length");
+        if (arch_.name == "minimax-m3") {
+            if (layer < number("leading_dense_block_count")) {
+                result.index_elements = 0;
+            } else {
+                result.index_value_elements = head_lengths(false).value;
+            }
+        }
+    }
+
+    /// DeepSeek 4: a window of keys, and of each so many positions one joint key, which is made out
+    /// of a state.
+    void compress(std::uint32_t layer, LayerFacts& result) const {
+        constexpr std::uint32_t kIndexed = 4;  // these layers have an indexer
+        const std::uint64_t key = head_lengths(false).key;
+        const std::uint64_t index = number("attention.indexer.key_length");
+        result.value_elements = 0;
+        result.compression = number_of("attention.compress_ratios", layer, 0);
+        // Two tensors each, keys and scores. Where compressed positions overlap, both are doubled.
+        std::uint64_t state = 0;
+        if (result.compression == kIndexed) {
+            result.index_elements = index;
+            state = 2 * (2 * kIndexed) * (2 * key + 2 * index);
+        } else {
+            state = 2 * result.compression * key;
+        }
+        result.recurrent_state_bytes = state * kStateElementBytes;
+    }
+
+    LayerFacts attention_of(std::uint32_t layer) const {
+        const bool window = slides(layer);
+        const HeadLengths lengths = head_lengths(window);
+        const std::uint64_t heads = kv_heads(layer);
+        const bool mla = number("attention.key_length_mla") != 0;
+        return {.key_elements = heads * lengths.key,
+                .value_elements = mla ? 0 : heads * lengths.value,
+                .sliding_window = window};
+    }
+
     LayerFacts read_layer(std::uint32_t layer) const {
         LayerFacts result;
-        result.sliding_window = slides(layer);
         if (has_attention(layer)) {
-            const HeadLengths lengths = head_lengths(result.sliding_window);
-            const std::uint64_t heads = kv_heads(layer);
-            const bool mla = number("attention.key_length_mla") != 0;
-            result.key_elements = heads * lengths.key;
-            result.value_elements = mla ? 0 : heads * lengths.value;
-            result.index_elements = number("attention.indexer.key_length");
+            result = attention_of(layer);
+            add_indexer(layer, result);
+        }
+        result.sliding_window = slides(layer);
+        if (arch_.name == "deepseek4" && layer < trunk_) {
+            compress(layer, result);
         }
         if (layer < trunk_ && is_recurrent(layer)) {
             result.recurrent_state_bytes = state_bytes();
         }
         return result;
+    }
+
+    static Status check(const LayerFacts& layer) {
+        const bool plausible =
+            std::max({layer.key_elements, layer.value_elements, layer.index_elements}) <=
+                kLayerElementsMax &&
+            layer.recurrent_state_bytes <= kLayerStateBytesMax;
+        return plausible ? Status() : invalid("GGUF file with implausibly large layers");
     }
 
     Status read_layers() {
@@ -320,24 +369,53 @@ class FactsReader {
         for (std::uint32_t round = 0; round < rounds; ++round) {
             for (std::uint32_t layer = 0; layer < blocks_; ++layer) {
                 const LayerFacts one = read_layer(layer);
-                if (std::max({one.key_elements, one.value_elements, one.index_elements}) >
-                        kLayerElementsMax ||
-                    one.recurrent_state_bytes > kLayerStateBytesMax) {
-                    return invalid("GGUF file with implausibly large layers");
-                }
+                DROVER_TRY(check(one));
                 facts_.layers.push_back(one);
             }
+        }
+        for (std::uint32_t layer = trunk_; layer < blocks_; ++layer) {
+            facts_.draft_layers.push_back(attention_of(layer));
+            DROVER_TRY(check(facts_.draft_layers.back()));
         }
         const std::uint64_t width =
             facts_.head_count *
             std::max(head_lengths(false).key, head_lengths(facts_.sliding_window != 0).key);
-        facts_.attention_width =
-            static_cast<std::uint32_t>(std::min<std::uint64_t>(width, kDimensionMax));
+        facts_.attention_width = clamp_count(width);
+        read_widths();
         if (arch_.name == "graniteswitch") {
             const HeadLengths lengths = head_lengths(false);
             facts_.layers.push_back({.key_elements = lengths.key, .value_elements = lengths.value});
         }
         return {};
+    }
+
+    /// What the engine computes with beside attention and feed-forward. How much of it is alive at
+    /// once was found by measuring (bench/size_matrix.py).
+    void read_widths() {
+        const std::uint64_t heads = number("attention.head_count");
+        const std::uint64_t inner = number("ssm.inner_size");
+        const std::uint64_t kda = number("kda.head_dim");
+        if (arch_.cache == CacheKind::recurrent || arch_.cache == CacheKind::hybrid) {
+            const std::uint64_t grouped =
+                2ULL * number("ssm.group_count") * number("ssm.state_size");
+            const std::uint64_t shifted =
+                number("wkv.head_size") != 0 ? facts_.embedding_length : 0;
+            facts_.recurrent_width =
+                clamp_count(std::max({inner + grouped, 3 * shifted, 3 * facts_.head_count * kda}));
+        }
+        const std::uint64_t index_heads = number("attention.indexer.head_count");
+        facts_.index_width = clamp_count(index_heads * number("attention.indexer.key_length"));
+        if (arch_.name == "qwen4exp") {
+            const std::uint32_t ratio = number_of("attention.compress_ratios", 0, 1);
+            facts_.index_scores = clamp_count(2 * index_heads / std::max(1U, ratio) + 1);
+        } else if (facts_.index_width != 0) {
+            facts_.index_scores = arch_.name == "minimax-m3" ? clamp_count(2 * index_heads + 1) : 2;
+        }
+        if (arch_.name == "gemma3n") {
+            facts_.kept_states = 4 * blocks_;  // four predictions of each layer
+        }
+        facts_.score_heads = arch_.name == "minimax-01" ? clamp_count(3 * heads) : 0;
+        facts_.flash_attention = arch_.flash_attention;
     }
 
     // ---- vocabulary and weights ----
@@ -390,20 +468,38 @@ class FactsReader {
         weights.total += bytes;
         weights.largest_tensor = std::max(weights.largest_tensor, bytes);
         facts_.parameters += tensor.elements();
-        if (LayerFacts* layer = layer_of(tensor); layer != nullptr) {
+        LayerFacts* const layer = layer_of(tensor);
+        const bool drafts = layer != nullptr && layer - facts_.layers.data() >= trunk_;
+        weights.draft += drafts ? bytes : Bytes(0);
+        if (layer != nullptr) {
             layer->weights += bytes;
         } else if (!is_lookup_table(tensor.name)) {
             weights.output += bytes;
         }
         if (is_lookup_table(tensor.name)) {
             weights.input_embedding += bytes;
-        } else if (tensor.dimensions >= 2) {
+        } else if (tensor.dimensions >= 2 && !drafts) {
             add_matrix(tensor, weights.matrices[std::string(tensor.type->name)]);
         }
         if (tensor.name == "blk.0.ffn_up.weight") {
             plain_up_ = tensor.shape[1] == facts_.feed_forward_length;
         }
         gate_ = gate_ || tensor.name.rfind("blk.0.ffn_gate", 0) == 0;
+        if (tensor.name.ends_with(".ffn_down_exps.weight")) {
+            expert_width_ = std::max(expert_width_, tensor.shape[0]);
+        }
+    }
+
+    /// The experts that compute one token count together. Not every architecture names their width.
+    void add_experts_width() {
+        if (expert_width_ == 0) {
+            return;
+        }
+        const std::uint64_t used = std::max(1U, largest_of("expert_used_count"));
+        const std::uint64_t together = used * std::min(expert_width_, kDimensionMax) +
+                                       number("expert_shared_feed_forward_length");
+        facts_.feed_forward_length = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+            std::max<std::uint64_t>(facts_.feed_forward_length, together), kDimensionMax));
     }
 
     Status check_sum(std::uint64_t& sum, std::uint64_t more) const {
@@ -437,6 +533,7 @@ class FactsReader {
             }
         }
         facts_.file_size = as_bytes(file_sum);
+        add_experts_width();
         facts_.feed_forward_gated = gate_ || !plain_up_;
         if (weight_sum == 0) {
             return invalid("GGUF file without tensors (a vocabulary only?)");
@@ -476,6 +573,7 @@ class FactsReader {
     ModelFacts facts_;
     bool plain_up_ = false;  ///< the first block's matrix up has the width of one
     bool gate_ = false;
+    std::uint64_t expert_width_ = 0;  ///< of one expert's hidden layer, from its matrix down
     std::uint32_t blocks_ = 0;
     std::uint32_t trunk_ = 0;        ///< layers before those of a multi-token-prediction head
     std::uint32_t shared_from_ = 0;  ///< layers from here on use the cache of earlier ones

@@ -90,6 +90,89 @@ TEST(GgufFacts, FindsTheSlidingLayersOfGemma3) {
     }
 }
 
+TEST(GgufFacts, GivesAnIndexerOnlyToTheLayersThatOwnOne) {
+    auto writer = decoder("glm-dsa", 4);
+    writer.number("glm-dsa.attention.head_count_kv", 1)
+        .number("glm-dsa.attention.key_length", 24)
+        .number("glm-dsa.attention.key_length_mla", 16)
+        .number("glm-dsa.attention.indexer.key_length", 12)
+        .number("glm-dsa.attention.indexer.head_count", 3)
+        .numbers("glm-dsa.attention.indexer.types", {1, 0, 1, 0});
+    const ModelFacts facts = facts_of(writer).value();
+    EXPECT_TRUE(facts.cache_exact);
+    EXPECT_EQ(facts.layers[0].key_elements, 24U);
+    EXPECT_EQ(facts.layers[0].value_elements, 0U);
+    EXPECT_EQ(facts.layers[0].index_elements, 12U);
+    EXPECT_EQ(facts.layers[1].index_elements, 0U);
+    EXPECT_EQ(facts.index_width, 36U);
+}
+
+TEST(GgufFacts, CountsTheValuesBesideMiniMaxsIndexer) {
+    auto writer = decoder("minimax-m3", 3);
+    writer.number("minimax-m3.attention.head_count_kv", 2)
+        .number("minimax-m3.leading_dense_block_count", 1)
+        .number("minimax-m3.attention.indexer.key_length", 12);
+    const ModelFacts facts = facts_of(writer).value();
+    EXPECT_EQ(facts.layers[0].index_elements, 0U);
+    EXPECT_EQ(facts.layers[1].index_elements, 12U);
+    EXPECT_EQ(facts.layers[1].index_value_elements, 8U) << "one head's";
+}
+
+TEST(GgufFacts, CompressesTheContextOfDeepSeek4) {
+    auto writer = decoder("deepseek4", 3);
+    writer.number("deepseek4.attention.head_count_kv", 1)
+        .number("deepseek4.attention.key_length", 16)
+        .number("deepseek4.attention.sliding_window", 128)
+        .number("deepseek4.attention.indexer.key_length", 10)
+        .numbers("deepseek4.attention.compress_ratios", {0, 4, 128});
+    const ModelFacts facts = facts_of(writer).value();
+    EXPECT_TRUE(facts.layers[0].sliding_window);
+    EXPECT_EQ(facts.layers[0].value_elements, 0U);
+    EXPECT_EQ(facts.layers[0].recurrent_state_bytes, 0U);
+    EXPECT_EQ(facts.layers[1].compression, 4U);
+    EXPECT_EQ(facts.layers[1].index_elements, 10U);
+    // Keys and scores, twice four positions, both doubled because they overlap.
+    EXPECT_EQ(facts.layers[1].recurrent_state_bytes, 4U * 2 * 8 * (2 * 16 + 2 * 10));
+    EXPECT_EQ(facts.layers[2].recurrent_state_bytes, 4U * 2 * 128 * 16);
+}
+
+TEST(GgufFacts, KeepsTheLayersThatGuessTokensApart) {
+    auto writer = decoder("glm4moe", 3);
+    writer.number("glm4moe.attention.head_count_kv", 2)
+        .number("glm4moe.nextn_predict_layers", 1)
+        .tensor("blk.2.attn_q.weight", 0, {32, 32}, 4096);
+    const ModelFacts facts = facts_of(writer).value();
+    EXPECT_EQ(facts.layers[1].key_elements, 16U);
+    EXPECT_EQ(facts.layers[2].key_elements, 0U);
+    ASSERT_EQ(facts.draft_layers.size(), 1U);
+    EXPECT_EQ(facts.draft_layers[0].key_elements, 16U);
+    EXPECT_EQ(facts.weights.draft, Bytes(4096));
+    EXPECT_EQ(facts.weights.matrices.count("f32"), 0U) << "not read, so not repacked";
+}
+
+TEST(GgufFacts, TakesTheWidthOfExpertsFromTheirMatrices) {
+    auto writer = decoder("dbrx", 1);
+    writer.number("dbrx.feed_forward_length", 24)
+        .number("dbrx.expert_count", 4)
+        .number("dbrx.expert_used_count", 2)
+        .tensor("blk.0.ffn_down_exps.weight", 0, {24, 32, 4}, 24 * 32 * 4 * 4);
+    EXPECT_EQ(facts_of(writer).value().feed_forward_length, 48U);
+}
+
+TEST(GgufFacts, CountsWhatRecurrentLayersComputeWith) {
+    auto writer = decoder("mamba2", 2);
+    writer.number("mamba2.ssm.inner_size", 64)
+        .number("mamba2.ssm.state_size", 16)
+        .number("mamba2.ssm.group_count", 2)
+        .number("mamba2.ssm.conv_kernel", 4);
+    EXPECT_EQ(facts_of(writer).value().recurrent_width, 64U + 2 * 2 * 16);
+}
+
+TEST(GgufFacts, KnowsThatGrokHasNoFlashAttention) {
+    EXPECT_FALSE(facts_of(decoder("grok", 1)).value().flash_attention);
+    EXPECT_TRUE(facts_of(decoder("llama", 1)).value().flash_attention);
+}
+
 TEST(GgufFacts, TakesSlidingLayersFromAnArrayWhenThereIsOne) {
     auto writer = decoder("gemma4", 4);
     writer.number("gemma4.attention.sliding_window", 512)

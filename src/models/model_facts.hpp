@@ -19,6 +19,10 @@ struct LayerFacts {
     bool sliding_window = false;       ///< keeps only `ModelFacts::sliding_window` positions
     std::uint64_t recurrent_state_bytes = 0;  ///< per sequence, independent of the context
     Bytes weights{};                          ///< as stored
+    std::uint64_t index_value_elements = 0;   ///< beside the indexer's keys; allocated, not used
+    /// Not 0: it keeps joint keys of so many positions each, of the whole context, and the
+    /// indexer's keys only so.
+    std::uint32_t compression = 0;
 };
 
 /// Matrix weights of one tensor type, by how many rows the matrices have: kernels that work on
@@ -41,6 +45,7 @@ struct WeightFacts {
     std::string tied_type;
     MatrixBytes tied_output;
     Bytes largest_tensor;
+    Bytes draft;  ///< of the total: layers that are read only when they are used (MTP)
 };
 
 /// How a model keeps what it has read.
@@ -69,6 +74,11 @@ struct ModelFacts {
     bool feed_forward_gated = true;         ///< two matrices up, whose outputs are multiplied
     std::uint32_t attention_width = 0;  ///< heads x head length of queries, largest of all layers
     std::uint32_t recurrent_width = 0;  ///< inputs of a recurrent layer's convolution
+    std::uint32_t index_width = 0;      ///< queries of a sparse-attention indexer, all heads
+    std::uint32_t index_scores = 0;     ///< of it, numbers for each position that is looked at
+    std::uint32_t kept_states = 0;      ///< hidden states alive from the first layer to the last
+    std::uint32_t score_heads = 0;      ///< heads with scores for each pair of tokens of a batch
+    bool flash_attention = true;        ///< false: the engine cannot, and computes all scores
     std::uint32_t head_count = 0;       ///< largest of all layers
     std::uint32_t vocabulary = 0;
     std::uint32_t merges = 0;  ///< BPE merges of the tokenizer
@@ -79,6 +89,8 @@ struct ModelFacts {
     /// False: an architecture whose cache has parts that are only approximated here.
     bool cache_exact = true;
     std::vector<LayerFacts> layers;
+    /// What those of its layers keep that guess several tokens at once (MTP), where they are used.
+    std::vector<LayerFacts> draft_layers;
     bool causal = true;
     bool pooling = false;        ///< made for embeddings: has a pooling type or is an encoder
     bool pooling_named = false;  ///< the file says which pooling, so that nobody has to guess
@@ -87,6 +99,20 @@ struct ModelFacts {
     bool tools = false;          ///< the chat template shows tools to the model
     bool thinking = false;       ///< the chat template knows thoughts before the answer
     bool infill = false;         ///< the vocabulary has tokens for text before and after a gap
+};
+
+/// Bytes beside a model's own.
+struct Companions {
+    Bytes adapters;           ///< LoRA weights
+    Bytes projector;          ///< weights of a vision or audio tower
+    Bytes projector_buffers;  ///< to compute what it is shown; they come with the first picture
+    Bytes draft;              ///< a model that guesses tokens: weights and cache
+    Bytes draft_buffers;
+
+    /// What is there after the load; what comes when it serves.
+    Bytes resident() const { return adapters + projector + draft; }
+    Bytes growth() const { return projector_buffers + draft_buffers; }
+    Bytes total() const { return resident() + growth(); }
 };
 
 }  // namespace drover::models

@@ -8,6 +8,7 @@
 
 #include "base/nearest.hpp"
 #include "base/text.hpp"
+#include "models/companions.hpp"
 #include "models/header_file.hpp"
 #include "models/naming.hpp"
 
@@ -146,20 +147,17 @@ class Scanner {
         } else {
             model.broken = files.error();
         }
-        if (model.projector.has_value()) {
-            std::error_code error;
-            const auto size = fs::file_size(*model.projector, error);
-            model.projector_size = error ? Bytes(0) : Bytes(static_cast<std::int64_t>(size));
-        }
         identify(model);
         if (const auto known = known_.find(model.identity); known != known_.end()) {
             model.id = known->second->id;
             model.facts = known->second->facts;
+            model.companions = known->second->companions;
             model.broken = known->second->broken;
         } else if (!model.broken.has_value()) {
             auto facts = read_facts(model.files);
             if (facts.ok()) {
                 model.facts = std::move(*facts);
+                model.companions = read_companions(model.recipe.adapters, model.projector);
             } else {
                 model.broken = facts.error();
             }

@@ -33,7 +33,7 @@ struct Model {
     std::optional<Error> broken;  ///< why it cannot be served; `facts` are empty then
     Origin origin = Origin::folder;
     std::optional<std::filesystem::path> projector;  ///< of a vision or audio model
-    Bytes projector_size;
+    Companions companions;
     std::string digest;  ///< of its manifest, "sha256:..."; empty: it has none
     Recipe recipe;
     bool declared = false;  ///< from the configuration, not from a directory

@@ -114,7 +114,7 @@ class Planner {
         }
         const memory::SizeSettings sizing = control::size_settings(planned.settings, machine_.cpu);
         planned.size = memory::estimate_size(facts, sizing);
-        const memory::LayerSizes layers = memory::layer_sizes(facts, sizing, wanted.projector);
+        const memory::LayerSizes layers = memory::layer_sizes(facts, sizing, wanted.beside);
         planned.layers = layers.layers.size();
         planned.layouts = memory::lay_out(layers, wanted.where, machine_.budget);
         planned.load_cached = memory::expected_load_time(facts, planned.size, true);

@@ -26,7 +26,7 @@ struct Wanted {
     models::ModelFacts facts;
     config::Task task = config::Task::generate;  ///< never automatic
     config::ModelSettings settings;
-    Bytes projector;  ///< charged beside the model
+    models::Companions beside{};  ///< charged with the model
     /// What it takes, whatever the settings are: another engine than llama.cpp serves it.
     std::optional<memory::EvenSizes> fixed{};
     memory::PlacementWish where{};

@@ -106,7 +106,7 @@ TEST_F(DiscoveryTest, FindsOllamasModelsUnderTheirNamesWithTheirRecipe) {
     EXPECT_EQ(model.recipe.parameters, R"({"stop":["x"]})");
     EXPECT_THAT(model.recipe.licences, ElementsAre("MIT"));
     EXPECT_EQ(*model.projector, ollama.blob(digest_of("p")));
-    EXPECT_EQ(model.projector_size, Bytes(1));
+    EXPECT_EQ(model.companions.projector, Bytes(1));
     EXPECT_EQ(model.digest, ollama.list()[0].digest.to_string());
     EXPECT_FALSE(fs::exists(directory_ / "ollama/lock")) << "Ollama's store is only read";
 }
