@@ -114,6 +114,13 @@ ModelLibrary::ModelLibrary(platform::Loop& loop, const config::Config& config, M
       pool_(kThreads),
       writers_(kWriters) {}
 
+Task<RemoteModels> ModelLibrary::look_at(std::vector<std::string> references) {
+    auto work = [references = std::move(references), options = options_, stop = stopping_] {
+        return app::look_at(references, options, [stop] { return stop->load(); });
+    };
+    co_return co_await writers_.run(std::move(work));
+}
+
 Task<Status> ModelLibrary::pull(std::string reference,
                                 bool insecure,
                                 store::OnProgress on_progress,

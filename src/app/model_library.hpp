@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/model_watch.hpp"
+#include "app/plan.hpp"
 #include "config/config.hpp"
 #include "platform/blocking_pool.hpp"
 #include "store/library.hpp"
@@ -23,6 +25,9 @@ class ModelLibrary final : public store::Library {
 
     /// Makes all work end soon; what was pulled is kept.
     void stop() { stopping_->store(true); }
+
+    /// What the headers of models say that are somewhere else.
+    platform::Task<RemoteModels> look_at(std::vector<std::string> references);
 
     platform::Task<Status> pull(std::string reference,
                                 bool insecure,
@@ -49,7 +54,7 @@ class ModelLibrary final : public store::Library {
     store::PullOptions options_;
     std::shared_ptr<std::atomic<bool>> stopping_ = std::make_shared<std::atomic<bool>>(false);
     platform::BlockingPool pool_;
-    platform::BlockingPool writers_;  ///< of uploads, which must not wait until a pull ends
+    platform::BlockingPool writers_;  ///< of what must not wait until a pull ends: uploads, looks
 };
 
 }  // namespace drover::app

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -16,6 +17,9 @@
 #include "planner/model_spec.hpp"
 #include "planner/report.hpp"
 #include "platform/files.hpp"
+#include "platform/paths.hpp"
+#include "store/options.hpp"
+#include "store/reference.hpp"
 
 namespace drover::app {
 
@@ -68,7 +72,21 @@ Wanted wanted_of(const models::Model& model, const config::ModelSettings& defaul
     return wanted;
 }
 
+/// A model without a place of its own on a certain engine: llama.cpp serves it.
+Result<Wanted> unplaced(Wanted wanted,
+                        const config::ModelSettings& defaults,
+                        const PlanMachine& machine) {
+    const bool embeds = wanted.facts.pooling;
+    wanted.task = wanted.facts.reranker ? config::Task::rerank
+                  : embeds              ? config::Task::embedding
+                                        : config::Task::generate;
+    DROVER_TRY(
+        place(wanted, defaults, machine, machine.engine_has_gpus ? GpuUse::all : GpuUse::none));
+    return wanted;
+}
+
 Result<Wanted> find(const models::Registry& registry,
+                    const RemoteModels& elsewhere,
                     const std::string& name,
                     const config::ModelSettings& defaults,
                     const PlanMachine& machine) {
@@ -81,6 +99,15 @@ Result<Wanted> find(const models::Registry& registry,
         DROVER_TRY(place(wanted, defaults, machine, gpu_use_of(*model, llama_cpp)));
         return wanted;
     }
+    if (const auto remote = elsewhere.find(name); remote != elsewhere.end()) {
+        const auto& [reference, looked_at] = *remote;
+        if (!looked_at.ok()) {
+            return looked_at.error();
+        }
+        return unplaced({.name = name, .facts = looked_at->facts, .beside = looked_at->companions},
+                        defaults,
+                        machine);
+    }
     const auto spec = planner::facts_of_spec(name);
     if (!spec.has_value()) {
         std::string message = "there is no model '" + name + "'";
@@ -89,17 +116,14 @@ Result<Wanted> find(const models::Registry& registry,
             message += "; did you mean '" + nearest.front() + "'?";
         }
         return Error{ErrorCode::not_found,
-                     message + " Without a file, write a size and a quantisation, such as 7b-q4"};
+                     message +
+                         " Without a file, write a size and a quantisation, such as 7b-q4, or "
+                         "where it is, such as qwen3:8b or hf.co/ORG/REPO"};
     }
     if (!spec->ok()) {
         return spec->error();
     }
-    const bool embeds = (*spec)->pooling;
-    Wanted wanted{.name = name,
-                  .facts = **spec,
-                  .task = embeds ? config::Task::embedding : config::Task::generate};
-    DROVER_TRY(place(wanted, defaults, machine, llama_cpp));
-    return wanted;
+    return unplaced({.name = name, .facts = **spec}, defaults, machine);
 }
 
 std::vector<std::string> default_names(const models::Registry& registry) {
@@ -273,13 +297,43 @@ memory::SchedulerOptions scheduler_options(const config::Config& config) {
     return {.min_residency = config.memory.min_residency, .max_wait = config.memory.max_wait};
 }
 
+std::vector<std::string> remote_names(const models::Registry& registry,
+                                      const std::vector<std::string>& names) {
+    std::vector<std::string> remote;
+    std::copy_if(
+        names.begin(), names.end(), std::back_inserter(remote), [&](const std::string& name) {
+            const auto reference = store::parse_reference(name);
+            return name.find_first_of(":/") != std::string::npos && reference.ok() &&
+                   reference->kind != store::ReferenceKind::file &&
+                   registry.find(name) == nullptr && !planner::facts_of_spec(name).has_value();
+        });
+    return remote;
+}
+
+std::vector<std::string> remote_names(const models::Registry& registry,
+                                      const json::object& request) {
+    const auto names = read_models(request);
+    return names.ok() ? remote_names(registry, *names) : std::vector<std::string>();
+}
+
+RemoteModels look_at(const std::vector<std::string>& names,
+                     const store::PullOptions& options,
+                     const store::Stopped& stopped) {
+    RemoteModels models;
+    for (const std::string& name : names) {
+        models.emplace(name, store::look_at_remote(name, options, stopped));
+    }
+    return models;
+}
+
 Result<planner::Plan> plan_for(const config::Config& config,
                                const models::Registry& registry,
+                               const RemoteModels& elsewhere,
                                const std::vector<std::string>& names,
                                const PlanMachine& machine) {
     std::vector<Wanted> wanted;
     for (const std::string& name : names.empty() ? default_names(registry) : names) {
-        auto one = find(registry, name, config.defaults, machine);
+        auto one = find(registry, elsewhere, name, config.defaults, machine);
         if (!one.ok()) {
             return one.error();
         }
@@ -306,7 +360,12 @@ Result<std::string> plan(const config::Config& config, const cli::PlanQuestion& 
     if (!machine.ok()) {
         return machine.error();
     }
-    const auto planned = plan_for(with_files, find_models(with_files), names, *machine);
+    const models::Registry registry = find_models(with_files);
+    const RemoteModels elsewhere =
+        look_at(remote_names(registry, names),
+                store::pull_options(config.store, platform::process_environment()),
+                {});
+    const auto planned = plan_for(with_files, registry, elsewhere, names, *machine);
     if (!planned.ok()) {
         return planned.error();
     }
@@ -328,6 +387,7 @@ Result<std::string> plan(const config::Config& config, const cli::PlanQuestion& 
 
 Result<json::object> answer_plan(const config::Config& config,
                                  const models::Registry& registry,
+                                 const RemoteModels& elsewhere,
                                  const PlanMachine& machine,
                                  const json::object& request) {
     const auto names = read_models(request);
@@ -345,7 +405,7 @@ Result<json::object> answer_plan(const config::Config& config,
         }
         changed.defaults.cache_type_k = changed.defaults.cache_type_v = type->get_string();
     }
-    const auto planned = plan_for(changed, registry, *names, described);
+    const auto planned = plan_for(changed, registry, elsewhere, *names, described);
     if (!planned.ok()) {
         return planned.error();
     }

@@ -1,6 +1,7 @@
 // `drover plan` and `POST /admin/plan`: from names, files and specs to a plan.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@
 #include "memory/scheduler.hpp"
 #include "models/registry.hpp"
 #include "planner/plan.hpp"
+#include "store/progress.hpp"
+#include "store/pull.hpp"
+#include "store/remote_model.hpp"
 
 namespace drover::app {
 
@@ -25,15 +29,31 @@ struct PlanMachine {
     bool engine_has_gpus = false;
 };
 
-/// Models of the registry by name, else specs such as "7b-q4"; none named: the declared ones, or
-/// all when none is declared. `not_found` names the nearest; `invalid_argument` says what is wrong
-/// with a spec or setting.
+/// Models that are somewhere else, by the references that name them: what their headers say, or why
+/// that is not known.
+using RemoteModels = std::map<std::string, Result<store::RemoteModel>>;
+
+/// Of `names` those that are neither models of the registry nor specs, but may be references: they
+/// name a place or a tag.
+std::vector<std::string> remote_names(const models::Registry& registry,
+                                      const std::vector<std::string>& names);
+
+/// Asks for the headers of all of them. Blocks.
+RemoteModels look_at(const std::vector<std::string>& names,
+                     const store::PullOptions& options,
+                     const store::Stopped& stopped);
+
+/// Models of the registry by name, else specs such as "7b-q4", else those that are somewhere else;
+/// none named: the declared ones, or all when none is declared. `not_found` names the nearest;
+/// `invalid_argument` says what is wrong with a spec or setting.
 Result<planner::Plan> plan_for(const config::Config& config,
                                const models::Registry& registry,
+                               const RemoteModels& elsewhere,
                                const std::vector<std::string>& names,
                                const PlanMachine& machine);
 
-/// The answer to `drover plan`, as text or JSON. Reads the disk; needs no server.
+/// The answer to `drover plan`, as text or JSON. Reads the disk, and headers of models that are
+/// somewhere else; needs no server.
 Result<std::string> plan(const config::Config& config, const cli::PlanQuestion& question);
 
 /// The answer to `POST /admin/plan`: {"models": [...], "budget": "64GiB", "gpus": ["24GiB"],
@@ -41,7 +61,12 @@ Result<std::string> plan(const config::Config& config, const cli::PlanQuestion& 
 /// read for a client. With `gpus` it is planned for a machine with such GPUs.
 Result<boost::json::object> answer_plan(const config::Config& config,
                                         const models::Registry& registry,
+                                        const RemoteModels& elsewhere,
                                         const PlanMachine& machine,
                                         const boost::json::object& request);
+
+/// What the request names that is somewhere else; empty when it cannot be read.
+std::vector<std::string> remote_names(const models::Registry& registry,
+                                      const boost::json::object& request);
 
 }  // namespace drover::app

@@ -139,11 +139,20 @@ class Service {
     gateway::ServerOptions with_plan(gateway::ServerOptions options,
                                      const config::Config& config,
                                      PlanMachine machine) {
-        options.plan =
-            [this, &config, machine = std::move(machine)](const boost::json::object& request) {
-                return answer_plan(config, model_watch_.registry(), machine, request);
-            };
+        options.plan = [this, &config, machine = std::move(machine)](boost::json::object request) {
+            return plan(config, machine, std::move(request));
+        };
         return options;
+    }
+
+    platform::Task<Result<boost::json::object>> plan(const config::Config& config,
+                                                     const PlanMachine& machine,
+                                                     boost::json::object request) {
+        RemoteModels elsewhere;
+        if (auto names = remote_names(model_watch_.registry(), request); !names.empty()) {
+            elsewhere = co_await library_.look_at(std::move(names));
+        }
+        co_return answer_plan(config, model_watch_.registry(), elsewhere, machine, request);
     }
 
     platform::Task<> stop_on_signal() {
@@ -191,7 +200,7 @@ Status check_all_fit(const config::Config& config,
             return model.broken->with("memory.strategy is concurrent, but " + model.name);
         }
     }
-    const auto plan = plan_for(config, registry, {}, machine);
+    const auto plan = plan_for(config, registry, {}, {}, machine);
     if (!plan.ok()) {
         return plan.error().with("memory.strategy is concurrent");
     }

@@ -32,7 +32,7 @@ struct ServerOptions {
     bool local_only = false;             ///< no request goes to a remote model
     std::chrono::milliseconds stall_timeout{600'000};
     /// What fits into memory together, as POST /admin/plan asks; called on the loop.
-    std::function<Result<boost::json::object>(const boost::json::object&)> plan{};
+    std::function<platform::Task<Result<boost::json::object>>(boost::json::object)> plan{};
 };
 
 /// What `config` says of the server.

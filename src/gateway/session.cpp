@@ -185,7 +185,7 @@ Task<> Session::answer() {
         co_return co_await reply(take_feedback(*route_));
     }
     if (route_->action == Action::admin_plan) {
-        co_return co_await reply(plan(*route_));
+        co_return co_await answer_plan(*route_);
     }
     if (route_->action == Action::ollama_blob) {
         co_return co_await find_blob(*route_);

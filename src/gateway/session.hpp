@@ -44,7 +44,7 @@ struct SessionContext {
     config::LimitsConfig limits;
     std::chrono::milliseconds stall_timeout;
     /// The answer to POST /admin/plan; see ServerOptions.
-    std::function<Result<boost::json::object>(const boost::json::object&)> plan;
+    std::function<platform::Task<Result<boost::json::object>>(boost::json::object)> plan;
     store::Library& library;
     bool loopback_only;                  ///< nobody but this machine is meant to reach us
     std::vector<std::string> origins{};  ///< of web pages that may use the server
@@ -116,7 +116,7 @@ class Session final : private BodySink {
     std::optional<Reply> objection() const;
     std::optional<Reply> local_reply(const Route& route) const;
     Reply refused_by_parser() const;
-    Reply plan(const Route& route);
+    platform::Task<> answer_plan(const Route& route);
     Reply take_feedback(const Route& route);
     void note_routed(const NamedRoute& named,
                      const router::RequestFacts& facts,

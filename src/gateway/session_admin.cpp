@@ -49,14 +49,17 @@ Task<> Session::answer_admin(const Route& route) {
     co_await reply(std::move(answer));
 }
 
-Reply Session::plan(const Route& route) {
+Task<> Session::answer_plan(const Route& route) {
     const auto fields = fields_reader_.finish();
     if (!fields.ok()) {
-        return error_reply(route.dialect, fields.error());
+        co_return co_await reply(error_reply(route.dialect, fields.error()));
     }
-    const auto planned = context_.plan(document_.take());
-    return planned.ok() ? Reply{.body = json::serialize(*planned)}
-                        : error_reply(route.dialect, planned.error());
+    client_.watch();
+    json::object request = document_.take();
+    const auto planned = co_await context_.plan(std::move(request));
+    Reply answer = planned.ok() ? Reply{.body = json::serialize(*planned)}
+                                : error_reply(route.dialect, planned.error());
+    co_await reply(std::move(answer));
 }
 
 Task<> Session::answer_refresh() {

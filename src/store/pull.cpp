@@ -12,33 +12,13 @@
 #include "store/disk_space.hpp"
 #include "store/download.hpp"
 #include "store/hub.hpp"
+#include "store/remote_files.hpp"
 
 namespace drover::store {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::string_view kManifestAccept =
-    "application/vnd.docker.distribution.manifest.v2+json, "
-    "application/vnd.oci.image.manifest.v1+json";
-constexpr Bytes kTreePageMax = 16_MiB;
-constexpr int kTreePagesMax = 50;
-
-std::string percent_encoded(std::string_view path) {
-    constexpr std::string_view kHex = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : path) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
-            std::string_view("-._~/").find(c) != std::string_view::npos) {
-            out += c;
-        } else {
-            out += {'%', kHex[byte >> 4U], kHex[byte & 0xFU]};
-        }
-    }
-    return out;
-}
 
 class Puller {
   public:
@@ -67,140 +47,51 @@ class Puller {
 
   private:
     Status fetch() {
-        switch (reference_.kind) {
-            case ReferenceKind::registry:
-                return from_registry();
-            case ReferenceKind::hub:
-                return from_hub();
-            case ReferenceKind::url:
-                return from_url();
-            case ReferenceKind::file:
-                return from_file();
-        }
-        DROVER_UNREACHABLE();
+        return reference_.kind == ReferenceKind::file ? from_file() : from_elsewhere();
     }
 
-    Status from_registry() {
-        const ModelName& there = reference_.name;
-        const std::string base = reference_.base.empty() ? options_.registry : reference_.base;
-        const std::string repository = base + "/v2/" + there.space + "/" + there.model;
-        on_progress_({.status = "pulling manifest"});
-        const auto text = http_.get(repository + "/manifests/" + there.tag,
-                                    std::string(kManifestAccept),
-                                    kManifestMax,
-                                    "model '" + there.display() + "'");
-        if (!text.ok()) {
-            return text.error();
+    Status from_elsewhere() {
+        const bool listed = reference_.kind != ReferenceKind::url;
+        if (listed) {
+            on_progress_({.status = "pulling manifest"});
         }
-        auto manifest = parse_manifest(*text);
-        if (!manifest.ok()) {
-            return manifest.error().with(there.display());
+        const auto found = find_remote_files(http_, reference_, options_);
+        if (!found.ok()) {
+            return found.error();
         }
-        if (manifest->of_kind(layer_kind::kModel).empty()) {
-            return Error{ErrorCode::invalid_argument,
-                         "model '" + there.display() +
-                             "' has no GGUF file, so the engine cannot serve it; look for a GGUF "
-                             "version"};
+        if (!listed) {
+            return from_url(found->files.front());
         }
         std::vector<RemoteBlob> blobs;
-        for (const Layer& layer : manifest->all()) {
-            blobs.push_back({.url = repository + "/blobs/" + layer.digest.to_string(),
-                             .digest = layer.digest,
-                             .size = layer.size,
-                             .label = ""});
-        }
-        DROVER_TRY(bring(blobs));
-        return finish(*text);
-    }
-
-    Status from_hub() {
-        const ModelName& there = reference_.name;
-        // Of a revision the name has it, too.
-        const std::string repository =
-            there.space + "/" + there.model.substr(0, there.model.find('@'));
-        const std::string revision =
-            reference_.revision.empty() ? "main" : percent_encoded(reference_.revision);
-        const std::string what = "hf.co/" + there.space + "/" + there.model;
-        if (!options_.hub_token.empty()) {
-            http_.set_token(origin_of(options_.hub), options_.hub_token);
-        }
-        on_progress_({.status = "pulling manifest"});
-        std::vector<HubFile> files;
-        std::string page = options_.hub + "/api/models/" + repository + "/tree/" + revision +
-                           "?recursive=true&limit=1000";
-        for (int i = 0; i < kTreePagesMax && !page.empty(); ++i) {
-            HttpHead head;
-            const auto text = http_.get(page, "application/json", kTreePageMax, what, &head);
-            if (!text.ok()) {
-                return text.error();
-            }
-            DROVER_TRY(parse_hub_tree(*text, files));
-            page = origin_of(head.next) == origin_of(options_.hub) ? head.next : "";
-        }
-        const auto choice = choose_hub_files(files, there.tag, reference_.file_in_hub);
-        if (!choice.ok()) {
-            return choice.error().with(what);
-        }
         Manifest manifest;
-        std::vector<RemoteBlob> blobs;
-        const auto add = [&](const HubFile& file, std::string_view kind) -> Status {
-            if (!file.digest.has_value()) {
-                return Error{ErrorCode::io_error,
-                             what + ": the hub tells no digest of " + file.path};
+        for (const RemoteFile& file : found->files) {
+            if (!file.blob.digest.has_value()) {
+                return Error{
+                    ErrorCode::io_error,
+                    reference_.name.display() + ": the hub tells no digest of " + file.title};
             }
-            blobs.push_back({.url = options_.hub + "/" + repository + "/resolve/" + revision + "/" +
-                                    percent_encoded(file.path),
-                             .digest = file.digest,
-                             .size = file.size,
-                             .label = ""});
-            manifest.layers.push_back({.media_type = media_type(kind),
-                                       .digest = *file.digest,
-                                       .size = file.size,
-                                       .title = fs::path(file.path).filename().string()});
-            return {};
-        };
-        for (const HubFile& file : choice->model) {
-            DROVER_TRY(add(file, layer_kind::kModel));
-        }
-        if (choice->projector.has_value()) {
-            DROVER_TRY(add(*choice->projector, layer_kind::kProjector));
+            blobs.push_back(file.blob);
+            manifest.layers.push_back({.media_type = media_type(file.kind),
+                                       .digest = *file.blob.digest,
+                                       .size = file.blob.size,
+                                       .title = file.title});
         }
         DROVER_TRY(bring(blobs));
-        return finish_own(std::move(manifest));
+        return found->manifest.empty() ? finish_own(std::move(manifest)) : finish(found->manifest);
     }
 
-    Status from_url() {
-        const std::string title =
-            fs::path(reference_.url.substr(0, reference_.url.find('?'))).filename().string();
-        const auto head = http_.probe(reference_.url, title);
-        if (!head.ok()) {
-            return head.error();
-        }
-        const std::size_t slash = head->content_range.rfind('/');
-        const std::string size = slash == std::string::npos
-                                     ? std::to_string(head->length.value_or(0))
-                                     : head->content_range.substr(slash + 1);
-        const auto bytes = parse_bytes(size);
-        if (!bytes.ok() || *bytes <= Bytes(0)) {
-            return Error{ErrorCode::io_error, title + ": the server does not tell its size"};
-        }
-        RemoteBlob blob{.url = reference_.url, .digest = {}, .size = *bytes, .label = head->etag};
-        if (!reference_.digest.empty()) {
-            blob.digest = *Digest::parse("sha256:" + reference_.digest);
-        } else {
-            blob.label = title + " " + head->etag;
-        }
-        DROVER_TRY(check_space({blob}));
-        const auto digest = download(http_, store_, blob, options_.connections, on_progress_);
+    Status from_url(const RemoteFile& file) {
+        DROVER_TRY(check_space({file.blob}));
+        const auto digest = download(http_, store_, file.blob, options_.connections, on_progress_);
         if (!digest.ok()) {
             return digest.error();
         }
-        DROVER_TRY(check_gguf(store_.blob(*digest), title));
+        DROVER_TRY(check_gguf(store_.blob(*digest), file.title));
         Manifest manifest;
         manifest.layers.push_back({.media_type = media_type(layer_kind::kModel),
                                    .digest = *digest,
-                                   .size = *bytes,
-                                   .title = title});
+                                   .size = file.blob.size,
+                                   .title = file.title});
         return finish_own(std::move(manifest));
     }
 
