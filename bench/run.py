@@ -21,6 +21,7 @@ import gateway
 import machine
 import mixed
 import overcommit
+import route
 import switch
 
 # By name: what has its report(), and how it is measured.
@@ -34,6 +35,7 @@ BENCHES = {
     "conversation-large": (
         conversation, lambda bed, given: conversation.measure(bed, given.rounds or 1, "large", 3900)),
     "overcommit": (overcommit, lambda bed, given: overcommit.measure(bed, given.requests, given.seed)),
+    "route": (route, lambda bed, given: route.measure(bed, given)),
 }
 
 
@@ -56,9 +58,16 @@ def main():
     parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"of {', '.join(BENCHES)}; default: all")
     parser.add_argument("--rounds", type=int, help="instead of each benchmark's own number")
     parser.add_argument("--seconds", type=int, default=3, help="gateway: of each run of wrk")
-    parser.add_argument("--seed", type=int, default=1, help="mixed: of the first round; overcommit")
+    parser.add_argument("--seed", type=int, default=1, help="mixed: of the first round; overcommit, route")
     parser.add_argument("--requests", type=int, default=10_000, help="overcommit: how many")
     parser.add_argument("--only", nargs="*", help="mixed: these systems only")
+    parser.add_argument("--questions", type=int, help="route: how many; default: 45")
+    parser.add_argument("--question-file", help="route: lines of {prompt, answer, kind} instead of bench/questions.jsonl")
+    parser.add_argument("--small", help="route: a GGUF file; default: SmolLM2-135M")
+    parser.add_argument("--large", help="route: a GGUF file; default: Gemma 3 270M")
+    parser.add_argument("--confidence", default="70%", help="route: of the cascade")
+    parser.add_argument("--calibration", help="route: of the cascade, made by `drover route calibrate cascade`")
+    parser.add_argument("--room", type=int, help="route: memory budget in bytes; default: whatever the machine has")
     parser.add_argument("--build", default=os.path.join(beds.ROOT, "build/release"))
     parser.add_argument("--engine", help="llama-server; default: the engine cache's")
     parser.add_argument("--llama-swap", default=os.environ.get("BENCH_LLAMA_SWAP"), help="or BENCH_LLAMA_SWAP")
