@@ -76,7 +76,7 @@ void Checkers::note(const memory::InstanceAsleep& event) {
     Instance& instance = instances_.at(event.instance);
     instance.falling_asleep = false;
     instance.asleep = true;
-    set_held(instance, event.measured);
+    hold(instance, event.measured);
 }
 
 void Checkers::note(const memory::InstanceMeasured& event) {
@@ -112,6 +112,10 @@ void Checkers::set_held(Instance& instance, const memory::Footprint& held) {
         needed.same_devices(held)) {
         needed.raise_to(held);
     }
+    hold(instance, held);
+}
+
+void Checkers::hold(Instance& instance, const memory::Footprint& held) {
     held_ += held - instance.held;
     instance.held = held;
     world_moved_ = true;
@@ -220,8 +224,13 @@ void Checkers::check(const memory::SleepInstance& effect) {
     }
     Instance& instance = found->second;
     expect(instance.leases == 0, "an instance in use never falls asleep");
-    expect(models_.at(instance.model).traits.asleep.has_value(), "only what can sleep sleeps");
+    const auto& placements = models_.at(instance.model).traits.placements;
+    expect(placements[instance.placement].asleep.has_value(), "only what can sleep sleeps");
+    expect((effect.reserved - instance.held).fits(budget_ - held_),
+           "what falls asleep takes only what is free");
     check_evicted(instance);
+    held_ += effect.reserved - instance.held;
+    instance.held = effect.reserved;
     instance.ready = false;
     instance.falling_asleep = true;
 }

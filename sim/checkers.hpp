@@ -90,6 +90,7 @@ class Checkers {
     void check_placement(const Model& model, const memory::StartInstance& effect);
     bool is_in_the_way(const Instance& instance) const;
     void set_held(Instance& instance, const memory::Footprint& held);
+    void hold(Instance& instance, const memory::Footprint& held);
     void check_waiting();
     void check_idle();
     RequestId oldest(Model& model) const;

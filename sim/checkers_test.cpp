@@ -281,5 +281,22 @@ TEST(Checkers, NoticeALeaseThatNeverEnds) {
               "a drain ends with no instance left");
 }
 
+TEST(Checkers, NoticeASleepThatMovesMoreThanThereIsRoomFor) {
+    Scenario scenario = busy();
+    scenario.budget = Footprint::host(2_GiB + 1_MiB);
+    for (SimModel& model : scenario.models) {
+        model.traits.placements.front().asleep = Footprint::host(1_MiB);
+    }
+    EXPECT_EQ(violation_when([](Effects&) {}, scenario), "");
+    const auto moves = [](Effects& effects) {
+        for (memory::Effect& effect : effects) {
+            if (auto* sleep = std::get_if<memory::SleepInstance>(&effect)) {
+                sleep->reserved += Footprint::host(2_GiB);
+            }
+        }
+    };
+    EXPECT_EQ(violation_when(moves, scenario), "what falls asleep takes only what is free");
+}
+
 }  // namespace
 }  // namespace drover::sim

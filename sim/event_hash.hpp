@@ -90,7 +90,10 @@ class EventHash {
         add(effect.instance);
         add(static_cast<std::uint64_t>(effect.reason));
     }
-    void add(const memory::SleepInstance& effect) { add(effect.instance); }
+    void add(const memory::SleepInstance& effect) {
+        add(effect.instance);
+        add(effect.reserved);
+    }
     void add(const memory::WakeInstance& effect) {
         add(effect.instance);
         add(effect.model);

@@ -1,6 +1,7 @@
 #include "scenario.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace drover::sim {
 
@@ -76,11 +77,14 @@ SimModel random_model(Rng& rng, std::size_t gpus) {
     model.traits.placements = random_placements(rng, bytes, gpus);
     if (rng.chance(0.5)) {
         // With several placements, what it has in each of them.
-        const memory::Placement& first = model.traits.placements.front();
-        model.traits.asleep = scaled(model.traits.placements.size() == 1
-                                         ? first.footprint
-                                         : Footprint::host(first.footprint[memory::kHostDevice]),
-                                     0.01 + 0.5 * rng.unit());
+        const Footprint first = model.traits.placements.front().footprint;
+        const Footprint kept = scaled(model.traits.placements.size() == 1
+                                          ? first
+                                          : Footprint::host(first[memory::kHostDevice]),
+                                      0.01 + 0.5 * rng.unit());
+        for (memory::Placement& placement : model.traits.placements) {
+            placement.asleep = kept;
+        }
     }
     model.truth = 0.9 + 0.2 * rng.unit();
     model.load_time = milliseconds(200) + milliseconds(bytes.count() / 1'000'000);
@@ -93,6 +97,29 @@ SimModel random_model(Rng& rng, std::size_t gpus) {
     model.serve_min = milliseconds(rng.between(1, 1'000));
     model.serve_max = model.serve_min * rng.between(1, 10);
     return model;
+}
+
+/// Most that can sleep keep a little of each of their GPUs, and half of these move the rest to host
+/// memory meanwhile, which has room for some of them.
+void sleep_on_gpus(Rng& rng, Scenario& scenario) {
+    Bytes moved_in_all;
+    for (SimModel& model : scenario.models) {
+        const bool changes = rng.chance(0.7);
+        const bool moves = rng.chance(0.5);
+        for (memory::Placement& placement : model.traits.placements) {
+            Footprint gpus = placement.footprint;
+            gpus[memory::kHostDevice] = Bytes(0);
+            if (!changes || !placement.asleep.has_value() || gpus.empty()) {
+                continue;
+            }
+            const Bytes moved = moves ? scaled(gpus, 0.8).total() : Bytes(0);
+            placement.asleep = scaled(gpus, 0.1);
+            (*placement.asleep)[memory::kHostDevice] =
+                std::as_const(placement.footprint)[memory::kHostDevice] + moved;
+            moved_in_all += moved;
+        }
+    }
+    scenario.budget += scaled(Footprint::host(moved_in_all), 0.3 * rng.unit());
 }
 
 FaultRates random_faults(Rng& rng) {
@@ -183,6 +210,9 @@ Scenario random_scenario(std::uint64_t seed) {
     scenario.bursts = rng.chance(0.3);
     scenario.own_keep_alive = rng.chance(0.3) ? 0.2 : 0;
     scenario.cores = rng.chance(0.2) ? static_cast<unsigned>(1 + rng.below(8)) : 0;
+    // With numbers of its own, so that seeds mean what they meant before.
+    Rng beds(seed ^ 0xbed5U);
+    sleep_on_gpus(beds, scenario);
     return scenario;
 }
 
@@ -244,7 +274,7 @@ Scenario besieged(std::uint64_t seed) {
                                               milliseconds(rng.between(500, 5'000))));
         scenario.models.back().traits.lease_limit = static_cast<std::uint32_t>(1 + rng.below(4));
         if (rng.chance(0.5)) {
-            scenario.models.back().traits.asleep =
+            scenario.models.back().traits.placements.front().asleep =
                 Footprint::host(1_MiB * rng.between(10, bytes.count() >> 20));
         }
     }

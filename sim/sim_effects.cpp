@@ -81,7 +81,8 @@ void SimEngines::asleep(InstanceId instance, bool fails) {
         return;
     }
     const SimModel& model = scenario_.models[found->second.model.value - 1];
-    found->second.held = scaled(model.traits.asleep.value(), model.truth);
+    const memory::Placement& bed = model.traits.placements[found->second.placement];
+    found->second.held = scaled(bed.asleep.value(), model.truth);
     feed_(memory::InstanceAsleep{instance, found->second.held});
 }
 

@@ -258,7 +258,6 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
     // What stays on a GPU while the engine sleeps was never seen.
     const bool sleeps = settings->sleep && !means.engine.preload.empty() && wish->gpus.empty();
     if (sleeps) {
-        managed.traits.asleep = memory::Footprint::host(size.asleep() + beside.resident());
         start.launch.sleeps = true;
     }
     managed.files = model.files;
@@ -267,6 +266,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
         Placed one = placed(layout, *wish, layers.layers.size());
         if (sleeps) {
             one.traits.growth += memory::Footprint::host(size.caches());
+            one.placement.asleep = memory::Footprint::host(size.asleep() + beside.resident());
         }
         start.devices.push_back(add_placement(std::move(one), key, means.sizes, managed));
     }

@@ -36,10 +36,12 @@ struct StopInstance {
     StopReason reason;
 };
 
-/// Let an instance that has no leases give back what it can without ending. Answered by
-/// InstanceAsleep, or by InstanceGone when it could not.
+/// Let an instance that has no leases give back what it can without ending. What it moves to
+/// another device meanwhile is reserved there already. Answered by InstanceAsleep, or by
+/// InstanceGone when it could not.
 struct SleepInstance {
     InstanceId instance;
+    Footprint reserved;
 };
 
 /// Let an instance that sleeps serve again. Its bytes are reserved already. Answered by

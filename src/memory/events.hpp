@@ -21,6 +21,9 @@ struct Placement {
     /// Placements of one grade serve equally well: the one is taken that costs others least. A
     /// higher grade is used only when none of a lower one could ever fit.
     std::uint32_t grade = 0;
+    /// What an instance keeps while it sleeps there, estimated, then measured; on some devices that
+    /// may be more than it has awake. Unset: it cannot sleep.
+    std::optional<Footprint> asleep{};
 };
 
 /// What the scheduler knows of a model.
@@ -34,8 +37,6 @@ struct ModelTraits {
     /// Overrides SchedulerOptions::min_residency, and holds also when nobody uses the model.
     std::optional<Duration> min_residency{};
     Duration load_time{};  ///< expected time to load: what an eviction costs
-    /// What an instance keeps while it sleeps; unset: it cannot sleep.
-    std::optional<Footprint> asleep{};
 };
 
 /// A model appears or its traits change. A resident instance keeps the bytes it has.

@@ -68,6 +68,9 @@ class Footprint {
         return missing;
     }
 
+    /// This without what is negative.
+    constexpr Footprint positive() const { return lacks(Footprint()); }
+
     /// True when nothing is needed anywhere.
     constexpr bool empty() const { return *this == Footprint(); }
 

@@ -56,7 +56,6 @@ void Scheduler::handle(const ModelDeclared& event) {
     // With zeros the model could never be loaded or never serve.
     model.traits.lease_limit = std::max(model.traits.lease_limit, 1U);
     model.traits.queue_limit = std::max(model.traits.queue_limit, 1U);
-    model.kept_asleep = event.traits.asleep;
     DROVER_ASSERT(!model.traits.placements.empty());
     DROVER_ASSERT(
         std::is_sorted(model.traits.placements.begin(),
@@ -249,7 +248,10 @@ void Scheduler::handle(const InstanceGone& event) {
     Model& model = models_.at(instance.model);
     (instance.state == InstanceState::asleep ? model.asleep : model.instance) = {};
     if (instance.state == InstanceState::loading && instance.slept) {
-        model.kept_asleep.reset();  // it does not wake up: from now on it is stopped instead
+        // It does not wake up: from now on it is stopped instead.
+        for (Placement& placement : model.traits.placements) {
+            placement.asleep.reset();
+        }
     } else if (in_service(instance.state)) {
         note_failure(model, instance);
     }

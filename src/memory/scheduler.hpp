@@ -84,8 +84,6 @@ class Scheduler {
         ModelTraits traits;    ///< a placement is as declared, or more when more was measured
         std::size_t last = 0;  ///< the placement that it had last
         Duration load_time{};  ///< as declared, then as seen
-        /// What it keeps asleep, as declared, then as measured; unset: it cannot sleep.
-        std::optional<Footprint> kept_asleep{};
         std::optional<Duration> wake_time{};  ///< as seen
         Queue queue{};
         InstanceId instance{};  ///< 0: none, or one that sleeps
@@ -191,7 +189,9 @@ class Scheduler {
     void put_back(const Pass& pass);
     const Placement* bed_of(const Model& model) const;
     Footprint still_needed(const Model& model) const;
-    void evict(const Victims& victims, const Footprint& missing);
+    const std::optional<Footprint>& kept_asleep(const Instance& instance) const;
+    void evict(const Victims& victims, const Footprint& needed, const Pass& pass);
+    std::set<InstanceId> choose_sleepers(const Victims& victims, Footprint spare) const;
     template <typename Visit>
     void each_placement(const Model& model, const Pass& pass, Visit visit) const;
     const Placement* free_placement(const Model& model,

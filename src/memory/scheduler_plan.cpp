@@ -159,28 +159,20 @@ bool Scheduler::evict_for(const Model& model, bool owed, const Footprint& free, 
     if (!chosen.has_value()) {
         return false;
     }
-    evict(leaving, chosen->lacks(free));
+    evict(leaving, *chosen, pass);
     pass.claimed += *chosen;
     return true;
 }
 
-/// Frees `missing`. What the victims hold beyond that is left to those that can sleep, the most
-/// valuable first. REQUIRES: together they hold that much.
-void Scheduler::evict(const Victims& victims, const Footprint& missing) {
-    Footprint spare = Footprint() - missing;
+/// Frees what is `needed` beyond what is free. What is left of the victims' memory, and of what is
+/// free, is for those that can sleep. REQUIRES: together they hold enough.
+void Scheduler::evict(const Victims& victims, const Footprint& needed, const Pass& pass) {
+    const Footprint free = free_for(pass);
+    Footprint spare = (free - needed).positive() - needed.lacks(free);
     for (const InstanceId victim : victims.instances) {
         spare += ledger_.holding(victim);
     }
-    std::set<InstanceId> sleepers;
-    for (auto victim = victims.instances.rbegin(); victim != victims.instances.rend(); ++victim) {
-        const Instance& instance = instances_.at(*victim);
-        const std::optional<Footprint>& kept = models_.at(instance.model).kept_asleep;
-        if (instance.state == InstanceState::ready && kept.has_value() && kept->fits(spare) &&
-            kept->fits(ledger_.holding(*victim))) {
-            spare -= *kept;
-            sleepers.insert(*victim);
-        }
-    }
+    const std::set<InstanceId> sleepers = choose_sleepers(victims, spare);
     for (const InstanceId victim : victims.instances) {
         if (sleepers.contains(victim)) {
             fall_asleep(victim);

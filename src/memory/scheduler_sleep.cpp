@@ -17,7 +17,10 @@ void Scheduler::handle(const InstanceAsleep& event) {
     Model& model = models_.at(instance.model);
     leaving_ -= std::exchange(instance.leaving, {});
     ledger_.correct(event.instance, event.measured);
-    model.kept_asleep = event.measured;
+    // Declared anew meanwhile, the model may have another placement there.
+    if (kept_asleep(instance).has_value()) {
+        model.traits.placements[instance.placement].asleep = event.measured;
+    }
     instance.state = InstanceState::asleep;
     instance.idle_since = std::max(model.last_used, instance.since);
     model.asleep = std::exchange(model.instance, {});
@@ -30,16 +33,18 @@ void Scheduler::handle(const InstanceAsleep& event) {
     update_place(instance.model, model);
 }
 
-/// REQUIRES: it is idle, and its model can sleep.
+/// REQUIRES: it is idle, it can sleep, and what it keeps beyond what it has is available.
 void Scheduler::fall_asleep(InstanceId id) {
     Instance& instance = instances_.at(id);
+    const Footprint kept = kept_asleep(instance).value();
     DROVER_ASSERT(instance.leases == 0 && instance.state == InstanceState::ready);
     leave_idle(id, instance);
     set_retiring(id, instance, std::nullopt);
     instance.state = InstanceState::falling_asleep;
-    instance.leaving = ledger_.holding(id) - *models_.at(instance.model).kept_asleep;
+    ledger_.grow(id, kept.lacks(ledger_.holding(id)));
+    instance.leaving = ledger_.holding(id) - kept;
     leaving_ += instance.leaving;
-    effects_.emplace_back(SleepInstance{id});
+    effects_.emplace_back(SleepInstance{id, ledger_.holding(id)});
 }
 
 /// REQUIRES: it sleeps, and what it still needs is available.
@@ -90,10 +95,41 @@ Footprint Scheduler::still_needed(const Model& model) const {
     return bed_of(model)->footprint.lacks(ledger_.holding(model.asleep));
 }
 
+/// What it keeps where it lies; unset: it cannot sleep, or its model was declared without this
+/// placement meanwhile.
+const std::optional<Footprint>& Scheduler::kept_asleep(const Instance& instance) const {
+    static const std::optional<Footprint> kNothing;
+    const std::vector<Placement>& placements = models_.at(instance.model).traits.placements;
+    return instance.placement < placements.size() ? placements[instance.placement].asleep
+                                                  : kNothing;
+}
+
+/// Of the victims those that may sleep in `spare`, the most valuable first.
+std::set<InstanceId> Scheduler::choose_sleepers(const Victims& victims, Footprint spare) const {
+    std::set<InstanceId> sleepers;
+    // What one moves to another device must have room there before anybody has left.
+    Footprint room = ledger_.available();
+    for (auto victim = victims.instances.rbegin(); victim != victims.instances.rend(); ++victim) {
+        const Instance& instance = instances_.at(*victim);
+        const std::optional<Footprint>& kept = kept_asleep(instance);
+        if (instance.state != InstanceState::ready || !kept.has_value() || !kept->fits(spare)) {
+            continue;
+        }
+        const Footprint moved = kept->lacks(ledger_.holding(*victim));
+        if (moved.fits(room)) {
+            room -= moved;
+            spare -= *kept;
+            sleepers.insert(*victim);
+        }
+    }
+    return sleepers;
+}
+
 /// Expected time until the model serves again once it was evicted.
 Duration Scheduler::return_time(const Model& model) {
-    return model.kept_asleep.has_value() ? model.wake_time.value_or(model.load_time)
-                                         : model.load_time;
+    return model.traits.placements[model.last].asleep.has_value()
+               ? model.wake_time.value_or(model.load_time)
+               : model.load_time;
 }
 
 /// Time that is lost at the next request when the instance leaves now.

@@ -14,15 +14,15 @@ using testing::Stage;
 
 constexpr SchedulerOptions kOptions{.min_residency = seconds(0), .max_wait = seconds(10)};
 
-ModelTraits sleeper(std::int64_t kept) {
-    return {.keep_alive = minutes(5), .asleep = Stage::gib(kept)};
+std::vector<Placement> sleeper(std::int64_t size, std::int64_t kept) {
+    return {{.footprint = Stage::gib(size), .asleep = Stage::gib(kept)}};
 }
 
 /// Room for ten GiB, `a` and `b` of six each, of which one is kept asleep; `a` is resident, idle.
 Stage one_of_two() {
     Stage stage(10, kOptions);
-    stage.model("a", 6, sleeper(1));
-    stage.model("b", 6, sleeper(1));
+    stage.model("a", sleeper(6, 1));
+    stage.model("b", sleeper(6, 1));
     stage.warm("a");
     return stage;
 }
@@ -47,7 +47,7 @@ TEST(Sleep, TakesThePlaceOfLeavingWhereWhatIsKeptIsNotNeeded) {
 
 TEST(Sleep, IsNotForThoseWhoseMemoryIsNeededToTheLastByte) {
     Stage stage(10, kOptions);
-    stage.model("a", 6, sleeper(1));
+    stage.model("a", sleeper(6, 1));
     stage.model("b", 10);
     stage.warm("a");
     EXPECT_EQ(stage.request("b"), "stop a evicted");
@@ -55,8 +55,8 @@ TEST(Sleep, IsNotForThoseWhoseMemoryIsNeededToTheLastByte) {
 
 TEST(Sleep, IsForTheMoreValuableOnesFirst) {
     Stage stage(10, kOptions);
-    stage.model("a", 4, sleeper(1));
-    stage.model("b", 4, sleeper(1));
+    stage.model("a", sleeper(4, 1));
+    stage.model("b", sleeper(4, 1));
     stage.model("c", 9);
     stage.warm("a");
     stage.warm("b");
@@ -116,7 +116,7 @@ TEST(Sleep, IsOverWhenSomebodyUnloadsTheModel) {
 
 TEST(Sleep, ThatIsOverGivesBackWhatItsModelClaimed) {
     Stage stage(10, kOptions);
-    stage.model("a", 10, sleeper(1));
+    stage.model("a", sleeper(10, 1));
     stage.model("b", 8);
     stage.model("c", 1);
     stage.warm("a");
@@ -193,7 +193,7 @@ TEST(Sleep, OfAModelFurtherBackInTheLineEndsWhenThoseAheadNeedItsMemory) {
 
 TEST(Sleep, OfAModelAheadInTheLineIsNotDisturbedByThoseBehind) {
     Stage stage(10, kOptions);
-    stage.model("a", 9, sleeper(3));
+    stage.model("a", sleeper(9, 3));
     stage.model("b", 6);
     stage.model("c", 2);
     stage.warm("a");
@@ -207,9 +207,7 @@ TEST(Sleep, OfAModelAheadInTheLineIsNotDisturbedByThoseBehind) {
 
 TEST(Sleep, CountsAwakeningsAsTheCostOfAnEviction) {
     Stage stage(12, kOptions);
-    ModelTraits fast = sleeper(1);
-    fast.load_time = seconds(100);
-    stage.model("a", 6, fast);
+    stage.model("a", sleeper(6, 1), {.load_time = seconds(100)});
     stage.model("b", 6, {.keep_alive = minutes(50), .load_time = seconds(50)});
     stage.model("c", 5);
     stage.warm("a");
@@ -221,6 +219,91 @@ TEST(Sleep, CountsAwakeningsAsTheCostOfAnEviction) {
     stage.end(3);
     EXPECT_EQ(stage.pass(seconds(11)), "");
     EXPECT_EQ(stage.held(), 11);
+}
+
+// On a GPU of ten GiB: `a` and `b` take eight of it and one of host memory each, and keep one of
+// the GPU asleep; the other seven of `a` then lie in host memory.
+
+Placement on_gpu(std::initializer_list<std::int64_t> kept) {
+    return {.footprint = Stage::gib({1, 8}), .asleep = Stage::gib(kept)};
+}
+
+Stage on_one_gpu(std::int64_t host) {
+    Stage stage(Stage::gib({host, 10}), kOptions);
+    stage.model("a", {on_gpu({8, 1})});
+    stage.model("b", {on_gpu({1, 1})});
+    stage.warm("a");
+    return stage;
+}
+
+TEST(SleepOnGpus, MovesToHostMemoryWhatIsReservedThereFirst) {
+    Stage stage = on_one_gpu(10);
+    EXPECT_EQ(stage.request("b"), "sleep a");
+    EXPECT_EQ(stage.scheduler().held(), Stage::gib({8, 8}));
+    EXPECT_EQ(stage.asleep("a", Stage::gib({8, 1})), "start b");
+    EXPECT_EQ(stage.scheduler().held(), Stage::gib({9, 9}));
+    EXPECT_EQ(stage.ready("b"), "grant 2");
+}
+
+TEST(SleepOnGpus, IsNotForThoseThatFindNoRoomInHostMemory) {
+    EXPECT_EQ(on_one_gpu(8).request("b"), "stop a evicted");  // b needs one of the eight
+    Stage stage = on_one_gpu(9);
+    EXPECT_EQ(stage.request("b"), "sleep a");
+}
+
+TEST(SleepOnGpus, EndsWithTheWeightsStillInHostMemory) {
+    Stage stage = on_one_gpu(10);
+    stage.request("b");
+    stage.asleep("a", Stage::gib({8, 1}));
+    stage.ready("b");
+    stage.end(2);
+    EXPECT_EQ(stage.request("a"), "sleep b");
+    EXPECT_EQ(stage.asleep("b", Stage::gib({1, 1})), "wake a");
+    EXPECT_EQ(stage.scheduler().held(), Stage::gib({9, 9}));
+    stage.feed(InstanceReady{stage.instance("a").instance, Stage::gib({1, 8})});
+    EXPECT_EQ(stage.scheduler().held(), Stage::gib({2, 9}));
+    stage.end(3);
+    EXPECT_EQ(stage.request("b"), "sleep a");  // what it moves is no part of what it needs
+}
+
+TEST(SleepOnGpus, OfWhichOnlyHostMemoryIsNeededGivesThatBack) {
+    Stage stage = on_one_gpu(10);
+    stage.model("c", 4);
+    stage.request("b");
+    stage.asleep("a", Stage::gib({8, 1}));
+    stage.ready("b");
+    stage.end(2);
+    EXPECT_EQ(stage.request("c"), "stop a evicted");
+    EXPECT_EQ(stage.gone("a"), "start c");
+    EXPECT_EQ(stage.instance("b").held, Stage::gib({1, 8}));
+}
+
+TEST(SleepOnGpus, LeavesWhatLiesOnOtherGpusAlone) {
+    Stage stage(Stage::gib({30, 10, 10}), kOptions);
+    stage.model("a", {on_gpu({8, 1})});
+    stage.model("b", {on_gpu({8, 1})});
+    stage.model("other", {{.footprint = Stage::gib({1, 0, 8}), .asleep = Stage::gib({8, 0, 1})}});
+    stage.warm("other");
+    stage.warm("a");
+    EXPECT_EQ(stage.request("b"), "sleep a");
+}
+
+TEST(SleepOnGpus, FromWhichOneDoesNotWakeUpIsNotTriedAgainOnAnyOfThem) {
+    Stage stage(Stage::gib({30, 10}), kOptions);
+    stage.model(
+        "a", {on_gpu({8, 1}), {.footprint = Stage::gib(8), .grade = 1, .asleep = Stage::gib(2)}});
+    stage.model("b", {on_gpu({8, 1})});
+    stage.warm("a");
+    stage.request("b");
+    stage.asleep("a", Stage::gib({8, 1}));
+    stage.ready("b");
+    stage.end(2);
+    stage.request("a");
+    stage.asleep("b", Stage::gib({8, 1}));
+    EXPECT_EQ(stage.gone("a"), "start a");
+    stage.ready("a");
+    stage.end(3);
+    EXPECT_EQ(stage.request("b"), "stop a evicted");
 }
 
 }  // namespace

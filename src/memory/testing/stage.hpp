@@ -65,7 +65,10 @@ class Stage {
         return feed(InstanceReady{one.instance, measured.has_value() ? gib(*measured) : one.held});
     }
     std::string asleep(const std::string& model, std::int64_t kept) {
-        return feed(InstanceAsleep{instance(model).instance, gib(kept)});
+        return asleep(model, gib(kept));
+    }
+    std::string asleep(const std::string& model, const Footprint& kept) {
+        return feed(InstanceAsleep{instance(model).instance, kept});
     }
     std::string measure(const std::string& model, std::int64_t size) {
         return feed(InstanceMeasured{instance(model).instance, gib(size)});
