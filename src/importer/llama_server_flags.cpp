@@ -19,6 +19,7 @@ enum class Use {
     setting,     ///< its value is that of `name`
     mebibytes,   ///< the same, a size in MiB
     flash,       ///< on, off or auto; without a value: on
+    gpu_layers,  ///< a number, all, or auto
     fixed,       ///< no value; `name` is "KEY=VALUE"
     done,        ///< no value: Drover says it anyway
     done_value,  ///< a value that Drover chooses
@@ -52,6 +53,9 @@ constexpr std::array kFlags{
     Flag{"--cache-ram", Use::mebibytes, "prompt_cache"},
     Flag{"-fa", Use::flash},
     Flag{"--flash-attn", Use::flash},
+    Flag{"-ngl", Use::gpu_layers},
+    Flag{"--gpu-layers", Use::gpu_layers},
+    Flag{"--n-gpu-layers", Use::gpu_layers},
     Flag{"-nr", Use::fixed, "repack=false"},
     Flag{"--no-repack", Use::fixed, "repack=false"},
     Flag{"--embedding", Use::fixed, "task=embedding"},
@@ -76,6 +80,9 @@ constexpr std::array kFlags{
     Flag{"--model-url", Use::elsewhere},
     Flag{"--models-dir", Use::elsewhere},
     Flag{"--models-preset", Use::elsewhere}};
+
+/// People write 99 or 999 when they mean all layers, however many there are.
+constexpr std::uint64_t kAllLayers = 99;
 
 /// A whole number, or nullopt: negative ones mean the program's own choice.
 std::optional<std::uint64_t> count_of(std::string_view text) {
@@ -159,6 +166,9 @@ class FlagReader {
             case Use::flash:
                 set_flash(word);
                 return;
+            case Use::gpu_layers:
+                set_gpu_layers(value_of(word));
+                return;
             case Use::fixed:
                 set(name.substr(0, name.find('=')), name.substr(name.find('=') + 1));
                 return;
@@ -212,6 +222,17 @@ class FlagReader {
             set("flash_attention", "false");
         } else if (value != "auto" && value != "-1") {
             set("flash_attention", "true");
+        }
+    }
+
+    void set_gpu_layers(const std::string& value) {
+        const std::optional<std::uint64_t> count = count_of(value);
+        if (count == 0) {
+            set("device", "host");
+        } else if (value == "all" || count >= kAllLayers) {
+            set("gpu_layers", "all");
+        } else if (count.has_value()) {
+            set("gpu_layers", value);
         }
     }
 

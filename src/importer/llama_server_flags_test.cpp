@@ -60,8 +60,6 @@ TEST(LlamaServerFlags, PassesOnWhatItDoesNotKnowWithItsValues) {
     const auto model = read_llama_server({"llama-server",
                                           "-m",
                                           "a",
-                                          "-ngl",
-                                          "99",
                                           "--temp",
                                           "-1",
                                           "--mlock",
@@ -72,7 +70,20 @@ TEST(LlamaServerFlags, PassesOnWhatItDoesNotKnowWithItsValues) {
     EXPECT_THAT(
         model->extra_args,
         ElementsAre(
-            "-ngl", "99", "--temp", "-1", "--mlock", "--lora-scaled", "b", "0.5", "--mmproj=p"));
+            "--temp", "-1", "--mlock", "--lora-scaled", "b", "0.5", "--mmproj=p"));
+}
+
+TEST(LlamaServerFlags, LeavesLayersOnGpusToThePlacement) {
+    const auto settings = [](const char* flag, const char* value) {
+        return read_llama_server({"l", "-m", "a", flag, value})->settings;
+    };
+    EXPECT_THAT(settings("-ngl", "20"), ElementsAre(Pair("gpu_layers", "20")));
+    EXPECT_THAT(settings("--gpu-layers", "99"), ElementsAre(Pair("gpu_layers", "all")));
+    EXPECT_THAT(settings("--n-gpu-layers", "all"), ElementsAre(Pair("gpu_layers", "all")));
+    EXPECT_THAT(settings("-ngl", "0"), ElementsAre(Pair("device", "host")));
+    EXPECT_THAT(settings("-ngl", "auto"), IsEmpty());
+    EXPECT_THAT(settings("-ngl", "-1"), IsEmpty());
+    EXPECT_THAT(read_llama_server({"l", "-m", "a", "-ngl", "20"})->extra_args, IsEmpty());
 }
 
 TEST(LlamaServerFlags, ReadsFlashAttentionInAllItsSpellings) {

@@ -63,7 +63,7 @@ TEST(LlamaSwap, MakesLlamaServerModelsNative) {
               "  qwen:\n"
               "    file: /home/me/models/qwen.gguf\n"
               "    context: 16384\n"
-              "    extra_args: [-ngl, 99]\n"
+              "    gpu_layers: all\n"
               "    aliases: [gpt-4o]\n"
               "    environment:\n"
               "      CUDA_VISIBLE_DEVICES: 0\n"
