@@ -1,6 +1,7 @@
 import pytest
 
 import support
+from vllm_folder import make_folder
 
 
 @pytest.fixture
@@ -37,6 +38,32 @@ def fake(start, tmp_path):
             models[name] = {"file": str(file), **settings.get(name, {})}
         settings = {**(config or {}), "models": models}
         return start(settings, engine=engine or support.FAKE_ENGINE, environment=environment)
+
+    return run
+
+
+@pytest.fixture
+def vllm(start, tmp_path):
+    """vllm({"a": "directives"}, config) runs a server whose models a fake vLLM serves."""
+    if not support.FAKE_ENGINE:
+        pytest.skip("DROVER_FAKE_ENGINE is not set; run scripts/test")
+    program = tmp_path / "venv" / "bin" / "vllm"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(support.FAKE_ENGINE)
+
+    def run(behaviours, config=None, environment=None, tensors=1 << 20, **entries):
+        models = {}
+        for name, behaviour in behaviours.items():
+            folder = make_folder(tmp_path / "models" / name, tensors=tensors)
+            models[name] = {
+                "engine": "vllm",
+                "file": str(folder),
+                "venv": str(tmp_path / "venv"),
+                "environment": {"FAKE_ENGINE": behaviour},
+                **entries.get(name, {}),
+            }
+        config = {**(config or {}), "models": models}
+        return start(config, engine="/nonexistent/llama-server", environment=environment)
 
     return run
 

@@ -15,6 +15,7 @@ import psutil
 
 DROVER = os.environ.get("DROVER_BIN", "")
 FAKE_ENGINE = os.environ.get("DROVER_FAKE_ENGINE", "")
+FAKE_NVML = os.environ.get("DROVER_FAKE_NVML", "")
 ENGINE = os.environ.get("DROVER_ENGINE", "")
 MODELS = Path(os.environ.get("DROVER_MODELS", "/nonexistent"))
 SHARED = Path(os.environ.get("DROVER_SHARED", "/nonexistent"))
@@ -148,6 +149,12 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def tree_of(server: Drover, model: str) -> list[psutil.Process]:
+    """The model's guard, its engine, and what that started."""
+    guard = psutil.Process(server.pid_of(model))
+    return [guard, *guard.children(recursive=True)]
 
 
 def pss_of(pid: int) -> int:

@@ -9,6 +9,7 @@
 
 #include "app/model_text.hpp"
 #include "app/placing.hpp"
+#include "base/assert.hpp"
 #include "engines/child_environment.hpp"
 #include "engines/child_settings.hpp"
 #include "engines/command_launch.hpp"
@@ -103,10 +104,17 @@ Result<engines::LaunchPlan> finish(Result<engines::LaunchPlan> plan) {
     return plan;
 }
 
+/// What is particular to a placement's instances.
+struct PlacedLaunch {
+    config::ChildSettings child;
+    engines::SleepWay sleeps;
+};
+
 /// A key and a port only for those who ask for them.
 Result<engines::LaunchPlan> start(engines::CommandLaunch launch,
-                                  const config::ChildSettings& child,
+                                  const PlacedLaunch& placed,
                                   const config::EngineConfig& config) {
+    const config::ChildSettings& child = placed.child;
     if (engines::mentions(child, "key")) {
         launch.key = Secret(platform::random_key());
     }
@@ -117,7 +125,11 @@ Result<engines::LaunchPlan> start(engines::CommandLaunch launch,
         }
         launch.port = *port;
     }
-    return finish(engines::plan_command(launch, child, config));
+    auto plan = finish(engines::plan_command(launch, child, config));
+    if (plan.ok()) {
+        plan->sleeps = placed.sleeps;
+    }
+    return plan;
 }
 
 /// All that its size may depend on. Only its digest is remembered: people write keys into commands
@@ -137,11 +149,54 @@ engines::VllmSize vllm_size_of(const models::Model& model, const ResolvedSetting
         model.hugging_face.tensors.loaded, model.hugging_face.config, settings, model.child.memory);
 }
 
+/// How an instance sleeps. vLLM can on GPUs only; nobody knows of other servers.
+engines::SleepWay sleep_way(const models::Model& model,
+                            const ResolvedSettings& settings,
+                            const memory::Layout& layout) {
+    if (model.engine != config::EngineKind::vllm || layout.gpus.empty()) {
+        return engines::SleepWay::none;
+    }
+    switch (settings.sleep) {
+        case config::SleepLevel::never:
+            return engines::SleepWay::none;
+        case config::SleepLevel::light:
+            return engines::SleepWay::vllm_light;
+        case config::SleepLevel::deep:
+            return engines::SleepWay::vllm_deep;
+    }
+    DROVER_UNREACHABLE();
+}
+
+/// Tells what an instance keeps asleep: on each GPU what it has there beside weights and cache, and
+/// lightly asleep its weights in host memory. Unknown weights are as large as they may be.
+void add_sleep(const models::Model& model,
+               const ResolvedSettings& settings,
+               const memory::Layout& layout,
+               Placed& placed) {
+    const engines::SleepWay way = sleep_way(model, settings, layout);
+    if (way == engines::SleepWay::none) {
+        return;
+    }
+    const Bytes known = model.hugging_face.tensors.loaded;
+    const Bytes weights = known > Bytes(0) ? known : vllm_size_of(model, settings).kv_cache;
+    memory::Footprint kept;
+    for (const std::size_t slot : placed.traits.slots) {
+        kept[slot] = engines::kVllmGpu;
+    }
+    const Bytes moved = way == engines::SleepWay::vllm_light ? weights : Bytes(0);
+    kept[memory::kHostDevice] = engines::kVllmHost + moved;
+    placed.placement.asleep = kept;
+    // It measures itself what it has there beside them.
+    kept[memory::kHostDevice] = moved > Bytes(0) ? kept[memory::kHostDevice] : Bytes(0);
+    placed.traits.unseen_asleep = kept;
+}
+
 /// The command template of a placement on these devices.
 config::ChildSettings settings_of(const config::Config& config,
                                   const models::Model& model,
                                   const ResolvedSettings& resolved,
-                                  const std::optional<engines::EngineDevices>& devices) {
+                                  const std::optional<engines::EngineDevices>& devices,
+                                  engines::SleepWay sleeps) {
     if (model.engine == config::EngineKind::command) {
         config::ChildSettings settings = model.child;
         if (devices.has_value()) {
@@ -152,8 +207,12 @@ config::ChildSettings settings_of(const config::Config& config,
     const std::string source =
         model.files.empty() ? model.child.reference : file_of(model).string();
     const std::string path = platform::process_environment()("PATH").value_or("");
-    config::ChildSettings settings = engines::vllm_command(
-        model.child, source, vllm_size_of(model, resolved).kv_cache, path, devices);
+    config::ChildSettings settings = engines::vllm_command(model.child,
+                                                           source,
+                                                           vllm_size_of(model, resolved).kv_cache,
+                                                           path,
+                                                           devices,
+                                                           sleeps != engines::SleepWay::none);
     if (!settings.stop_timeout.has_value()) {
         settings.stop_timeout = config.engine.stop_timeout;  // it has nothing to save
     }
@@ -217,32 +276,34 @@ Result<control::ManagedModel> manage_child(const config::Config& config,
                                              .min_residency = settings.min_residency,
                                              .load_time = vllm ? kLoadTimeVllm : kLoadTimeGuess}};
     const memory::EvenSizes sizes = child_sizes(model, config.defaults);
-    std::vector<config::ChildSettings> templates;  // one for each placement
+    std::vector<PlacedLaunch> launches;  // one for each placement
     for (const memory::Layout& layout :
          memory::lay_out_evenly(sizes, wish->layout, means.devices.budget)) {
         Placed one = placed(layout, *wish, 0);
-        templates.push_back(settings_of(config, model, settings, one.devices));
+        add_sleep(model, settings, layout, one);
+        const engines::SleepWay sleeps = sleep_way(model, settings, layout);
+        launches.push_back({settings_of(config, model, settings, one.devices, sleeps), sleeps});
         if (model.child.memory.has_value()) {
             one.traits.least = layout.gpus.empty() ? memory::Footprint::host(*model.child.memory)
                                                    : layout.footprint;
         }
         const control::SizeKey key{.model = model.identity,
                                    .engine = vllm ? "vllm" : "command",
-                                   .settings = size_settings_of(templates.back(), settings)};
+                                   .settings = size_settings_of(launches.back().child, settings)};
         add_placement(std::move(one), key, means.sizes, managed);
     }
     // What cannot work is told at the start, not at the first request.
     engines::CommandLaunch launch = launch_of(model, settings);
-    const auto plan = engines::plan_command(launch, templates.front(), config.engine);
+    const auto plan = engines::plan_command(launch, launches.front().child, config.engine);
     if (!plan.ok()) {
         return plan.error().with("models." + model.name);
     }
     managed.launch = [launch = std::move(launch),
-                      templates = std::move(templates),
+                      launches = std::move(launches),
                       engine = config.engine](const fs::path& socket, std::size_t placement) {
         engines::CommandLaunch here = launch;
         here.socket = socket;
-        return start(std::move(here), templates.at(placement), engine);
+        return start(std::move(here), launches.at(placement), engine);
     };
     managed.advice = [name = model.name](Bytes) {
         return "Lower models." + name + ".memory if it takes less, or raise memory.budget.";

@@ -256,7 +256,8 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
     LlamaCppModel start = llama_cpp_model(config, model, *settings, means);
     choose_threads(start.settings, start.launch);
     // What stays on a GPU while the engine sleeps was never seen.
-    const bool sleeps = settings->sleep && !means.engine.preload.empty() && wish->gpus.empty();
+    const bool sleeps = settings->sleep != config::SleepLevel::never &&
+                        !means.engine.preload.empty() && wish->gpus.empty();
     if (sleeps) {
         start.launch.sleeps = true;
     }

@@ -32,6 +32,13 @@ struct DeviceChoice {
     bool operator==(const DeviceChoice&) const = default;
 };
 
+/// How deep an engine sleeps when its memory is needed, if it can.
+enum class SleepLevel : std::uint8_t {
+    never,  ///< it ends instead
+    light,  ///< it keeps what is slow to make again; of vLLM the weights, in host memory
+    deep    ///< it keeps as little as it can; vLLM reads its weights again
+};
+
 /// Layers that lie on GPUs, the output being one. Neither: as many as fit.
 struct GpuLayers {
     bool all = false;
@@ -57,7 +64,7 @@ struct ModelSettings {
     std::optional<bool> repack;           ///< faster prompts for more memory (CPU weights)
     std::optional<Bytes> prompt_cache;    ///< host memory for prompts that lost their slot
     std::optional<bool> snapshots;        ///< conversations outlive the engine's process
-    std::optional<bool> sleep;            ///< it may sleep instead of leaving
+    std::optional<SleepLevel> sleep;      ///< instead of leaving
     std::optional<DeviceChoice> device;
     std::optional<GpuLayers> gpu_layers;
     std::vector<std::string> extra_args;  ///< passed to the engine as they are, last

@@ -87,6 +87,15 @@ TEST_F(DevicesConfigTest, AModelsDeviceIsOneOrSeveral) {
     EXPECT_EQ(*parse_gpu_layers("auto"), GpuLayers());
 }
 
+TEST(ParseSleep, KnowsVllmsLevels) {
+    for (const char* text : {"true", "1"}) {
+        EXPECT_EQ(*parse_sleep(text), SleepLevel::light) << text;
+    }
+    EXPECT_EQ(*parse_sleep("2"), SleepLevel::deep);
+    EXPECT_EQ(*parse_sleep("false"), SleepLevel::never);
+    EXPECT_THAT(parse_sleep("3").error().message, HasSubstr("'3' is not true, false, 1 or 2"));
+}
+
 TEST(ParseDevice, RefusesWhatNamesNoGpu) {
     for (const char* text : {"", "cpu", "-1", "0;1", "12345"}) {
         EXPECT_FALSE(parse_device(text).ok()) << text;

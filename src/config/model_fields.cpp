@@ -132,12 +132,13 @@ std::vector<ModelField> make_model_fields() {
                    "true",
                    "Conversations go to disk when the model leaves memory, and come back with it.",
                    member(&ModelSettings::snapshots)),
-        flag_field("sleep",
-                   "true",
-                   "When its memory is needed, the engine sleeps instead of ending, if it can and "
-                   "there is room for the little that it keeps; it comes back in a fraction of a "
-                   "load.",
-                   member(&ModelSettings::sleep)),
+        {"sleep",
+         "",
+         "true",
+         "When its memory is needed, the engine sleeps instead of ending, if it can and there is "
+         "room for what it keeps; it comes back in a fraction of a load. vLLM on GPUs keeps its "
+         "weights in host memory (`1`, or `true`), or reads them again (`2`).",
+         setter<ModelSettings>(member(&ModelSettings::sleep), parse_sleep)},
         {"device",
          "DROVER_DEVICE",
          "auto",

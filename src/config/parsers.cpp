@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "config/fields.hpp"
 #include "config/setters.hpp"
 
 namespace drover::config {
@@ -83,6 +84,18 @@ Result<DeviceChoice> parse_device(std::string_view text) {
     }
     return choice.gpus.empty() ? Result<DeviceChoice>(no_gpu(text, "auto, host, "))
                                : Result<DeviceChoice>(std::move(choice));
+}
+
+Result<SleepLevel> parse_sleep(std::string_view text) {
+    if (text == "1" || text == "2") {
+        return text == "1" ? SleepLevel::light : SleepLevel::deep;
+    }
+    const Result<bool> sleeps = parse_flag(text);
+    if (!sleeps.ok()) {
+        return Error{ErrorCode::invalid_argument,
+                     "'" + std::string(text) + "' is not true, false, 1 or 2"};
+    }
+    return *sleeps ? SleepLevel::light : SleepLevel::never;
 }
 
 Result<GpuLayers> parse_gpu_layers(std::string_view text) {

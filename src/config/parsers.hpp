@@ -21,6 +21,8 @@ Result<DeviceChoice> parse_device(std::string_view text);
 
 /// "auto", "all" or a number.
 Result<GpuLayers> parse_gpu_layers(std::string_view text);
+/// "true", "false", "1", "2".
+Result<SleepLevel> parse_sleep(std::string_view text);
 
 /// "0=20GiB,1=auto": of some GPUs.
 Result<std::vector<GpuBudget>> parse_gpu_budgets(std::string_view text);

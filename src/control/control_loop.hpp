@@ -154,7 +154,7 @@ class ControlLoop final : public Fleet {
     void note_exit(const Instance& instance);
     // What is measured (measuring.cpp).
     platform::Task<> measure(std::shared_ptr<Instance> instance);
-    platform::Task<Result<memory::Footprint>> weigh(std::shared_ptr<Instance> instance);
+    platform::Task<Result<memory::Footprint>> weigh_asleep(std::shared_ptr<Instance> instance);
     platform::Task<> measure_periodically();
     platform::Task<> remember(std::shared_ptr<Instance> instance);
     bool note(Instance& instance, const Weighing& weighing);

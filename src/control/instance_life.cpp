@@ -41,9 +41,6 @@ class StopAtEnd {
 /// Between two looks whether the engine still loads.
 constexpr Bytes kReadAheadPiece = 64_MiB;
 
-/// An engine needs some hundredths of a second.
-constexpr auto kSleepMax = std::chrono::seconds(5);
-
 }  // namespace
 
 Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
@@ -116,8 +113,12 @@ Task<> ControlLoop::serve(std::shared_ptr<Instance> instance, TimePoint begun) {
               {{"model", name(instance->model)},
                {"instance", instance->id.value},
                {"ms", milliseconds_of(now() - begun)}});
-    // The waiting requests need not wait for the measurement: the estimate stays until it is in.
-    feed(memory::InstanceReady{instance->id, scheduler_.instance_of(instance->model)->held});
+    // The waiting requests need not wait for the measurement: until it is in, the estimate stays,
+    // or what was measured before it slept.
+    const Footprint known = instance->charged.empty()
+                                ? scheduler_.instance_of(instance->model)->held
+                                : instance->charged;
+    feed(memory::InstanceReady{instance->id, known});
     co_await measure(instance);
 }
 
@@ -131,13 +132,13 @@ Task<> ControlLoop::save_and_sleep(std::shared_ptr<Instance> instance) {
     if (snapshots_.keeps(*instance)) {
         co_await snapshots_.save(instance);
     }
-    const TimePoint deadline = now() + kSleepMax;
+    const TimePoint deadline = now() + engines::sleep_time_max(instance->supervisor.plan().sleeps);
     const Status asleep = co_await engines::put_to_sleep(loop_, instance->supervisor, deadline);
     if (!asleep.ok()) {
         note_sleepless(*instance, asleep.error());
         co_return;
     }
-    const Result<Footprint> kept = co_await weigh(instance);
+    const Result<Footprint> kept = co_await weigh_asleep(instance);
     if (!kept.ok()) {
         note_sleepless(*instance, kept.error());
         co_return;

@@ -42,6 +42,9 @@ struct PlacementTraits {
     memory::Footprint growth{};
     /// It is charged at least this: what the configuration declares.
     memory::Footprint least{};
+    /// What it keeps asleep where measuring does not show it: weights for which the driver holds
+    /// host memory, and what it has on GPUs of which the driver tells nothing.
+    memory::Footprint unseen_asleep{};
     SizeKey size_key{};  ///< what its size is remembered under
 };
 

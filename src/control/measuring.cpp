@@ -28,8 +28,8 @@ Engine engine_of(const Instance& instance) {
 
 }  // namespace
 
-/// What it holds at this moment, as far as it can be known.
-Task<Result<Footprint>> ControlLoop::weigh(std::shared_ptr<Instance> instance) {
+/// What it holds while it sleeps.
+Task<Result<Footprint>> ControlLoop::weigh_asleep(std::shared_ptr<Instance> instance) {
     const std::vector<Engine> engines{engine_of(*instance)};
     const auto work = [this, engines] {
         return scales_.weigh(engines);
@@ -41,9 +41,12 @@ Task<Result<Footprint>> ControlLoop::weigh(std::shared_ptr<Instance> instance) {
         // What was read may be half of it.
         co_return Error{ErrorCode::engine_failed, "the engine ended meanwhile"};
     }
-    Footprint held = Footprint::host(weight->second.host.total);
+    const Footprint& unseen = instance->placed.unseen_asleep;
+    Footprint held = Footprint::host(std::max(weight->second.host.total, unseen[kHostDevice]));
     for (std::size_t i = 0; i < weight->second.gpus.size(); ++i) {
-        held[scales_.devices()[i].slot] += weight->second.gpus[i].value_or(Bytes(0));
+        const std::size_t slot = scales_.devices()[i].slot;
+        const Bytes otherwise = slot == kHostDevice ? Bytes(0) : unseen[slot];
+        held[slot] += weight->second.gpus[i].value_or(otherwise);
     }
     co_return held;
 }

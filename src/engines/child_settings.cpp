@@ -27,6 +27,7 @@ ResolvedSettings resolve_child_settings(config::Task task,
     result.priority = first_of(model.priority, defaults.priority).value_or(0);
     result.min_residency = first_of(model.min_residency, defaults.min_residency);
     result.threads = first_of(model.threads, defaults.threads).value_or(0);
+    result.sleep = first_of(model.sleep, defaults.sleep).value_or(config::SleepLevel::light);
     result.device = first_of(model.device, defaults.device).value_or(config::DeviceChoice());
     result.extra_args = model.extra_args;
     return result;

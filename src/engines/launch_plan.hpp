@@ -12,6 +12,14 @@
 
 namespace drover::engines {
 
+/// How an engine gives memory back without ending, see sleep.hpp.
+enum class SleepWay {
+    none,        ///< it cannot
+    llama_cpp,   ///< llama-server with scripts/engine/sleep.cpp
+    vllm_light,  ///< vLLM's level 1: its weights wait in host memory
+    vllm_deep,   ///< vLLM's level 2: its weights are read again
+};
+
 struct LaunchPlan {
     std::vector<std::string> argv;         ///< argv[0] is an absolute path
     std::vector<std::string> environment;  ///< "NAME=value", the whole environment of the child
@@ -20,7 +28,7 @@ struct LaunchPlan {
     std::optional<Endpoint> endpoint{};  ///< unset: the socket
     /// `argv` runs it under a guard (platform/guard): it may have children of its own.
     bool guarded = false;
-    bool sleeps = false;                  ///< it can be put to sleep, see sleep.hpp
+    SleepWay sleeps = SleepWay::none;
     std::string health_path = "/health";  ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};
     std::chrono::milliseconds health_timeout{30'000};

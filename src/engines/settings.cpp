@@ -164,7 +164,7 @@ Result<ResolvedSettings> resolve_settings(config::Task task,
                               .value_or(default_prompt_cache(result, facts));
     result.checkpoints = !embeds && forgets(facts) ? kCheckpointsDefault : 0;
     result.snapshots = !embeds && first_of(model.snapshots, defaults.snapshots).value_or(true);
-    result.sleep = first_of(model.sleep, defaults.sleep).value_or(true);
+    result.sleep = first_of(model.sleep, defaults.sleep).value_or(config::SleepLevel::light);
     result.device = first_of(model.device, defaults.device).value_or(config::DeviceChoice());
     result.gpu_layers =
         first_of(model.gpu_layers, defaults.gpu_layers).value_or(config::GpuLayers());

@@ -53,7 +53,7 @@ struct ResolvedSettings {
     /// States of sliding or recurrent layers that a slot keeps to go back to.
     std::uint32_t checkpoints = 0;
     bool snapshots = false;  ///< conversations survive the end of the process
-    bool sleep = false;      ///< it may sleep instead of ending
+    config::SleepLevel sleep = config::SleepLevel::never;  ///< instead of ending
     config::DeviceChoice device;
     config::GpuLayers gpu_layers;
     std::vector<std::string> extra_args;

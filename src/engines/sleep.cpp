@@ -1,79 +1,57 @@
 #include "engines/sleep.hpp"
 
-#include <algorithm>
-#include <csignal>
-#include <string>
-#include <utility>
-
-#include "engines/http_call.hpp"
-#include "platform/clock.hpp"
+#include "base/assert.hpp"
+#include "engines/llama_cpp_sleep.hpp"
+#include "engines/vllm_sleep.hpp"
 
 namespace drover::engines {
 
-using platform::now;
 using platform::Task;
 
 namespace {
 
-/// Between two looks at an engine that falls asleep.
-constexpr std::chrono::milliseconds kLookPause(2);
-
-/// An engine that fell asleep before it saw the question that was to wake its loop answers late.
-constexpr std::chrono::milliseconds kNudgePatience(100);
-
-/// llama-server tells it among its properties, and answers while it sleeps.
-Task<bool> is_asleep(platform::Loop& loop, const Endpoint& endpoint, TimePoint deadline) {
-    HttpQuestion question{.path = "/props"};
-    const auto answer = co_await http_call(loop, endpoint, std::move(question), deadline);
-    co_return answer.ok() && answer->status == 200 &&
-        answer->body.find("\"is_sleeping\":true") != std::string::npos;
-}
-
-/// Lets llama-server's main loop look at its clock now instead of within a second. A question about
-/// its metrics keeps nobody awake.
-Task<> nudge(platform::Loop& loop, const Endpoint& endpoint, TimePoint deadline) {
-    HttpQuestion question{.path = "/metrics"};
-    const TimePoint patience = std::min(now() + kNudgePatience, deadline);
-    co_await http_call(loop, endpoint, std::move(question), patience);
+Error cannot_sleep() {
+    return {ErrorCode::invalid_argument, "this engine cannot sleep"};
 }
 
 }  // namespace
 
+Duration sleep_time_max(SleepWay way) {
+    switch (way) {
+        case SleepWay::none:
+        case SleepWay::llama_cpp:
+            return std::chrono::seconds(5);  // some hundredths of one are usual
+        case SleepWay::vllm_light:
+        case SleepWay::vllm_deep:
+            return std::chrono::seconds(60);  // it copies all of its weights
+    }
+    DROVER_UNREACHABLE();
+}
+
 Task<Status> put_to_sleep(platform::Loop& loop, Supervisor& supervisor, TimePoint deadline) {
-    if (!supervisor.plan().sleeps) {
-        co_return Error{ErrorCode::invalid_argument, "this engine cannot sleep"};
+    switch (supervisor.plan().sleeps) {
+        case SleepWay::none:
+            co_return cannot_sleep();
+        case SleepWay::llama_cpp:
+            co_return co_await put_llama_cpp_to_sleep(loop, supervisor, deadline);
+        case SleepWay::vllm_light:
+        case SleepWay::vllm_deep:
+            co_return co_await put_vllm_to_sleep(loop, supervisor, deadline);
     }
-    const Endpoint endpoint = supervisor.plan().where();
-    supervisor.signal(SIGUSR1);
-    platform::Timer timer(loop);
-    while (supervisor.state() == ProcessState::ready) {
-        co_await nudge(loop, endpoint, deadline);
-        const bool asleep = co_await is_asleep(loop, endpoint, deadline);
-        if (asleep) {
-            co_return Status();
-        }
-        if (now() >= deadline) {
-            co_return Error{ErrorCode::timeout, "the engine did not fall asleep in time"};
-        }
-        timer.expires_after(kLookPause);
-        co_await timer.async_wait(platform::as_result);
-    }
-    co_return Error{ErrorCode::engine_failed, "the engine ended while it fell asleep"};
+    DROVER_UNREACHABLE();
 }
 
 Task<Status> wake_up(platform::Loop& loop, const Supervisor& supervisor, TimePoint deadline) {
-    // Any question that needs the model wakes llama-server, and is answered when it is awake.
-    HttpQuestion question{.method = "POST", .path = "/tokenize", .body = R"({"content":""})"};
-    const Endpoint endpoint = supervisor.plan().where();
-    const auto answer = co_await http_call(loop, endpoint, std::move(question), deadline);
-    if (!answer.ok()) {
-        co_return answer.error();
+    switch (supervisor.plan().sleeps) {
+        case SleepWay::none:
+            co_return cannot_sleep();
+        case SleepWay::llama_cpp:
+            co_return co_await wake_llama_cpp(loop, supervisor, deadline);
+        case SleepWay::vllm_light:
+        case SleepWay::vllm_deep:
+            co_return co_await wake_vllm(loop, supervisor, deadline);
     }
-    co_return answer->status == 200
-        ? Status()
-        : Status(Error{
-              ErrorCode::engine_failed,
-              "the engine answered " + std::to_string(answer->status) + " when it was to wake up"});
+    DROVER_UNREACHABLE();
 }
 
 }  // namespace drover::engines

@@ -9,10 +9,13 @@
 
 namespace drover::engines {
 
+/// Longer than an engine that sleeps in this way needs to fall asleep.
+Duration sleep_time_max(SleepWay way);
+
 /// Lets a ready engine that serves nobody sleep, and returns when it does: its memory is back with
 /// the system then. It answers its health checks meanwhile. Errors: `timeout` at the deadline,
-/// `engine_failed` when it ended, `invalid_argument` when its plan says that it cannot sleep.
-/// REQUIRES: `supervisor` stays until it returns.
+/// `engine_failed` when it ended or refused, `invalid_argument` when its plan says that it cannot
+/// sleep. REQUIRES: `supervisor` stays until it returns.
 platform::Task<Status> put_to_sleep(platform::Loop& loop,
                                     Supervisor& supervisor,
                                     TimePoint deadline);

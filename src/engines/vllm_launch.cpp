@@ -85,7 +85,8 @@ config::ChildSettings vllm_command(const config::ChildSettings& given,
                                    const std::string& source,
                                    Bytes kv_cache,
                                    const std::string& search_path,
-                                   const std::optional<EngineDevices>& devices) {
+                                   const std::optional<EngineDevices>& devices,
+                                   bool sleeps) {
     const bool on_gpus = devices.has_value() && !devices->gpus.empty();
     config::ChildSettings child = given;
     child.health = "/health";
@@ -115,6 +116,10 @@ config::ChildSettings vllm_command(const config::ChildSettings& given,
     }
     if (devices.has_value()) {
         child.environment.push_back(visible_devices(*devices));
+    }
+    if (sleeps) {
+        child.command.emplace_back("--enable-sleep-mode");
+        child.environment.emplace_back("VLLM_SERVER_DEV_MODE=1");  // without it nobody can tell it
     }
     // Arguments can be read by everybody on the machine, an environment only by its user.
     child.environment.emplace_back("VLLM_API_KEY={key}");

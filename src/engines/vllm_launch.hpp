@@ -50,11 +50,13 @@ ResolvedSettings vllm_settings(ResolvedSettings settings,
 
 /// What a command template must say so that it is vLLM with the model at `source`, a folder or a
 /// reference, on a private socket, with a key that stands in no command line. `search_path` is PATH
-/// as the engine would have it. `devices` unset: there are no GPUs to choose from.
+/// as the engine would have it. `devices` unset: there are no GPUs to choose from. `sleeps`: it can
+/// be told to, by whoever has the key.
 config::ChildSettings vllm_command(const config::ChildSettings& given,
                                    const std::string& source,
                                    Bytes kv_cache,
                                    const std::string& search_path,
-                                   const std::optional<EngineDevices>& devices);
+                                   const std::optional<EngineDevices>& devices,
+                                   bool sleeps = false);
 
 }  // namespace drover::engines

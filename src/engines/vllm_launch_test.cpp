@@ -128,6 +128,17 @@ TEST(VllmCommand, IsToldItsGpusAndItsPartOfEach) {
                             "0.5000"));
 }
 
+TEST(VllmCommand, CanBeToldToSleepOnlyWhereItMay) {
+    const EngineDevices one{.gpus = {{.uuid = "GPU-a", .share = 0.5}}};
+    const config::ChildSettings sleepy = vllm_command({}, "/m", 8_GiB, "/bin", one, true);
+    EXPECT_THAT(sleepy.command, Contains("--enable-sleep-mode"));
+    EXPECT_THAT(sleepy.command, Contains("--uds"));
+    EXPECT_THAT(sleepy.environment, Contains("VLLM_SERVER_DEV_MODE=1"));
+    const config::ChildSettings sleepless = vllm_command({}, "/m", 8_GiB, "/bin", one, false);
+    EXPECT_THAT(sleepless.command, Not(Contains("--enable-sleep-mode")));
+    EXPECT_THAT(sleepless.environment, Not(Contains(HasSubstr("DEV_MODE"))));
+}
+
 TEST(VllmCommand, SeesNoGpuWhenItsModelIsToLieOnTheHost) {
     const config::ChildSettings child = vllm_command({}, "/m", 8_GiB, "/bin", EngineDevices());
     EXPECT_THAT(child.environment, Contains("CUDA_VISIBLE_DEVICES="));

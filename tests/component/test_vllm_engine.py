@@ -3,65 +3,11 @@
 import json
 import os
 import signal
-import struct
 
 import httpx
-import psutil
 import pytest
-from support import FAKE_ENGINE, is_alive, wait_until
-
-FAKE_NVML = os.environ.get("DROVER_FAKE_NVML", "")
-
-
-def make_folder(folder, tensors=1 << 20, **config):
-    """A model in Hugging Face's layout, with one tensor of zeros."""
-    folder.mkdir(parents=True)
-    settings = {
-        "architectures": ["LlamaForCausalLM"],
-        "num_hidden_layers": 16,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "hidden_size": 256,
-        "max_position_embeddings": 2048,
-        **config,
-    }
-    (folder / "config.json").write_text(json.dumps(settings))
-    head = json.dumps({"w": {"dtype": "BF16", "shape": [tensors // 2], "data_offsets": [0, tensors]}}).encode()
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(struct.pack("<Q", len(head)) + head)
-        file.truncate(8 + len(head) + tensors)
-    return folder
-
-
-@pytest.fixture
-def vllm(start, tmp_path):
-    """vllm({"a": "directives"}, config) runs a server whose models a fake vLLM serves."""
-    if not FAKE_ENGINE:
-        pytest.skip("DROVER_FAKE_ENGINE is not set; run scripts/test")
-    program = tmp_path / "venv" / "bin" / "vllm"
-    program.parent.mkdir(parents=True)
-    program.symlink_to(FAKE_ENGINE)
-
-    def run(behaviours, config=None, environment=None, **entries):
-        models = {}
-        for name, behaviour in behaviours.items():
-            folder = make_folder(tmp_path / "models" / name)
-            models[name] = {
-                "engine": "vllm",
-                "file": str(folder),
-                "venv": str(tmp_path / "venv"),
-                "environment": {"FAKE_ENGINE": behaviour},
-                **entries.get(name, {}),
-            }
-        config = {**(config or {}), "models": models}
-        return start(config, engine="/nonexistent/llama-server", environment=environment)
-
-    return run
-
-
-def tree_of(server, model):
-    guard = psutil.Process(server.pid_of(model))
-    return [guard, *guard.children(recursive=True)]
+from support import FAKE_NVML, is_alive, tree_of, wait_until
+from vllm_folder import make_folder
 
 
 def test_it_serves_under_its_own_name_and_aliases(vllm):

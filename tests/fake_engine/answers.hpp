@@ -19,6 +19,7 @@ struct ModelInfo {
     std::string slot_path;            ///< where slots are saved
     std::string key;                  ///< requests must carry it; empty: they need not
     std::vector<std::string> served;  ///< what requests may call it; empty: anything
+    bool vllm_sleep = false;          ///< it has vLLM's sleep mode
 };
 
 enum class Kind {

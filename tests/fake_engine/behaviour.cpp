@@ -178,6 +178,14 @@ constexpr std::array<std::pair<std::string_view, Setter>, 48> kDirectives{{
      [](Behaviour& b, std::string_view) {
          b.sleep_crash = true;
      }},
+    {"sleep-fails",
+     [](Behaviour& b, std::string_view) {
+         b.sleep_fails = true;
+     }},
+    {"wake-busy",
+     [](Behaviour& b, std::string_view v) {
+         b.wake_busy_ms = number(v, 50);
+     }},
     {"sleep-keeps",
      [](Behaviour& b, std::string_view v) {
          b.sleep_keeps_mib = size(v);

@@ -46,6 +46,8 @@ struct Behaviour {
     bool sleepless = false;           ///< SIGUSR1 does not put it to sleep
     bool sleep_crash = false;         ///< the process dies by SIGSEGV when it is to sleep
     std::size_t sleep_keeps_mib = 0;  ///< while it sleeps
+    bool sleep_fails = false;         ///< /sleep and /wake_up are answered by 500
+    int wake_busy_ms = 0;             ///< 503 for so long after /wake_up was answered
     int wake_ms = 0;                  ///< to wake up
     bool wake_crash = false;          ///< the process dies by SIGSEGV when it is to wake up
     std::size_t alloc_mib = 0;        ///< touched before it is ready

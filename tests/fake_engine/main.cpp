@@ -101,6 +101,10 @@ Options read_options(const std::vector<std::string_view>& arguments) {
             flag_directives = arguments[i + 1];
         }
     }
+    const char* development = std::getenv("VLLM_SERVER_DEV_MODE");
+    options.model.vllm_sleep =
+        development != nullptr && std::string_view(development) == "1" &&
+        std::find(arguments.begin(), arguments.end(), "--enable-sleep-mode") != arguments.end();
     apply_or_die(options.behaviour, directives_of_model(options.model.path));
     if (const char* environment = std::getenv("FAKE_ENGINE"); environment != nullptr) {
         apply_or_die(options.behaviour, environment);

@@ -51,6 +51,7 @@ Server::Server(int listener, ModelInfo model, Behaviour behaviour)
       listener_(listener),
       key_(model.key),
       served_(model.served),
+      vllm_{.mode = model.vllm_sleep},
       answers_(std::move(model)),
       behaviour_(std::move(behaviour)) {
     epoll_event event{};
@@ -198,6 +199,9 @@ void Server::serve(Connection& connection, const Request& request) {
     if (asleep_ && request.path != "/props" && request.path != "/metrics") {
         wake();
     }
+    if (serve_vllm_sleep(connection, request)) {
+        return;
+    }
     const Behaviour* behaviour = &behaviour_;
     Behaviour own;
     const std::string_view in_body = json_field(request.body, "\"fake\"");
@@ -265,7 +269,7 @@ void Server::serve_special(Connection& connection, const Request& request) {
         connection.close_when_sent = true;
         return;
     }
-    if (ready_) {
+    if (ready_ && Clock::now() >= vllm_.busy_until) {
         answer(connection, 200, R"({"status":"ok"})");
     } else {
         answer(connection, 503, error_body(503, "Loading model", "unavailable_error"));

@@ -31,6 +31,17 @@ struct Stats {
     int active_max = 0;
 };
 
+/// What vLLM's sleep mode does to it.
+struct VllmSleep {
+    bool mode = false;    ///< it was started with it
+    bool weights = true;  ///< they have memory
+    bool cache = true;    ///< it has memory
+    bool right = true;    ///< the weights are those of the model
+    Clock::time_point busy_until{};
+
+    bool awake() const { return weights && cache; }
+};
+
 class Server {
   public:
     Server(int listener, ModelInfo model, Behaviour behaviour);
@@ -104,11 +115,15 @@ class Server {
     void grow(std::size_t mib);
     void sleep_if_asked();
     void wake();
+    bool serve_vllm_sleep(Connection& connection, const Request& request);
+    void sleep_as_vllm(std::string_view level);
+    void wake_as_vllm(std::string_view tags);
 
     int epoll_;
     int listener_;
     std::string key_;
     std::vector<std::string> served_;
+    VllmSleep vllm_;
     Answers answers_;
     Behaviour behaviour_;
     bool ready_ = false;

@@ -1,0 +1,21 @@
+// How llama-server with scripts/engine/sleep.cpp is put to sleep, and woken. On the loop only.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/units.hpp"
+#include "engines/supervisor.hpp"
+#include "platform/async.hpp"
+
+namespace drover::engines {
+
+/// put_to_sleep() for such an engine.
+platform::Task<Status> put_llama_cpp_to_sleep(platform::Loop& loop,
+                                              Supervisor& supervisor,
+                                              TimePoint deadline);
+
+/// wake_up() for such an engine.
+platform::Task<Status> wake_llama_cpp(platform::Loop& loop,
+                                      const Supervisor& supervisor,
+                                      TimePoint deadline);
+
+}  // namespace drover::engines
