@@ -108,6 +108,7 @@ Result<engines::LaunchPlan> finish(Result<engines::LaunchPlan> plan) {
 struct PlacedLaunch {
     config::ChildSettings child;
     engines::SleepWay sleeps;
+    bool vllm;
 };
 
 /// A key and a port only for those who ask for them.
@@ -128,6 +129,7 @@ Result<engines::LaunchPlan> start(engines::CommandLaunch launch,
     auto plan = finish(engines::plan_command(launch, child, config));
     if (plan.ok()) {
         plan->sleeps = placed.sleeps;
+        plan->tells_load = placed.vllm;
     }
     return plan;
 }
@@ -183,12 +185,13 @@ void add_sleep(const models::Model& model,
     for (const std::size_t slot : placed.traits.slots) {
         kept[slot] = engines::kVllmGpu;
     }
-    const Bytes moved = way == engines::SleepWay::vllm_light ? weights : Bytes(0);
-    kept[memory::kHostDevice] = engines::kVllmHost + moved;
+    const bool moves = way == engines::SleepWay::vllm_light;
+    kept[memory::kHostDevice] = engines::kVllmHost + (moves ? weights : Bytes(0));
     placed.placement.asleep = kept;
-    // It measures itself what it has there beside them.
-    kept[memory::kHostDevice] = moved > Bytes(0) ? kept[memory::kHostDevice] : Bytes(0);
     placed.traits.unseen_asleep = kept;
+    if (!moves) {
+        placed.traits.unseen_asleep[memory::kHostDevice] = Bytes(0);
+    }
 }
 
 /// The command template of a placement on these devices.
@@ -282,7 +285,8 @@ Result<control::ManagedModel> manage_child(const config::Config& config,
         Placed one = placed(layout, *wish, 0);
         add_sleep(model, settings, layout, one);
         const engines::SleepWay sleeps = sleep_way(model, settings, layout);
-        launches.push_back({settings_of(config, model, settings, one.devices, sleeps), sleeps});
+        launches.push_back(
+            {settings_of(config, model, settings, one.devices, sleeps), sleeps, vllm});
         if (model.child.memory.has_value()) {
             one.traits.least = layout.gpus.empty() ? memory::Footprint::host(*model.child.memory)
                                                    : layout.footprint;

@@ -84,6 +84,7 @@ void ControlLoop::start() {
     snapshots_.start();
     remotes_.start([this](std::string_view name) { return registry_.find(name) != nullptr; });
     tasks_.spawn("control.measure", [this] { return measure_periodically(); });
+    tasks_.spawn("control.loads", [this] { return ask_loads(); });
     for (const models::Model& model : registry_.models()) {
         const auto managed = models_.find(model.id);
         if (managed != models_.end() && managed->second.preload) {

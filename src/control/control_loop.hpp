@@ -50,6 +50,8 @@ struct ControlOptions {
     std::shared_ptr<MeasuredSizes> sizes{};
     /// How often resident instances are measured again.
     std::chrono::milliseconds measure_every{2'000};
+    /// How often engines that batch are asked how busy they are.
+    std::chrono::milliseconds ask_load_every{500};
     std::vector<RemoteGroup> remotes{};
     /// A model with another context, or nullopt when it has as much as it can or may have. Null: no
     /// model's context changes.
@@ -156,6 +158,7 @@ class ControlLoop final : public Fleet {
     platform::Task<> measure(std::shared_ptr<Instance> instance);
     platform::Task<Result<memory::Footprint>> weigh_asleep(std::shared_ptr<Instance> instance);
     platform::Task<> measure_periodically();
+    platform::Task<> ask_loads();
     platform::Task<> remember(std::shared_ptr<Instance> instance);
     bool note(Instance& instance, const Weighing& weighing);
     std::vector<Engine> running_engines() const;

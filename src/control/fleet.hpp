@@ -15,6 +15,7 @@
 #include "base/units.hpp"
 #include "control/lease.hpp"
 #include "control/model_view.hpp"
+#include "engines/engine_load.hpp"
 #include "memory/events.hpp"
 #include "platform/async.hpp"
 
@@ -46,6 +47,7 @@ struct InstanceView {
     std::vector<DeviceShare> devices{};  ///< the same bytes, on each device that it has any of
     std::uint32_t leases = 0;
     std::uint32_t queued = 0;                     ///< requests that wait for its model
+    std::optional<engines::EngineLoad> load{};    ///< of one that batches, while it is in use
     std::optional<std::int64_t> expires_at_ms{};  ///< since 1970; unset: stays
     std::int64_t pid = 0;                         ///< 0: none yet
     std::int64_t loaded_ms = 0;                   ///< what its load took

@@ -170,6 +170,7 @@ FleetView ControlLoop::view() const {
              .devices = shares_of(one.held),
              .leases = one.leases,
              .queued = static_cast<std::uint32_t>(scheduler_.waiting(one.model)),
+             .load = one.leases > 0 ? instance.load : std::nullopt,
              .expires_at_ms = expires_at_ms,
              .pid = instance.supervisor.pid(),
              .loaded_ms = milliseconds_of(instance.load_time),

@@ -8,6 +8,7 @@
 #include "base/ids.hpp"
 #include "base/units.hpp"
 #include "control/managed_model.hpp"
+#include "engines/engine_load.hpp"
 #include "engines/supervisor.hpp"
 #include "engines/upstream_pool.hpp"
 #include "memory/effects.hpp"
@@ -40,6 +41,7 @@ struct Instance {
     Duration load_time{};  ///< spawn to ready
     Duration wake_time{};  ///< of the last awakening
     bool resting = false;  ///< falling asleep, asleep or waking up: not to be asked or measured
+    std::optional<engines::EngineLoad> load{};  ///< as it said last; unset while it is idle
     std::optional<memory::Footprint> measured_at_ready{};  ///< before it served anything
     memory::Footprint charged{};                  ///< last measurement told to the scheduler
     std::optional<engines::ExitReport> report{};  ///< set when the process is gone

@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "control/control_loop.hpp"
+#include "engines/engine_load.hpp"
+#include "engines/http_call.hpp"
+#include "platform/clock.hpp"
 #include "platform/log.hpp"
 
 namespace drover::control {
@@ -147,6 +150,38 @@ Task<> ControlLoop::measure_periodically() {
             if (instance->supervisor.state() == engines::ProcessState::ready &&
                 !instance->resting) {
                 co_await snapshots_.review(instance);
+            }
+        }
+    }
+}
+
+/// How long the next request waits for its first token depends on what the engine has to do.
+Task<> ControlLoop::ask_loads() {
+    platform::Timer timer(loop_);
+    while (true) {
+        timer.expires_after(options_.ask_load_every);
+        const auto [error] = co_await timer.async_wait(platform::as_result);
+        if (error) {
+            co_return;
+        }
+        for (const InstanceId id : ready_instances()) {
+            const auto found = instances_.find(id);
+            if (found == instances_.end() || !found->second->supervisor.plan().tells_load) {
+                continue;
+            }
+            const std::shared_ptr<Instance> instance = found->second;
+            const auto known = scheduler_.instance_of(instance->model);
+            if (!known.has_value() || known->leases == 0) {
+                instance->load.reset();
+                continue;
+            }
+            const engines::Endpoint endpoint = instance->supervisor.plan().where();
+            engines::HttpQuestion question{.path = "/metrics"};
+            const TimePoint patience = platform::now() + options_.ask_load_every;
+            const auto answer =
+                co_await engines::http_call(loop_, endpoint, std::move(question), patience);
+            if (answer.ok() && answer->status == 200) {
+                instance->load = engines::read_vllm_load(answer->body);
             }
         }
     }

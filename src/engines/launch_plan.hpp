@@ -29,6 +29,7 @@ struct LaunchPlan {
     /// `argv` runs it under a guard (platform/guard): it may have children of its own.
     bool guarded = false;
     SleepWay sleeps = SleepWay::none;
+    bool tells_load = false;              ///< its metrics are vLLM's, see engine_load.hpp
     std::string health_path = "/health";  ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};
     std::chrono::milliseconds health_timeout{30'000};

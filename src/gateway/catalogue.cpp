@@ -58,6 +58,14 @@ json::object admin_entry(const control::ModelView& model) {
             {"broken", model.broken.has_value() ? json::value(text(*model.broken)) : nullptr}};
 }
 
+json::value load_entry(const std::optional<engines::EngineLoad>& load) {
+    if (!load.has_value()) {
+        return nullptr;
+    }
+    return json::object{
+        {"running", load->running}, {"waiting", load->waiting}, {"cache_used", load->cache_used}};
+}
+
 json::object remote_entry(const control::RemoteView& remote) {
     return {{"model", text(remote.model)},
             {"url", text(remote.url)},
@@ -154,6 +162,7 @@ std::string admin_fleet(const control::FleetView& fleet) {
                                             {"devices", std::move(devices)},
                                             {"leases", instance.leases},
                                             {"queued", instance.queued},
+                                            {"load", load_entry(instance.load)},
                                             {"expires_at_ms", std::move(expires)},
                                             {"pid", instance.pid},
                                             {"loaded_ms", instance.loaded_ms},

@@ -33,6 +33,10 @@ constexpr std::uint32_t kStartMs = 300;
 constexpr std::int64_t kReadPerMs = (1 << 30) / 1000;
 /// What each request that waits for a model adds.
 constexpr std::uint32_t kQueuedMs = 1000;
+/// What each request adds that is computed together with others: every step takes longer.
+constexpr std::uint32_t kRunningMs = 10;
+/// A cache that is fuller has no room for another request before one of those in it ends.
+constexpr double kCacheFull = 0.95;
 /// What a request to a server waits whose circuit is open: any model that has to be loaded is
 /// quicker.
 constexpr std::uint32_t kServerDownMs = 60'000;
@@ -94,6 +98,18 @@ std::uint32_t rest_ms(const control::InstanceView& instance, const control::Mode
     }
     return instance.woke_ms > 0 ? static_cast<std::uint32_t>(instance.woke_ms)
                                 : load_ms(model) / kWakeShare;
+}
+
+/// What a request waits for in an engine that batches, and makes those wait that find no room.
+std::uint32_t batch_ms(const control::InstanceView& instance) {
+    if (!instance.load.has_value()) {
+        return 0;
+    }
+    // What it said is a moment old: it has no more requests than leases.
+    const std::uint32_t waiting = std::min(instance.load->waiting, instance.leases);
+    const std::uint32_t running = std::min(instance.load->running, instance.leases - waiting);
+    const bool full = running > 0 && instance.load->cache_used >= kCacheFull;
+    return (waiting + (full ? 1 : 0)) * kQueuedMs + running * kRunningMs;
 }
 
 /// A conversation in one route is another one in the next.
@@ -386,10 +402,11 @@ Choice RouteTable::decide(const NamedRoute& route,
             });
         const bool there = instance != view.instances.end();
         const bool hot = there && instance->state == "ready";
-        choice.states[i] = {.usable = true,
-                            .hot = hot,
-                            .expected_ms = (there ? rest_ms(*instance, *model) : load_ms(*model)) +
-                                           (there ? instance->queued * kQueuedMs : 0)};
+        const std::uint32_t expected =
+            !there
+                ? load_ms(*model)
+                : rest_ms(*instance, *model) + instance->queued * kQueuedMs + batch_ms(*instance);
+        choice.states[i] = {.usable = true, .hot = hot, .expected_ms = expected};
     }
     // Where the guess leaves nobody, those with the longest context may say for themselves.
     for (const std::size_t i : too_short) {

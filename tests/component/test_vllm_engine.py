@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -82,6 +83,29 @@ def test_a_broken_folder_is_told(vllm, tmp_path):
     assert server.chat("a").status_code == 200
     answer = server.chat("b")
     assert answer.status_code == 502 and "num_hidden_layers" in answer.json()["error"]["message"]
+
+
+def test_a_route_expects_what_its_metrics_say(vllm):
+    routes = {"auto": {"task": {"code": ["busy", "calm"]}, "fallback": ["busy", "calm"]}}
+    server = vllm({"busy": "running=1,waiting=2,cache-used=50,slow=20", "calm": "slow=20"}, {"routes": routes})
+    question = {"messages": [{"role": "user", "content": "Say hello."}]}
+
+    def expected():
+        targets = server.post("/v1/route", {"model": "auto", **question}).json()["targets"]
+        return {one["model"]: one["expected_ms"] for one in targets}
+
+    for model in ("busy", "calm"):
+        assert server.chat(model).status_code == 200
+    assert expected() == {"busy": 0, "calm": 0}
+    with ThreadPoolExecutor(4) as clients:
+        streams = [clients.submit(server.chat, model, fake="endless") for model in ("busy", "busy", "busy", "calm")]
+        wait_until(lambda: server.instances()["busy"]["load"], what="its metrics")
+        assert server.instances()["busy"]["load"] == {"running": 1, "waiting": 2, "cache_used": 0.5}
+        wait_until(lambda: server.instances()["busy"]["leases"] == 3, what="three requests")
+        assert expected() == {"busy": 2010, "calm": 0}
+        for model in ("busy", "calm"):
+            os.kill(tree_of(server, model)[1].pid, signal.SIGKILL)
+        assert all(stream.result().status_code == 502 for stream in streams)
 
 
 def test_gpus_are_shared_out_by_uuid_and_share(vllm, tmp_path):

@@ -315,6 +315,16 @@ std::string Answers::slot_action(std::string_view path,
     return R"({"n_saved":)" + std::to_string(behaviour.slot_tokens) + "}";
 }
 
+std::string vllm_metrics(const Behaviour& behaviour) {
+    const auto gauge = [](const char* name, const std::string& value) {
+        return std::string("# TYPE vllm:") + name + " gauge\nvllm:" + name +
+               "{engine=\"0\",model_name=\"fake\"} " + value + "\n";
+    };
+    return gauge("num_requests_running", std::to_string(behaviour.running) + ".0") +
+           gauge("num_requests_waiting", std::to_string(behaviour.waiting) + ".0") +
+           gauge("kv_cache_usage_perc", std::to_string(behaviour.cache_used / 100.0));
+}
+
 std::string error_body(int status, std::string_view message, std::string_view type) {
     return R"({"error":{"code":)" + std::to_string(status) + R"(,"message":)" +
            json_string(message) + R"(,"type":)" + json_string(type) + "}}";

@@ -79,6 +79,9 @@ class Answers {
 };
 
 /// An error in llama-server's shape.
+/// What vLLM says of its batch, in Prometheus' format.
+std::string vllm_metrics(const Behaviour& behaviour);
+
 std::string error_body(int status, std::string_view message, std::string_view type);
 
 }  // namespace drover::fake

@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 48> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 53> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -177,6 +177,18 @@ constexpr std::array<std::pair<std::string_view, Setter>, 48> kDirectives{{
     {"sleep-crash",
      [](Behaviour& b, std::string_view) {
          b.sleep_crash = true;
+     }},
+    {"running",
+     [](Behaviour& b, std::string_view v) {
+         b.running = number(v, 1);
+     }},
+    {"waiting",
+     [](Behaviour& b, std::string_view v) {
+         b.waiting = number(v, 1);
+     }},
+    {"cache-used",
+     [](Behaviour& b, std::string_view v) {
+         b.cache_used = number(v, 100);
      }},
     {"sleep-fails",
      [](Behaviour& b, std::string_view) {

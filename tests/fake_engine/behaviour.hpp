@@ -47,10 +47,13 @@ struct Behaviour {
     bool sleep_crash = false;         ///< the process dies by SIGSEGV when it is to sleep
     std::size_t sleep_keeps_mib = 0;  ///< while it sleeps
     bool sleep_fails = false;         ///< /sleep and /wake_up are answered by 500
-    int wake_busy_ms = 0;             ///< 503 for so long after /wake_up was answered
-    int wake_ms = 0;                  ///< to wake up
-    bool wake_crash = false;          ///< the process dies by SIGSEGV when it is to wake up
-    std::size_t alloc_mib = 0;        ///< touched before it is ready
+    int running = 0;                  ///< told by its metrics, as `waiting`
+    int waiting = 0;
+    int cache_used = 0;         ///< percent
+    int wake_busy_ms = 0;       ///< 503 for so long after /wake_up was answered
+    int wake_ms = 0;            ///< to wake up
+    bool wake_crash = false;    ///< the process dies by SIGSEGV when it is to wake up
+    std::size_t alloc_mib = 0;  ///< touched before it is ready
     int backlog = 511;
     int keepalive_max = 0;      ///< requests on one connection; 0: no limit
     int keepalive_idle_ms = 0;  ///< idle connections are closed after this; 0: never

@@ -293,6 +293,9 @@ std::string Server::answer_to(const Request& request, const Behaviour& behaviour
     if (path == "/tokenize") {
         return answers_.tokenize(request.body);
     }
+    if (path == "/metrics") {
+        return vllm_metrics(behaviour);
+    }
     if (path == "/apply-template") {
         return R"({"prompt":"a fake prompt"})";
     }
