@@ -23,7 +23,7 @@ class RemoteServer:
     STATUS          answers generations with this number; `headers` come along
     garbage         bytes that are not HTTP
 
-    Health checks (GET /v1/models) are answered unless `dead` is set.
+    Health checks (GET /v1/models) are answered unless `dead` is set. Paths in `lacks` are 404, with no word of JSON.
     """
 
     def __init__(self, models=("upstream-model",), port=0, tls: ssl.SSLContext | None = None):
@@ -32,6 +32,7 @@ class RemoteServer:
         self.dead = False
         self.headers: list[str] = []
         self.delay = 0.0
+        self.lacks: set[str] = set()
         self.requests: list[dict] = []  # generations, as they came
         self.left = threading.Event()  # a client broke off
         self.tls = tls
@@ -91,7 +92,7 @@ class RemoteServer:
             body += connection.recv(65536)
         if method == "GET":
             return self._list(connection)
-        document = json.loads(body)
+        document = read_form(body) if headers["content-type"].startswith("multipart/") else json.loads(body)
         self.requests.append({"path": path, "headers": headers, "body": document})
         return self._answer(connection, path, document)
 
@@ -109,6 +110,9 @@ class RemoteServer:
             connection.recv(1)
             self.left.set()
             return False
+        if path in self.lacks:
+            send(connection, 404, "<html>Not Found</html>")
+            return True
         if mode == "garbage":
             connection.sendall(b"\0\1\2 nothing\r\n\r\n")
             return False
@@ -160,6 +164,18 @@ class RemoteServer:
         if not plain:
             connection.sendall(b"0\r\n\r\n")
         return not plain
+
+
+def read_form(body: bytes) -> dict:
+    """The fields of a multipart form, and the bytes of its files."""
+    delimiter = body[: body.index(b"\r\n")]
+    fields = {}
+    for part in body.split(delimiter)[1:-1]:
+        head, value = part.removeprefix(b"\r\n").split(b"\r\n\r\n", 1)
+        name = head.split(b'name="', 1)[1].split(b'"', 1)[0].decode()
+        value = value.removesuffix(b"\r\n")
+        fields[name] = value if b"filename=" in head else value.decode()
+    return fields
 
 
 def send(connection, status: int, body: str, headers=()):

@@ -72,6 +72,7 @@ control::ModelView view_of(const models::Model& model, const ResolvedSettings& s
     view.capabilities = {settings.task == config::Task::generate ? "completion" : view.task};
     // vLLM knows its model by the name that it was given, and by no other.
     view.served_name = model.engine == config::EngineKind::vllm ? model.name : model.served_name;
+    view.only_openai = model.engine == config::EngineKind::vllm;
     view.architecture = model.hugging_face.config.architecture;
     view.parameters = model.hugging_face.tensors.parameters;
     view.trained_context = model.hugging_face.config.context_length;

@@ -29,6 +29,8 @@ struct ModelView {
     std::string task{};  ///< "generate", "embedding", "rerank"
     /// What its engine calls it, when that insists on a name; requests are rewritten. Empty: any.
     std::string served_name{};
+    bool only_openai =
+        false;            ///< its engine has OpenAI's paths, with "/v1", and no others for them
     std::string state{};  ///< "cold", "loading", "hot", "stopping"; of a remote "remote" or "down"
     Bytes estimated{};    ///< bytes one instance needs
     std::optional<std::string> broken{};  ///< why it cannot be served

@@ -9,6 +9,7 @@
 #include <boost/json/value.hpp>
 
 #include "gateway/error_reply.hpp"
+#include "gateway/multipart.hpp"
 
 namespace drover::gateway {
 
@@ -69,6 +70,13 @@ std::optional<std::string> with_model(std::string_view body, std::string_view mo
     rewritten += json::serialize(json::string(valid_utf8(model)));
     rewritten += body.substr(end);
     return rewritten;
+}
+
+std::optional<std::string> with_model_in_form(std::string_view content_type,
+                                              std::string_view body,
+                                              std::string_view model) {
+    auto rewritten = with_multipart_field(content_type, body, "model", model);
+    return rewritten.ok() ? std::optional(*std::move(rewritten)) : std::nullopt;
 }
 
 }  // namespace drover::gateway

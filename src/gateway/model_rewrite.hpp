@@ -12,4 +12,10 @@ namespace drover::gateway {
 /// string. REQUIRES: `body` is valid JSON.
 std::optional<std::string> with_model(std::string_view body, std::string_view model);
 
+/// The same of a multipart form, to which the field is added when there is none. Nullopt: it is no
+/// such form.
+std::optional<std::string> with_model_in_form(std::string_view content_type,
+                                              std::string_view body,
+                                              std::string_view model);
+
 }  // namespace drover::gateway

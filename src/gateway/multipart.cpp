@@ -50,17 +50,20 @@ bool names_field(std::string_view head, std::string_view name) {
     return false;
 }
 
-}  // namespace
-
-Result<std::string> multipart_field(std::string_view content_type,
-                                    std::string_view body,
-                                    std::string_view name) {
+/// What parts of the body begin with, "--" and its boundary.
+Result<std::string> delimiter_of(std::string_view content_type) {
     const auto boundary = parameter(content_type, "boundary");
     if (!boundary.has_value() || boundary->empty() || boundary->size() > kBoundaryMax) {
         return Error{ErrorCode::invalid_argument,
                      "a multipart/form-data body with a boundary was expected"};
     }
-    const std::string delimiter = "--" + std::string(*boundary);
+    return "--" + std::string(*boundary);
+}
+
+/// Where the field's value stands in `body`; nullopt: there is no such field.
+Result<std::optional<std::string_view>> find_value(std::string_view body,
+                                                   const std::string& delimiter,
+                                                   std::string_view name) {
     std::size_t at = body.find(delimiter);
     while (at != std::string_view::npos) {
         std::string_view part = body.substr(at + delimiter.size());
@@ -72,11 +75,50 @@ Result<std::string> multipart_field(std::string_view content_type,
                 return Error{ErrorCode::invalid_argument,
                              "the form field \"" + std::string(name) + "\" is cut off or too long"};
             }
-            return std::string(part.substr(0, value_end));
+            return std::optional(part.substr(0, value_end));
         }
         at = body.find(delimiter, at + delimiter.size());
     }
-    return std::string();
+    return std::optional<std::string_view>();
+}
+
+}  // namespace
+
+Result<std::string> multipart_field(std::string_view content_type,
+                                    std::string_view body,
+                                    std::string_view name) {
+    const Result<std::string> delimiter = delimiter_of(content_type);
+    if (!delimiter.ok()) {
+        return delimiter.error();
+    }
+    const auto value = find_value(body, *delimiter, name);
+    if (!value.ok()) {
+        return value.error();
+    }
+    return std::string(value->value_or(""));
+}
+
+Result<std::string> with_multipart_field(std::string_view content_type,
+                                         std::string_view body,
+                                         std::string_view name,
+                                         std::string_view value) {
+    const Result<std::string> delimiter = delimiter_of(content_type);
+    if (!delimiter.ok()) {
+        return delimiter.error();
+    }
+    const auto old = find_value(body, *delimiter, name);
+    if (!old.ok()) {
+        return old.error();
+    }
+    std::string changed;
+    if (old->has_value()) {
+        const auto begin = static_cast<std::size_t>((*old)->data() - body.data());
+        changed.append(body.substr(0, begin)).append(value);
+        return changed.append(body.substr(begin + (*old)->size()));
+    }
+    changed.append(*delimiter).append("\r\nContent-Disposition: form-data; name=\"").append(name);
+    changed.append("\"\r\n\r\n").append(value).append("\r\n");
+    return changed.append(body.substr(std::min(body.find(*delimiter), body.size())));
 }
 
 }  // namespace drover::gateway

@@ -1,4 +1,4 @@
-// The one field of a multipart/form-data body that Drover must know. Pure; any thread.
+// Single fields of a multipart/form-data body: read, and replaced. Pure; any thread.
 #pragma once
 
 #include <string>
@@ -13,5 +13,12 @@ namespace drover::gateway {
 Result<std::string> multipart_field(std::string_view content_type,
                                     std::string_view body,
                                     std::string_view name);
+
+/// `body` with the value of the field replaced, or with the field in front when there is none, and
+/// not another byte changed. Errors as above.
+Result<std::string> with_multipart_field(std::string_view content_type,
+                                         std::string_view body,
+                                         std::string_view name,
+                                         std::string_view value);
 
 }  // namespace drover::gateway

@@ -70,6 +70,7 @@ constexpr Route kRoutes[] = {
     {"/reranking", post, forward, ModelFrom::json, openai},
     {"/responses", post, forward, ModelFrom::json, openai},
     {"/responses/input_tokens", post, forward, ModelFrom::json, openai},
+    {"/score", post, forward, ModelFrom::json, openai},
     {"/slots", get, inspect, ModelFrom::query, openai},
     {"/tokenize", post, forward, ModelFrom::json, openai},
     {"/v1/audio/transcriptions", post, forward, ModelFrom::form, openai},
@@ -87,6 +88,7 @@ constexpr Route kRoutes[] = {
     {"/v1/responses", post, forward, ModelFrom::json, openai},
     {"/v1/responses/input_tokens", post, forward, ModelFrom::json, openai},
     {"/v1/route", post, explain_route, ModelFrom::json, openai},
+    {"/v1/score", post, forward, ModelFrom::json, openai},
 };
 static_assert(std::is_sorted(std::begin(kRoutes),
                              std::end(kRoutes),

@@ -38,9 +38,19 @@ constexpr std::size_t kIdleBuffer = 16 * 1024;
 constexpr unsigned kUnauthorized = 401;
 constexpr unsigned kForbidden = 403;
 constexpr unsigned kNotFound = 404;
+constexpr unsigned kNotAllowed = 405;
 constexpr unsigned kTooManyRequests = 429;
 constexpr unsigned kServerErrors = 500;
 constexpr unsigned kNotImplemented = 501;
+
+/// A server has nothing at a path: none such, not to be posted to, not made yet.
+bool is_lacking(unsigned status) {
+    return status == kNotFound || status == kNotAllowed || status == kNotImplemented;
+}
+
+bool is_form(const Turn::Asked& asked) {
+    return asked.path.empty() && asked.head.content_type.starts_with("multipart/");
+}
 
 /// What a remote says of its key is not about the client's.
 bool is_about_the_key(unsigned status) {
@@ -123,7 +133,7 @@ Task<Status> Turn::obtain(const Asked& asked) {
 }
 
 Task<Status> Turn::attempt(const Asked& asked) {
-    unreached_ = held_ = stalled_ = leased_ = retryable_ = false;
+    unreached_ = held_ = stalled_ = leased_ = retryable_ = may_lack_ = false;
     Status status = co_await obtain(asked);
     if (!status.ok()) {
         co_return status;
@@ -249,12 +259,22 @@ void Turn::take_body(const Asked& asked) {
     body_ = asked.body;
     const control::ModelView* model =
         lease_.remote() != nullptr ? nullptr : fleet_.look(asked.model);
-    const bool json = !asked.path.empty() || !asked.head.content_type.starts_with("multipart/");
-    if (model == nullptr || model->served_name.empty() || !json) {
+    if (model == nullptr) {
         return;
     }
-    if (auto body = with_model(asked.body, model->served_name)) {
-        renamed_ = std::move(*body);
+    if (const auto path = dialect::openai_path(path_); model->only_openai && !path.empty()) {
+        path_ = path;
+    }
+    if (!model->served_name.empty()) {
+        rename(asked, model->served_name);
+    }
+}
+
+void Turn::rename(const Asked& asked, std::string_view model) {
+    auto body = is_form(asked) ? with_model_in_form(asked.head.content_type, asked.body, model)
+                               : with_model(asked.body, model);
+    if (body.has_value()) {
+        renamed_ = *std::move(body);
         body_ = renamed_;
     }
 }
@@ -267,21 +287,16 @@ std::optional<Error> Turn::adapt_to_remote(const Asked& asked) {
     if (asked.path.empty() && path_ == "/v1/messages") {
         return adapt_anthropic(asked);
     }
-    const std::string_view path = dialect::remote_path(path_);
+    may_lack_ = dialect::is_beside_openai(path_);
+    const std::string_view path = may_lack_ ? path_ : dialect::openai_path(path_);
     if (path.empty() || asked.head.method != Method::post) {
         return Error{ErrorCode::invalid_argument,
                      "model '" + std::string(fleet_.name(asked.model)) +
-                         "' is remote, and of its server only OpenAI's chat completions, "
-                         "completions, embeddings, rerank and transcriptions are asked, not " +
-                         std::string(path_)};
+                         "' is remote, and its server is not asked for " + std::string(path_)};
     }
     path_ = path;
-    if (asked.path.empty() && asked.head.content_type.starts_with("multipart/")) {
-        if (fleet_.name(asked.model) != model) {
-            return Error{ErrorCode::invalid_argument,
-                         "the server calls this model '" + model +
-                             "', and a form's fields are not rewritten: name the entry so"};
-        }
+    if (is_form(asked)) {
+        rename(asked, model);
         return std::nullopt;
     }
     renamed_ = dialect::remote_body(asked.body, model, !asked.path.empty());
@@ -328,8 +343,9 @@ bool Turn::holds_back(unsigned status) const {
     if (lease_.remote() == nullptr || is_about_the_key(status)) {
         return lease_.remote() != nullptr;
     }
-    return lease_.others() > 0 &&
-           (is_servers_fault(status) || status == kTooManyRequests || status == kNotFound);
+    return (may_lack_ && is_lacking(status)) ||
+           (lease_.others() > 0 &&
+            (is_servers_fault(status) || status == kTooManyRequests || status == kNotFound));
 }
 
 Error Turn::held_back() const {
@@ -339,6 +355,11 @@ Error Turn::held_back() const {
         return {
             ErrorCode::engine_failed,
             server + " refuses the key that Drover has for it (" + std::to_string(status) + ")"};
+    }
+    if (may_lack_ && is_lacking(status)) {
+        return {ErrorCode::not_found,
+                server + " answered " + std::to_string(status) + " to " + std::string(path_) +
+                    ": it has no such path, or no such model"};
     }
     const ErrorCode code = status == kTooManyRequests ? ErrorCode::overloaded
                            : status == kNotFound      ? ErrorCode::not_found
@@ -356,8 +377,9 @@ void Turn::report(const Status& status) {
         report.rest = relay_->retry_after();
     } else if (!relay_->answered() || is_servers_fault(relay_->status()) || !relay_->done() ||
                relay_->failed()) {
-        report.outcome = held_ && relay_->status() == kNotFound ? upstreams::Outcome::unknown
-                                                                : upstreams::Outcome::failed;
+        const bool blameless =
+            held_ && (relay_->status() == kNotFound || (may_lack_ && is_lacking(relay_->status())));
+        report.outcome = blameless ? upstreams::Outcome::unknown : upstreams::Outcome::failed;
         if (report.cause.empty()) {
             report.cause = relay_->done() && !relay_->failed()
                                ? "it answered with status " + std::to_string(relay_->status())

@@ -102,6 +102,7 @@ class Turn {
     platform::Task<Status> explain();
     /// Engines that insist on a name of their own for the model are given it.
     void take_body(const Asked& asked);
+    void rename(const Asked& asked, std::string_view model);
     std::optional<Error> adapt_to_remote(const Asked& asked);
     std::optional<Error> adapt_anthropic(const Asked& asked);
     void write_head(const Asked& asked);
@@ -144,6 +145,7 @@ class Turn {
     bool unreached_ = false;  ///< the engine did not take the connection
     bool ended_ = false;      ///< the engine closed its side
     bool held_ = false;       ///< a remote's answer that the client does not get
+    bool may_lack_ = false;   ///< the remote is asked for what few servers have
     bool leased_ = false;     ///< this attempt had a lease
     bool retryable_ = false;  ///< it failed, the client has nothing, and there are other replicas
 };

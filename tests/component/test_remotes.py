@@ -130,15 +130,41 @@ def test_anthropics_clients_reach_a_remote(start, serve):
     assert answer.status_code == 503 and answer.json()["type"] == "error"
 
 
-def test_what_only_our_own_engine_speaks_is_refused_in_the_clients_words(start, serve):
+def test_what_few_servers_have_is_asked_as_it_came(start, serve):
     remote = serve()
     drover = start({"models": {"far": entry(remote)}})
+    for path in ("/tokenize", "/infill", "/v1/messages/count_tokens", "/score", "/v1/chat/completions/input_tokens"):
+        assert drover.post(path, {"model": "far", "content": "a"}).status_code == 200
+        assert remote.requests[-1]["path"] == path
+        assert remote.requests[-1]["body"] == {"model": "upstream-model", "content": "a"}
+
+
+def test_what_a_server_lacks_is_refused_in_the_clients_words_and_no_failure(start, serve):
+    remotes_of_one = [serve(), serve()]
+    for remote in remotes_of_one:
+        remote.lacks = {"/tokenize", "/v1/messages/count_tokens"}
+    drover = start({"models": {"far": entry(*remotes_of_one, failures=1)}})
     answer = drover.post("/v1/messages/count_tokens", {"model": "far", "messages": []})
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     assert answer.json()["type"] == "error"
-    assert "only OpenAI's chat completions" in answer.json()["error"]["message"]
-    assert drover.post("/tokenize", {"model": "far", "content": "a"}).status_code == 400
-    assert remote.requests == []
+    assert "no such path, or no such model" in error_of(answer)
+    answer = drover.post("/tokenize", {"model": "far", "content": "a"})
+    assert answer.status_code == 404 and "/tokenize" in error_of(answer)
+    assert [len(one.requests) for one in remotes_of_one] == [2, 2]
+    assert {one["circuit"] for one in remotes(drover)} == {"closed"}
+    assert text_of(drover.chat("far")) == "one two three four"
+
+
+def test_the_model_of_a_form_is_renamed(start, serve):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote)}})
+    sound = bytes(range(256)) * 40
+    answer = drover.client.post(
+        "/v1/audio/transcriptions", data={"model": "far", "language": "de"}, files={"file": ("a.wav", sound)}
+    )
+    assert answer.status_code == 200
+    assert remote.requests[0]["path"] == "/v1/audio/transcriptions"
+    assert remote.bodies()[0] == {"model": "upstream-model", "language": "de", "file": sound}
 
 
 def test_a_client_that_leaves_ends_the_request_at_the_remote(start, serve):

@@ -22,6 +22,20 @@ constexpr std::string_view kPaths[] = {"/v1/audio/transcriptions",
                                        "/v1/embeddings",
                                        "/v1/rerank"};
 
+/// Of llama-server, vLLM and other Drovers.
+constexpr std::string_view kBeside[] = {"/apply-template",
+                                        "/chat/completions/input_tokens",
+                                        "/completion",
+                                        "/detokenize",
+                                        "/infill",
+                                        "/responses/input_tokens",
+                                        "/score",
+                                        "/tokenize",
+                                        "/v1/chat/completions/input_tokens",
+                                        "/v1/messages/count_tokens",
+                                        "/v1/responses/input_tokens",
+                                        "/v1/score"};
+
 /// What a translated request may have of the members of OpenAI's.
 constexpr std::string_view kMembers[] = {"dimensions",
                                          "encoding_format",
@@ -69,7 +83,7 @@ json::object openai_members(const json::object& body) {
 
 }  // namespace
 
-std::string_view remote_path(std::string_view path) {
+std::string_view openai_path(std::string_view path) {
     if (path == "/reranking" || path == "/v1/reranking") {
         path = "/v1/rerank";
     }
@@ -77,6 +91,10 @@ std::string_view remote_path(std::string_view path) {
         return one == path || one.substr(3) == path;
     });
     return found == std::end(kPaths) ? std::string_view() : *found;
+}
+
+bool is_beside_openai(std::string_view path) {
+    return std::find(std::begin(kBeside), std::end(kBeside), path) != std::end(kBeside);
 }
 
 std::string remote_body(std::string_view body, std::string_view model, bool translated) {

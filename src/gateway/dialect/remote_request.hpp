@@ -8,7 +8,11 @@ namespace drover::gateway::dialect {
 
 /// Where OpenAI's API has what our `path` offers: "/chat/completions" is at "/v1/chat/completions".
 /// Empty: it has nothing like that.
-std::string_view remote_path(std::string_view path);
+std::string_view openai_path(std::string_view path);
+
+/// Whether some servers offer `path` beside OpenAI's API, each with a body of its own: it is asked
+/// of them as it is, and those that have no such path refuse it.
+bool is_beside_openai(std::string_view path);
 
 /// The JSON `body` for a server that calls the model `model`: without what only Drover and its own
 /// engines understand. Of a `translated` body, which another API's request became, only what

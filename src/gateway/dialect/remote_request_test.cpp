@@ -11,10 +11,10 @@ namespace {
 namespace json = boost::json;
 
 TEST(RemotePath, IsOpenAisWhateverTheClientWrote) {
-    EXPECT_EQ(remote_path("/v1/chat/completions"), "/v1/chat/completions");
-    EXPECT_EQ(remote_path("/chat/completions"), "/v1/chat/completions");
-    EXPECT_EQ(remote_path("/embeddings"), "/v1/embeddings");
-    EXPECT_EQ(remote_path("/reranking"), "/v1/rerank");
+    EXPECT_EQ(openai_path("/v1/chat/completions"), "/v1/chat/completions");
+    EXPECT_EQ(openai_path("/chat/completions"), "/v1/chat/completions");
+    EXPECT_EQ(openai_path("/embeddings"), "/v1/embeddings");
+    EXPECT_EQ(openai_path("/reranking"), "/v1/rerank");
 }
 
 TEST(RemotePath, IsEmptyForWhatOnlyOurEngineOffers) {
@@ -26,7 +26,16 @@ TEST(RemotePath, IsEmptyForWhatOnlyOurEngineOffers) {
                              "/slots",
                              "/",
                              "/v1/chat/completions/input_tokens"}) {
-        EXPECT_EQ(remote_path(path), "") << path;
+        EXPECT_EQ(openai_path(path), "") << path;
+    }
+}
+
+TEST(RemotePath, MayBeOneThatFewServersHave) {
+    for (const char* path : {"/tokenize", "/infill", "/v1/messages/count_tokens", "/v1/score"}) {
+        EXPECT_TRUE(is_beside_openai(path)) << path;
+    }
+    for (const char* path : {"/v1/chat/completions", "/v1/messages", "/slots", "/"}) {
+        EXPECT_FALSE(is_beside_openai(path)) << path;
     }
 }
 
