@@ -43,25 +43,32 @@ def fake(start, tmp_path):
 
 
 @pytest.fixture
-def vllm(start, tmp_path):
-    """vllm({"a": "directives"}, config) runs a server whose models a fake vLLM serves."""
+def vllm_model(tmp_path):
+    """vllm_model("a", "directives") is the entry of a model that a fake vLLM serves."""
     if not support.FAKE_ENGINE:
         pytest.skip("DROVER_FAKE_ENGINE is not set; run scripts/test")
     program = tmp_path / "venv" / "bin" / "vllm"
     program.parent.mkdir(parents=True)
     program.symlink_to(support.FAKE_ENGINE)
 
+    def make(name, behaviour="", tensors=1 << 20, **settings):
+        return {
+            "engine": "vllm",
+            "file": str(make_folder(tmp_path / "models" / name, tensors=tensors)),
+            "venv": str(tmp_path / "venv"),
+            "environment": {"FAKE_ENGINE": behaviour},
+            **settings,
+        }
+
+    return make
+
+
+@pytest.fixture
+def vllm(start, vllm_model):
+    """vllm({"a": "directives"}, config) runs a server whose models a fake vLLM serves."""
+
     def run(behaviours, config=None, environment=None, tensors=1 << 20, **entries):
-        models = {}
-        for name, behaviour in behaviours.items():
-            folder = make_folder(tmp_path / "models" / name, tensors=tensors)
-            models[name] = {
-                "engine": "vllm",
-                "file": str(folder),
-                "venv": str(tmp_path / "venv"),
-                "environment": {"FAKE_ENGINE": behaviour},
-                **entries.get(name, {}),
-            }
+        models = {name: vllm_model(name, one, tensors, **entries.get(name, {})) for name, one in behaviours.items()}
         config = {**(config or {}), "models": models}
         return start(config, engine="/nonexistent/llama-server", environment=environment)
 
