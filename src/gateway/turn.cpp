@@ -287,7 +287,7 @@ std::optional<Error> Turn::adapt_to_remote(const Asked& asked) {
     if (asked.path.empty() && path_ == "/v1/messages") {
         return adapt_anthropic(asked);
     }
-    may_lack_ = dialect::is_beside_openai(path_);
+    may_lack_ = asked.path.empty() && dialect::is_beside_openai(path_);
     const std::string_view path = may_lack_ ? path_ : dialect::openai_path(path_);
     if (path.empty() || asked.head.method != Method::post) {
         return Error{ErrorCode::invalid_argument,

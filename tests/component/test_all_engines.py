@@ -91,4 +91,4 @@ def test_each_outlives_the_others(server, remote, victim):
     for name in ALL:
         status, model = through_route(server, name)
         assert status == 200 and (model == name) == (name != "far" or killed != "far")
-        assert server.chat(name).status_code == (200 if name != "far" or killed != "far" else 502)
+        assert server.chat(name).status_code in ((200,) if name != "far" or killed != "far" else (502, 503))

@@ -85,6 +85,74 @@ def test_a_broken_folder_is_told(vllm, tmp_path):
     assert answer.status_code == 502 and "num_hidden_layers" in answer.json()["error"]["message"]
 
 
+@pytest.fixture
+def asked(vllm):
+    """asked(path, body) is what vLLM got of a request."""
+    server = vllm({"a": "remember"}, a={"aliases": ["other"]})
+
+    def ask(path, body):
+        answer = server.post(path, {"model": "other", **body})
+        assert answer.status_code == 200, answer.text
+        words = tree_of(server, "a")[1].cmdline()
+        transport = httpx.HTTPTransport(uds=words[words.index("--uds") + 1])
+        with httpx.Client(transport=transport, base_url="http://engine") as direct:
+            got = direct.get("/fake/last").json()
+        assert got["body"].pop("model") == "a"
+        return got
+
+    return ask
+
+
+CHAT = {"messages": [{"role": "user", "content": "Say hello."}]}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "vllms_path"),
+    [
+        ("/v1/embeddings", {"input": ["a", "b"]}, "/v1/embeddings"),
+        ("/embeddings", {"input": "a"}, "/v1/embeddings"),
+        ("/v1/rerank", {"query": "a", "documents": ["b", "c"]}, "/v1/rerank"),
+        ("/reranking", {"query": "a", "documents": ["b", "c"], "top_n": 1}, "/v1/rerank"),
+        ("/score", {"text_1": "a", "text_2": ["b", "c"]}, "/score"),
+        ("/v1/score", {"text_1": "a", "text_2": ["b"]}, "/v1/score"),
+        ("/tokenize", {"prompt": "a b c", "add_special_tokens": False}, "/tokenize"),
+        ("/detokenize", {"tokens": [1, 2]}, "/detokenize"),
+        ("/chat/completions", {**CHAT, "logprobs": True, "top_logprobs": 2}, "/v1/chat/completions"),
+        ("/v1/completions", {"prompt": "a", "logprobs": 1}, "/v1/completions"),
+        ("/v1/chat/completions", {**CHAT, "response_format": SCHEMA}, "/v1/chat/completions"),
+        ("/v1/chat/completions", {**CHAT, "tools": [TOOL], "tool_choice": "auto"}, "/v1/chat/completions"),
+        ("/v1/messages", {**CHAT, "max_tokens": 4}, "/v1/messages"),
+        ("/v1/messages/count_tokens", CHAT, "/v1/messages/count_tokens"),
+    ],
+)
+def test_everything_that_vllm_offers_reaches_it_as_it_came(asked, path, body, vllms_path):
+    assert asked(path, body) == {"path": vllms_path, "body": body}
+
+
+def test_answers_of_all_kinds_come_back(vllm):
+    server = vllm({"a": ""})
+
+    def ask(path, **body):
+        answer = server.post(path, {"model": "a", **body})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert [len(one["embedding"]) > 0 for one in ask("/v1/embeddings", input=["x", "y"])["data"]] == [True, True]
+    ranked = ask("/v1/rerank", query="q", documents=["long text", "t"])["results"]
+    assert ranked[1]["relevance_score"] > ranked[0]["relevance_score"]
+    scores = ask("/score", text_1="q", text_2=["long text", "t"])["data"]
+    assert scores[1]["score"] > scores[0]["score"]
+    assert ask("/tokenize", prompt="a b c")["tokens"] == [1, 2, 3]
+    choice = ask("/v1/chat/completions", **CHAT, max_tokens=4, logprobs=True, fake="sure=90")["choices"][0]
+    assert len(choice["logprobs"]["content"]) == 4
+    message = ask("/v1/chat/completions", **CHAT, tools=[TOOL], fake="call=clock")["choices"][0]["message"]
+    assert message["tool_calls"][0]["function"]["name"] == "clock"
+    assert len(ask("/api/embed", input="x")["embeddings"]) == 1
+    assert ask("/api/generate", prompt="x", stream=False)["done"]
+
+
 def test_a_route_expects_what_its_metrics_say(vllm):
     routes = {"auto": {"task": {"code": ["busy", "calm"]}, "fallback": ["busy", "calm"]}}
     server = vllm({"busy": "running=1,waiting=2,cache-used=50,slow=20", "calm": "slow=20"}, {"routes": routes})

@@ -251,6 +251,19 @@ std::string Answers::rerank(std::string_view body) const {
            results + "]}";
 }
 
+std::string Answers::score(std::string_view body) const {
+    std::string data;
+    int index = 0;
+    for_each_string(body, "\"text_2\"", [&](std::string_view text) {
+        data += index == 0 ? "" : ",";
+        data += R"({"index":)" + std::to_string(index) + R"(,"object":"score","score":)" +
+                std::to_string(1.0 / (1.0 + static_cast<double>(text.size()))) + "}";
+        ++index;
+    });
+    return R"({"object":"list","model":)" + json_string(model_.alias) + R"(,"data":[)" + data +
+           "]}";
+}
+
 std::string Answers::models() const {
     return R"({"object":"list","data":[{"id":)" + json_string(model_.alias) +
            R"(,"aliases":[],"tags":[],"object":"model","created":1700000000,"owned_by":"llamacpp",)" +
@@ -270,7 +283,9 @@ std::string Answers::tokenize(std::string_view body) const {
     std::string tokens;
     int count = 0;
     bool in_word = false;
-    for (const char c : json_field(body, "\"content\"")) {
+    // vLLM calls it a prompt.
+    const std::string_view content = json_field(body, "\"content\"");
+    for (const char c : content.empty() ? json_field(body, "\"prompt\"") : content) {
         if (c != ' ' && !in_word) {
             ++count;
             tokens += (count == 1 ? "" : ",") + std::to_string(count);

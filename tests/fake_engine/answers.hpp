@@ -60,6 +60,7 @@ class Answers {
 
     std::string embeddings(std::string_view body, const Behaviour& behaviour) const;
     std::string rerank(std::string_view body) const;
+    std::string score(std::string_view body) const;
     std::string models() const;
     std::string props(bool sleeping) const;
     std::string tokenize(std::string_view body) const;
@@ -78,10 +79,10 @@ class Answers {
     std::map<std::pair<Kind, int>, std::string> made_;
 };
 
-/// An error in llama-server's shape.
 /// What vLLM says of its batch, in Prometheus' format.
 std::string vllm_metrics(const Behaviour& behaviour);
 
+/// An error in llama-server's shape.
 std::string error_body(int status, std::string_view message, std::string_view type);
 
 }  // namespace drover::fake

@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 53> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 54> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -177,6 +177,10 @@ constexpr std::array<std::pair<std::string_view, Setter>, 53> kDirectives{{
     {"sleep-crash",
      [](Behaviour& b, std::string_view) {
          b.sleep_crash = true;
+     }},
+    {"remember",
+     [](Behaviour& b, std::string_view) {
+         b.remember = true;
      }},
     {"running",
      [](Behaviour& b, std::string_view v) {

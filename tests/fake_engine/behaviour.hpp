@@ -47,6 +47,7 @@ struct Behaviour {
     bool sleep_crash = false;         ///< the process dies by SIGSEGV when it is to sleep
     std::size_t sleep_keeps_mib = 0;  ///< while it sleeps
     bool sleep_fails = false;         ///< /sleep and /wake_up are answered by 500
+    bool remember = false;            ///< /fake/last tells the last request
     int running = 0;                  ///< told by its metrics, as `waiting`
     int waiting = 0;
     int cache_used = 0;         ///< percent

@@ -199,8 +199,12 @@ void Server::serve(Connection& connection, const Request& request) {
     if (asleep_ && request.path != "/props" && request.path != "/metrics") {
         wake();
     }
-    if (serve_vllm_sleep(connection, request)) {
+    if (serve_as_vllm(connection, request)) {
         return;
+    }
+    if (behaviour_.remember) {
+        last_request_ = R"({"path":)" + json_string(request.path) + R"(,"body":)" +
+                        std::string(request.body) + "}";
     }
     const Behaviour* behaviour = &behaviour_;
     Behaviour own;
@@ -240,27 +244,13 @@ void Server::serve(Connection& connection, const Request& request) {
     begin(connection, *behaviour, wanted, std::nullopt);
 }
 
-/// Answers a request without the key, or for a model that is not served, as vLLM does.
-bool Server::refuse(Connection& connection, const Request& request) {
-    if (!key_.empty() && request.authorization != "Bearer " + key_) {
-        answer(connection, 401, R"({"error":"Unauthorized"})");
-        return true;
-    }
-    const std::string_view model = json_field(request.body, "\"model\"");
-    if (!served_.empty() && !model.empty() &&
-        std::find(served_.begin(), served_.end(), model) == served_.end()) {
-        answer(connection,
-               404,
-               error_body(
-                   404, "The model `" + std::string(model) + "` does not exist.", "NotFoundError"));
-        return true;
-    }
-    return false;
-}
-
 void Server::serve_special(Connection& connection, const Request& request) {
     if (request.path == "/fake/stats") {
         answer(connection, 200, stats());
+        return;
+    }
+    if (request.path == "/fake/last") {
+        answer(connection, 200, last_request_);
         return;
     }
     ++stats_.health;
@@ -283,6 +273,9 @@ std::string Server::answer_to(const Request& request, const Behaviour& behaviour
     }
     if (path == "/v1/rerank" || path == "/rerank" || path == "/reranking") {
         return answers_.rerank(request.body);
+    }
+    if (path == "/v1/score" || path == "/score") {
+        return answers_.score(request.body);
     }
     if (path == "/v1/models" || path == "/models") {
         return answers_.models();

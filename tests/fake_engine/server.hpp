@@ -115,6 +115,7 @@ class Server {
     void grow(std::size_t mib);
     void sleep_if_asked();
     void wake();
+    bool serve_as_vllm(Connection& connection, const Request& request);
     bool serve_vllm_sleep(Connection& connection, const Request& request);
     void sleep_as_vllm(std::string_view level);
     void wake_as_vllm(std::string_view tags);
@@ -132,6 +133,7 @@ class Server {
     std::vector<std::unique_ptr<Connection>>
         closed_;  ///< freed when no event can name them any more
     std::multimap<Clock::time_point, Connection*> timers_;
+    std::string last_request_ = "null";
     std::string weights_;
     std::vector<std::string> grown_;
     volatile int sleep_asked_ = 0;
