@@ -148,6 +148,7 @@ struct RouteTable::PredictorFile {
 Need need_of(std::string_view path) {
     return path.find("embed") != std::string_view::npos    ? Need::embedding
            : path.find("rerank") != std::string_view::npos ? Need::rerank
+           : path.ends_with("/score")                      ? Need::rerank
                                                            : Need::generation;
 }
 

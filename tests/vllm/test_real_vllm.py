@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
-from support import MODELS, Drover, is_alive, wait_until
+from support import MODELS, Drover, is_alive, tree_of, wait_until
 
 VLLM = Path(os.environ.get("DROVER_VLLM", "/nonexistent"))
 
@@ -51,11 +50,6 @@ def server(folders, tmp_path_factory):
     yield drover
     if drover.process.poll() is None:
         drover.stop()
-
-
-def tree_of(server, model):
-    guard = psutil.Process(server.pid_of(model))
-    return [guard, *guard.children(recursive=True)]
 
 
 def test_chat_streaming_and_completions(server):
@@ -125,6 +119,27 @@ def test_embeddings(server):
 
     assert len(cat) == 384
     assert similarity(cat, kitten) > similarity(cat, rates) + 0.2
+
+
+def test_scores_and_ranks(server):
+    texts = ["Interest rates rose again.", "A kitten lay on the rug."]
+    scored = server.post("/score", {"model": "minilm", "text_1": "A cat sat on the mat.", "text_2": texts}).json()
+    assert scored["data"][1]["score"] > scored["data"][0]["score"], scored
+    ranked = server.post("/v1/rerank", {"model": "minilm", "query": "A cat sat on the mat.", "documents": texts}).json()
+    assert ranked["results"][0]["index"] == 1, ranked
+
+
+def test_tokens_there_and_back(server):
+    tokens = server.post("/tokenize", {"model": "smol", "prompt": "Hello there", "add_special_tokens": False}).json()["tokens"]
+    assert len(tokens) >= 2
+    assert server.post("/detokenize", {"model": "smol", "tokens": tokens}).json()["prompt"] == "Hello there"
+
+
+def test_it_says_how_busy_it_is(server):
+    server.chat("smol")
+    with server.stream("smol", max_tokens=400) as stream:
+        next(stream.iter_lines())
+        assert wait_until(lambda: server.instances()["smol"]["load"], 30, "its metrics")["running"] >= 1
 
 
 def test_stopping_leaves_nothing(server):
