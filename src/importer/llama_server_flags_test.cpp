@@ -67,10 +67,8 @@ TEST(LlamaServerFlags, PassesOnWhatItDoesNotKnowWithItsValues) {
                                           "b",
                                           "0.5",
                                           "--mmproj=p"});
-    EXPECT_THAT(
-        model->extra_args,
-        ElementsAre(
-            "--temp", "-1", "--mlock", "--lora-scaled", "b", "0.5", "--mmproj=p"));
+    EXPECT_THAT(model->extra_args,
+                ElementsAre("--temp", "-1", "--mlock", "--lora-scaled", "b", "0.5", "--mmproj=p"));
 }
 
 TEST(LlamaServerFlags, LeavesLayersOnGpusToThePlacement) {
