@@ -3,17 +3,25 @@
 #   HEADERS ...    its .hpp files; each must compile alone (all_verify_interface_header_sets)
 #   DEPENDS ...    other components
 #   EXTERNAL ...   third-party targets
+#   PRECOMPILED    most of its files include Asio and Boost.JSON, which take longer to read than all the rest
 #   TESTS ...      unit tests beside the code: binary drover_NAME_test, ctest names "NAME.*"
 #   TEST_LABEL unit|component   ctest label of the tests (default unit, 10 s each)
 #   TEST_EXTERNAL ...  third-party targets that only the tests need)
 # makes library drover_NAME with alias drover::NAME and include root src/.
+set(DROVER_PRECOMPILED
+    <boost/asio/as_tuple.hpp> <boost/asio/awaitable.hpp> <boost/asio/basic_stream_socket.hpp>
+    <boost/asio/co_spawn.hpp> <boost/asio/ip/tcp.hpp> <boost/json.hpp>
+    <chrono> <functional> <map> <memory> <optional> <string> <unordered_map> <vector>)
 function(drover_component name)
-  cmake_parse_arguments(arg "" "TEST_LABEL" "SOURCES;HEADERS;DEPENDS;EXTERNAL;TESTS;TEST_EXTERNAL" ${ARGN})
+  cmake_parse_arguments(arg "PRECOMPILED" "TEST_LABEL" "SOURCES;HEADERS;DEPENDS;EXTERNAL;TESTS;TEST_EXTERNAL" ${ARGN})
   set(target drover_${name})
   if(arg_SOURCES)
     add_library(${target} STATIC ${arg_SOURCES})
     set(scope PUBLIC)
     target_link_libraries(${target} PRIVATE drover_options)
+    if(arg_PRECOMPILED)
+      target_precompile_headers(${target} PRIVATE ${DROVER_PRECOMPILED})
+    endif()
   else()
     add_library(${target} INTERFACE)
     set(scope INTERFACE)
