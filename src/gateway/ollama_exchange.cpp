@@ -9,6 +9,7 @@
 #include <boost/json/value.hpp>
 
 #include "gateway/dialect/field_reader.hpp"
+#include "gateway/engine_kind.hpp"
 #include "platform/clock.hpp"
 
 namespace drover::gateway {
@@ -277,7 +278,8 @@ Task<OllamaExchange::Outcome> OllamaExchange::stream(OllamaGeneration& generatio
     });
     if (watched != nullptr) {
         watched->start(true);
-        dialect::ask_for_logprobs(generation.body, generation.path);
+        dialect::ask_for_logprobs(
+            generation.body, generation.path, has_llama_server(fleet_, asked_.model));
     }
     const Status status = co_await send_fitting(generation, relay);
     Outcome outcome{.status = relay.status()};

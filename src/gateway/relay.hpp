@@ -26,7 +26,8 @@ class Relay {
         bool keep_alive = true;
         std::string_view model;      ///< for x-drover-model; outlives the response
         std::string_view headers{};  ///< further lines, each with its CRLF; likewise
-        /// What the body of a successful answer becomes; null: it stays as it is. Likewise.
+        /// What the body of a successful answer becomes, once it was judged; null: it stays as it
+        /// is. Likewise.
         dialect::AnswerTranslator* translator = nullptr;
         bool holds_errors = false;  ///< an error reply is kept, not sent; see withheld()
         /// Judges the answer and changes it on its way; null: it passes. Outlives the response.

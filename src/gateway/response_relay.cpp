@@ -104,9 +104,6 @@ void ResponseRelay::forward() {
     if (!begun_ && framing_ == Framing::none) {
         decide_framing();
     }
-    if (terms_.translator != nullptr && head_.event_stream && head_.status < kErrorMin) {
-        translate_events();
-    }
     const bool changed = terms_.translator != nullptr || terms_.watched != nullptr;
     if (small_ && (!done() || !gathered_.empty() || changed || head_.status >= kErrorMin)) {
         for (const std::string_view piece : pieces_) {
@@ -117,16 +114,17 @@ void ResponseRelay::forward() {
             return;
         }
         translate_error();
-        translate_whole();
         if (holds_ || !judge(true)) {
             return;
         }
+        translate_whole();
         pieces_.emplace_back(gathered_);
     }
     if (head_.event_stream && framing_ != Framing::length) {
         if (!judge(false)) {
             return;
         }
+        translate_events();
         take_events();
     }
     if (!begun_) {
@@ -193,6 +191,9 @@ void ResponseRelay::translate_error() {
 }
 
 void ResponseRelay::translate_events() {
+    if (terms_.translator == nullptr || head_.status >= kErrorMin) {
+        return;
+    }
     translated_.clear();
     for (const std::string_view piece : pieces_) {
         terms_.translator->put(piece, translated_);
@@ -228,12 +229,14 @@ void ResponseRelay::decide_framing() {
         small_ = true;
         return;
     }
-    // A judged answer goes out whole, or as a stream that is framed anew: it may become shorter.
+    // A judged answer goes out whole, or as a stream that is framed anew, as a translated one does:
+    // its length changes.
     const bool judged = terms_.watched != nullptr && head_.status < kErrorMin;
+    const bool anew = head_.event_stream && (judged || terms_.translator != nullptr);
     small_ = holds_ || (judged && !head_.event_stream);
     if (terms_.head_request || head_.status == 204 || head_.status == 304) {
         framing_ = Framing::none;
-    } else if (length.has_value() && !(judged && head_.event_stream)) {
+    } else if (length.has_value() && !anew) {
         framing_ = Framing::length;
         small_ = small_ || *length <= kSmallMax;
     } else if (terms_.http11) {

@@ -39,7 +39,9 @@ class RoutedTries {
     ModelId model() const { return choice_.models[place_]; }
     router::Target target() const { return choice_.targets[place_]; }
     const std::string& name() const { return route_.policy.targets[target()]; }
-    /// Its answer is to be judged, in this way; null: it is not.
+    /// Its answer is to be judged.
+    bool is_judged() const { return watched_.has_value(); }
+    /// The same: in this way; null: it is not.
     dialect::WatchedAnswer* watched() { return watched_.has_value() ? &*watched_ : nullptr; }
     std::optional<std::chrono::milliseconds> verdict_within() const;
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -83,6 +84,17 @@ class Session final : private BodySink {
                                           dialect::OllamaCall call,
                                           const boost::json::object& request,
                                           dialect::Instant since);
+    /// What a model of a route is asked: the client's request, or what stands for it.
+    struct Wording {
+        std::string body;
+        std::string_view path{};  ///< see Turn::Asked
+        std::unique_ptr<dialect::AnswerTranslator> translator{};
+    };
+    /// `chat` is the request as a chat completion, where that is asked for judged answers. Nullopt:
+    /// the request names no model that could be replaced.
+    std::optional<Wording> word(const RoutedTries& tries,
+                                const router::RequestFacts& facts,
+                                std::optional<boost::json::object>& chat);
     platform::Task<> explain_route(const Route& route);
     /// Of the request as if it had come to `path`, which outlives the facts.
     platform::Task<router::RequestFacts> read_facts(std::string_view body, std::string_view path);

@@ -13,6 +13,8 @@
 
 #include "base/assert.hpp"
 #include "gateway/classifier_exchange.hpp"
+#include "gateway/dialect/chat_form.hpp"
+#include "gateway/engine_kind.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "gateway/ollama_exchange.hpp"
 #include "gateway/route_explanation.hpp"
@@ -31,6 +33,9 @@ namespace {
 
 /// What is read of a body before others get their turn on the loop.
 constexpr std::size_t kSlice = 256 * 1024;
+
+/// A request that is larger is not read as a document, which would hold up the loop.
+constexpr std::size_t kFormMax = std::size_t{16} << 20;
 
 constexpr unsigned kClientErrors = 400;
 constexpr unsigned kGatewayTimeout = 504;
@@ -54,6 +59,19 @@ bool is_models_fault(ErrorCode code) {
             return false;
     }
     DROVER_UNREACHABLE();
+}
+
+/// The chat completion that is asked instead where a cascade judges the answer and the client's
+/// own endpoint tells no log-probabilities; nullopt: there is none, or no need.
+std::optional<json::object> judged_form(const NamedRoute& route,
+                                        std::string_view path,
+                                        std::string_view body) {
+    if (!route.policy.cascade.has_value() || !dialect::has_chat_form(path) ||
+        body.size() > kFormMax) {
+        return std::nullopt;
+    }
+    auto form = dialect::chat_form(path, body);
+    return form.ok() ? std::optional(std::move(*form)) : std::nullopt;
 }
 
 Error no_target(const NamedRoute& route, Need need, bool local_only) {
@@ -174,10 +192,39 @@ Task<router::Classification> Session::classify(const NamedRoute& named,
     co_return said;
 }
 
+std::optional<Session::Wording> Session::word(const RoutedTries& tries,
+                                              const router::RequestFacts& facts,
+                                              std::optional<json::object>& chat) {
+    const bool judged = tries.is_judged();
+    const bool llama_server = has_llama_server(context_.fleet, tries.model());
+    if (judged && chat.has_value()) {
+        (*chat)["model"] = valid_utf8(model_);
+        json::object asking = *chat;
+        dialect::ask_for_logprobs(asking, dialect::kChatPath, llama_server);
+        return Wording{.body = json::serialize(asking),
+                       .path = dialect::kChatPath,
+                       .translator = dialect::answer_from_chat(
+                           head_.path, body_, model_, platform::wall_clock_ms() / 1000)};
+    }
+    auto body = with_model(body_, model_);
+    if (!body.has_value()) {
+        return std::nullopt;
+    }
+    if (judged && !facts.logprobs) {
+        const auto fields = fields_reader_.finish();
+        const bool streams = fields.ok() && (*fields)->stream;
+        body = dialect::with_logprobs(
+            *body, head_.path, dialect::logprobs_member(llama_server, streams, facts.tools));
+    }
+    return Wording{.body = *std::move(body)};
+}
+
 Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
     const Need need = need_of(head_.path);
     client_.watch();
-    const router::RequestFacts facts = co_await read_facts(body_, head_.path);
+    router::RequestFacts facts = co_await read_facts(body_, head_.path);
+    std::optional<json::object> chat = judged_form(named, head_.path, body_);
+    facts.tells_logprobs = facts.tells_logprobs || chat.has_value();
     control::AcquireOptions options = acquire_options(route);
     options.local_only = options.local_only || named.local_only;
     options.affinity = facts.conversation;
@@ -188,22 +235,21 @@ Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
     bool answered = false;
     while (!answered && !client_.gone() && tries.next()) {
         model_ = context_.fleet.name(tries.model());
-        auto body = with_model(body_, model_);
-        if (!body.has_value()) {
+        const auto wording = word(tries, facts, chat);
+        if (!wording.has_value()) {
             break;
         }
         dialect::WatchedAnswer* const watched = tries.watched();
-        if (watched != nullptr && !facts.logprobs) {
-            body = dialect::with_logprobs(*body, head_.path);
-        }
         const std::string headers =
             headers_of(named, watched != nullptr ? "" : tries.reason(), id) + cors_;
         const Turn::Asked asked{.head = head_,
-                                .body = *body,
+                                .body = wording->body,
                                 .model = tries.model(),
                                 .acquire = options,
                                 .may_load = true,
                                 .dialect = route.dialect,
+                                .path = wording->path,
+                                .translator = wording->translator.get(),
                                 .headers = headers,
                                 .holds_errors = true,
                                 .watched = watched,
@@ -356,7 +402,8 @@ Task<> Session::explain_route(const Route& route) {
     }
     const std::string asked = query_value(head_.query, "path");
     const std::string path = asked.empty() ? "/v1/chat/completions" : asked;
-    const router::RequestFacts facts = co_await read_facts(body_, path);
+    router::RequestFacts facts = co_await read_facts(body_, path);
+    facts.tells_logprobs = facts.tells_logprobs || judged_form(*named, path, body_).has_value();
     const TimePoint began = platform::now();
     const bool local_only = acquire_options(route).local_only || named->local_only;
     client_.watch();

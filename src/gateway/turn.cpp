@@ -8,13 +8,10 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 
 #include "engines/upstream_connection.hpp"
 #include "gateway/dialect/answer_shape.hpp"
-#include "gateway/dialect/anthropic_answer.hpp"
-#include "gateway/dialect/anthropic_request.hpp"
+#include "gateway/dialect/chat_form.hpp"
 #include "gateway/dialect/remote_request.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "platform/clock.hpp"
@@ -148,7 +145,7 @@ Task<Status> Turn::attempt(const Asked& asked) {
             lease_.release();
             co_return *std::move(refused);
         }
-    } else if (asked.path.empty() && asked.watched == nullptr) {
+    } else if (asked.path.empty()) {
         translator_ = dialect::shape_of_answer(
             path_, asked.body, fleet_.name(asked.model), platform::wall_clock_ms() / 1000);
     }
@@ -191,15 +188,16 @@ Task<Status> Turn::acquire(ModelId model, const control::AcquireOptions& options
 }
 
 Task<Status> Turn::exchange(const Asked& asked) {
-    const ResponseRelay::Terms terms{.dialect = asked.dialect,
-                                     .head_request = asked.head.method == Method::head,
-                                     .http11 = asked.head.http11,
-                                     .keep_alive = asked.head.keep_alive,
-                                     .model = fleet_.name(asked.model),
-                                     .headers = asked.headers,
-                                     .translator = translator_.get(),
-                                     .holds_errors = asked.holds_errors,
-                                     .watched = asked.watched};
+    const ResponseRelay::Terms terms{
+        .dialect = asked.dialect,
+        .head_request = asked.head.method == Method::head,
+        .http11 = asked.head.http11,
+        .keep_alive = asked.head.keep_alive,
+        .model = fleet_.name(asked.model),
+        .headers = asked.headers,
+        .translator = asked.translator != nullptr ? asked.translator : translator_.get(),
+        .holds_errors = asked.holds_errors,
+        .watched = asked.watched};
     write_head(asked);
     // The second attempt is for one case only: a kept-alive connection that the engine had closed
     // before the request reached it.
@@ -284,8 +282,8 @@ std::optional<Error> Turn::adapt_to_remote(const Asked& asked) {
     if (tried_.empty()) {
         connect_left_ = lease_.remote()->connect_timeout;
     }
-    if (asked.path.empty() && path_ == "/v1/messages") {
-        return adapt_anthropic(asked);
+    if (asked.path.empty() && dialect::has_chat_form(path_)) {
+        return adapt_to_chat(asked);
     }
     may_lack_ = asked.path.empty() && dialect::is_beside_openai(path_);
     const std::string_view path = may_lack_ ? path_ : dialect::openai_path(path_);
@@ -304,21 +302,17 @@ std::optional<Error> Turn::adapt_to_remote(const Asked& asked) {
     return std::nullopt;
 }
 
-std::optional<Error> Turn::adapt_anthropic(const Asked& asked) {
-    boost::json::error_code failed;
-    const boost::json::value request = boost::json::parse(asked.body, failed);
-    if (failed || !request.is_object()) {
-        return Error{ErrorCode::invalid_argument, "the body is no JSON object"};
-    }
-    auto body = dialect::openai_chat_of_anthropic(request.get_object());
+std::optional<Error> Turn::adapt_to_chat(const Asked& asked) {
+    auto body = dialect::chat_form(path_, asked.body);
     if (!body.ok()) {
-        return body.error();
+        return body.error().with("model '" + std::string(fleet_.name(asked.model)) +
+                                 "' is remote, and its server is asked in OpenAI's words");
     }
-    (*body)["model"] = lease_.remote()->served_name;
-    path_ = "/v1/chat/completions";
-    renamed_ = boost::json::serialize(*body);
+    translator_ = dialect::answer_from_chat(
+        path_, asked.body, fleet_.name(asked.model), platform::wall_clock_ms() / 1000);
+    path_ = dialect::kChatPath;
+    renamed_ = dialect::remote_body(std::move(*body), lease_.remote()->served_name);
     body_ = renamed_;
-    translator_ = std::make_unique<dialect::AnthropicAnswer>(fleet_.name(asked.model));
     return std::nullopt;
 }
 

@@ -44,6 +44,8 @@ class Turn {
         /// Not empty: `body` is JSON for this endpoint, whatever the client's own path is.
         std::string_view path{};
         Relay* relay = nullptr;  ///< what becomes of the response; null: it is passed on as it is
+        /// Makes the client's words of the body; null: see dialect::shape_of_answer().
+        dialect::AnswerTranslator* translator = nullptr;
         std::string_view headers{};  ///< further lines of the response's head
         bool keeps_lease = false;    ///< the next run() is at the same instance; see release()
         bool holds_errors = false;   ///< an engine's error reply is not sent; see refusal()
@@ -104,7 +106,7 @@ class Turn {
     void take_body(const Asked& asked);
     void rename(const Asked& asked, std::string_view model);
     std::optional<Error> adapt_to_remote(const Asked& asked);
-    std::optional<Error> adapt_anthropic(const Asked& asked);
+    std::optional<Error> adapt_to_chat(const Asked& asked);
     void write_head(const Asked& asked);
     Duration connect_time() const;
     Duration patience() const;

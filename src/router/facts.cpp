@@ -123,8 +123,9 @@ class FactsHandler {
         if (key_ == Key::type && string_.find("image") != std::string::npos) {
             facts_.images = true;
         }
-        if (top_ == Top::format && (depth_ == 1 || key_ == Key::type) &&
-            string_.starts_with("json")) {
+        const bool names_format = (top_ == Top::format && (depth_ == 1 || key_ == Key::type)) ||
+                                  (top_ == Top::form && depth_ == 3 && key_ == Key::type);
+        if (names_format && string_.starts_with("json")) {
             facts_.json = true;
         }
         if (is_tool_name() && facts_.tool_names.size() < kToolsMax) {
@@ -157,6 +158,7 @@ class FactsHandler {
         prompt,
         tools,
         format,
+        form,  ///< of a response's text: {format: {type}}
         logprobs
     };
     /// The innermost member that is being read.
@@ -176,6 +178,7 @@ class FactsHandler {
                : name == "prompt" || name == "query" || name == "content" ? Top::prompt
                : name == "tools" || name == "functions"                   ? Top::tools
                : name == "response_format" || name == "format"            ? Top::format
+               : name == "text"                                           ? Top::form
                : name == "logprobs"                                       ? Top::logprobs
                                                                           : Top::other;
     }
@@ -195,8 +198,10 @@ class FactsHandler {
     bool format_is_schema() const {
         return top_ == Top::format && depth_ == 1 && last_top_ == "format";
     }
-    /// tools: [{type, function: {name}}].
-    bool is_tool_name() const { return top_ == Top::tools && key_ == Key::name && depth_ == 4; }
+    /// tools: [{type, function: {name}}], or [{name}] of Anthropic's messages and of responses.
+    bool is_tool_name() const {
+        return top_ == Top::tools && key_ == Key::name && (depth_ == 3 || depth_ == 4);
+    }
 
     void take_logprobs(bool wanted) {
         if (top_ == Top::logprobs && depth_ == 1) {

@@ -63,6 +63,9 @@ TEST(Facts, KnowTheNamesOfTools) {
     for (const std::size_t slice : {1U, 5U, 1000U}) {
         EXPECT_EQ(facts_of(body, slice).tool_names, (std::vector<std::string>{"look", "go"}));
     }
+    const std::string_view flat =
+        R"({"tools":[{"name":"look","input_schema":{"type":"object"}},{"name":"go"}]})";
+    EXPECT_EQ(facts_of(flat).tool_names, (std::vector<std::string>{"look", "go"}));
 }
 
 TEST(Facts, SeeThatJsonIsWanted) {
@@ -70,6 +73,7 @@ TEST(Facts, SeeThatJsonIsWanted) {
          {R"({"response_format":{"type":"json_object"}})",
           R"({"response_format":{"type":"json_schema","json_schema":{"schema":{}}}})",
           R"({"format":"json"})",
+          R"({"text":{"format":{"type":"json_schema","schema":{"type":"object"}}}})",
           R"({"format":{"type":"object","properties":{}}})"}) {
         EXPECT_TRUE(facts_of(body).json) << body;
         EXPECT_TRUE(facts_of(body, 1000).json) << body;
@@ -77,6 +81,8 @@ TEST(Facts, SeeThatJsonIsWanted) {
     for (const std::string_view body : {R"({"response_format":{"type":"text"}})",
                                         R"({"format":""})",
                                         R"({"format":null})",
+                                        R"({"text":"json","type":"json"})",
+                                        R"({"text":{"format":{"type":"text"}}})",
                                         R"({"messages":[{"role":"user","content":"json"}]})"}) {
         EXPECT_FALSE(facts_of(body).json) << body;
     }

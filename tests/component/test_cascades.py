@@ -38,11 +38,14 @@ def stats_of(server, pid):
     raise AssertionError(f"no engine has the process id {pid}")
 
 
+MESSAGE = [{"type": "message", "role": "user", "content": CHAT}]
 CALLS = [
     ("/v1/chat/completions", asking()),
     ("/v1/completions", {"model": "auto", "prompt": CHAT, "max_tokens": 8}),
     ("/api/chat", asking(stream=False, options={"num_predict": 8})),
     ("/api/generate", {"model": "auto", "prompt": CHAT, "stream": False, "options": {"num_predict": 8}}),
+    ("/v1/messages", asking()),
+    ("/v1/responses", {"model": "auto", "input": MESSAGE, "max_output_tokens": 8}),
 ]
 
 
@@ -65,8 +68,11 @@ def test_a_stream_is_judged_by_its_beginning(fake, path, body):
         with server.client.stream("POST", path, json={**body, "stream": True}) as answer:
             assert answer.headers["x-drover-model"] == model
             text = answer.read().decode()
-        # Each of the eight tokens once, of one model, and nothing of the other's.
-        assert [text.count(f"token{i}") for i in range(8)] == [1] * 8
+        if model == "small" or "/v1/" not in path or "completions" in path:
+            # Each of the eight tokens once, of one model, and nothing of the other's. What is not
+            # judged is asked of the engine's own messages and responses, which the fake lacks.
+            pieces = text.split("response.output_text.done")[0]
+            assert [pieces.count(f"token{i}") for i in range(8)] == [1] * 8
         assert '"logprob":' not in text
 
 
@@ -130,10 +136,75 @@ def test_an_answer_without_log_probabilities_is_weak(fake):
     assert model == "large" and "tells no log-probabilities" in reason
 
 
+def events_of(answer):
+    return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+
+
+def test_a_judged_message_is_in_anthropics_words(fake):
+    server = cascade(fake, "sure=80", hold=4)
+    said = server.post("/v1/messages", asking()).json()
+    assert said["type"] == "message" and said["model"] == "small" and said["stop_reason"] == "max_tokens"
+    assert said["content"][0]["text"].startswith("token0") and said["usage"]["output_tokens"] == 8
+    events = events_of(server.post("/v1/messages", asking(stream=True)))
+    assert [events[0]["type"], events[-1]["type"]] == ["message_start", "message_stop"]
+    text = "".join(one["delta"]["text"] for one in events if one["type"] == "content_block_delta")
+    assert text.split() == [f"token{i}" for i in range(8)] and events[-2]["usage"]["output_tokens"] == 8
+    refused = cascade(fake, "status=400", "status=400").post("/v1/messages", asking())
+    assert refused.status_code == 400 and refused.json()["type"] == "error"
+
+
+def test_a_judged_response_is_in_openais_words(fake):
+    server = cascade(fake, "sure=80", hold=4)
+    body = {"model": "auto", "input": CHAT, "max_output_tokens": 8}
+    said = server.post("/v1/responses", body).json()
+    assert said["object"] == "response" and said["model"] == "small" and said["status"] == "incomplete"
+    assert said["output"][0]["content"][0]["text"].startswith("token0") and said["usage"]["output_tokens"] == 8
+    events = events_of(server.post("/v1/responses", {**body, "stream": True}))
+    assert [events[0]["type"], events[-1]["type"]] == ["response.created", "response.incomplete"]
+    text = "".join(one["delta"] for one in events if one["type"] == "response.output_text.delta")
+    assert text.split() == [f"token{i}" for i in range(8)]
+    assert [one["sequence_number"] for one in events] == list(range(len(events)))
+
+
+TOOL = {"name": "look", "parameters": {"type": "object"}}
+TOOL_CALLS = [
+    ("/v1/messages", asking(tools=[{"name": "look", "input_schema": {"type": "object"}}]), '"tool_use"'),
+    ("/v1/responses", {"model": "auto", "input": CHAT, "tools": [{"type": "function", **TOOL}]}, '"function_call"'),
+    ("/api/chat", asking(tools=[{"type": "function", "function": TOOL}], stream=False), '"tool_calls"'),
+]
+
+
+@pytest.mark.parametrize("path, body, shape", TOOL_CALLS)
+def test_tool_calls_are_judged_on_every_api(fake, path, body, shape):
+    for behaviour, model in (("call=look", "small"), ("call=jump", "large"), ("call=look,sure=40", "large")):
+        server = cascade(fake, behaviour, "call=look", hold=2)
+        for stream in (False, True):
+            answer = server.post(path, {**body, "stream": stream})
+            assert chosen(answer)[0] == model, (behaviour, stream)
+            assert shape in answer.text or model == "large"
+
+
+def test_a_response_that_should_be_json_is_judged_as_such(fake):
+    wish = {"text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}}}
+    body = {"model": "auto", "input": CHAT, **wish}
+    assert chosen(cascade(fake, "sure=99,tokens=1,say={}").post("/v1/responses", body))[0] == "small"
+    broken = cascade(fake, "sure=99,tokens=3,say={")
+    for stream in (False, True):
+        model, reason = chosen(broken.post("/v1/responses", {**body, "stream": stream}))
+        assert model == "large" and "answer is not valid JSON" in reason
+
+
 def test_where_no_answer_can_be_judged_the_last_model_answers(fake):
     server = cascade(fake, "sure=99")
-    model, reason = chosen(server.post("/v1/messages", asking()))
-    assert model == "large" and "no answer can be judged" in reason
+    for path, body in (
+        ("/v1/messages", asking([{"type": "document"}])),
+        ("/v1/responses", {"model": "auto", "input": CHAT, "previous_response_id": "resp_1"}),
+    ):
+        model, reason = chosen(server.post(path, body))
+        assert model == "large" and "no answer can be judged" in reason
+        assert server.post(f"/v1/route?path={path}", body).json()["cascade"]["judged"] == []
+    explained = server.post("/v1/route?path=/v1/messages", asking()).json()
+    assert explained["cascade"]["judged"] == ["small"]
 
 
 def test_a_slow_answer_is_not_waited_for(fake):

@@ -130,6 +130,24 @@ def test_anthropics_clients_reach_a_remote(start, serve):
     assert answer.status_code == 503 and answer.json()["type"] == "error"
 
 
+def test_responses_reach_a_remote_as_chats(start, serve):
+    remote = serve()
+    drover = start({"models": {"far": entry(remote)}})
+    body = {"model": "far", "max_output_tokens": 4, "instructions": "Be brief.", "input": "hi", "store": False}
+    answer = drover.post("/v1/responses", body).json()
+    assert answer["object"] == "response" and answer["output"][0]["content"][0]["text"] == "one two three four"
+    assert remote.requests[0]["path"] == "/v1/chat/completions"
+    sent = remote.bodies()[0]
+    assert sent["messages"][0] == {"role": "system", "content": "Be brief."} and "store" not in sent and "input" not in sent
+    with drover.client.stream("POST", "/v1/responses", json={**body, "stream": True}) as streamed:
+        lines = list(streamed.iter_lines())
+    events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    assert "".join(one["delta"] for one in events if one["type"] == "response.output_text.delta") == "one two three four"
+    assert events[-1]["type"] in ("response.completed", "response.incomplete")
+    refused = drover.post("/v1/responses", {"model": "far", "input": "hi", "previous_response_id": "resp_1"})
+    assert refused.status_code == 400 and "previous_response_id" in refused.text
+
+
 def test_what_few_servers_have_is_asked_as_it_came(start, serve):
     remote = serve()
     drover = start({"models": {"far": entry(remote)}})

@@ -41,6 +41,38 @@ def test_the_first_or_the_next_real_model_answers(server, tmp_path):
     assert all(0 < check["score"] < 1 and check["tokens"] > 0 for check in checks)
 
 
+ASK = "Name a colour."
+MESSAGES = [{"role": "user", "content": ASK}]
+TOOL = {"name": "paint", "description": "Paints a wall.", "parameters": {"type": "object", "properties": {"colour": {"type": "string"}}}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "path, body, done",
+    [
+        ("/v1/messages", {"messages": MESSAGES, "max_tokens": 8}, '"stop_reason":"'),
+        ("/v1/responses", {"input": ASK, "max_output_tokens": 8}, '"output_text"'),
+    ],
+)
+def test_messages_and_responses_are_judged_too(server, path, body, stream, done):
+    for name, model in (("sure", "smol"), ("never", "gemma")):
+        answer = server.post(path, {"model": name, "stream": stream, **body})
+        assert answer.status_code == 200 and answer.headers["x-drover-model"] == model, answer.text
+        assert "smol's confidence" in answer.headers["x-drover-reason"]
+        assert done in answer.text.replace(": ", ":") and "chat.completion" not in answer.text
+        assert '"logprob":' not in answer.text
+
+
+def test_the_engine_tells_log_probabilities_of_a_stream_with_tools(server, tmp_path):
+    tools = [{"type": "function", "function": TOOL}]
+    body = {"model": "sure", "messages": MESSAGES, "max_tokens": 8, "stream": True}
+    for path, offered in (("/v1/chat/completions", tools), ("/v1/messages", [{"name": "paint", "input_schema": TOOL["parameters"]}])):
+        answer = server.post(path, {**body, "tools": offered})
+        assert answer.status_code == 200, answer.text
+        assert "refused" not in answer.headers["x-drover-reason"]
+    assert all(one["checks"][0]["tokens"] > 0 for one in outcomes(tmp_path, 2))
+
+
 def test_a_real_stream_is_given_up_after_its_beginning(server, tmp_path):
     with server.stream("short", max_tokens=40) as answer:
         assert answer.headers["x-drover-model"] == "gemma"

@@ -97,8 +97,10 @@ GenerationRequest read_generation(Kind kind, std::string_view body, const Behavi
     request.stream = json_field(body, "\"stream\"") == "true";
     request.include_usage = request.stream && json_field(body, "\"include_usage\"") == "true";
     const std::string_view logprobs = json_field(body, "\"logprobs\"");
-    request.logprobs =
+    const bool asked =
         !logprobs.empty() && logprobs != "false" && logprobs != "null" && logprobs != "0";
+    request.logprobs = asked || !json_field(body, "\"n_probs\"").empty();
+    request.contradicts = asked && request.stream && !json_field(body, "\"tools\"").empty();
     if (behaviour.tokens.has_value()) {
         request.tokens = *behaviour.tokens;
         return request;

@@ -33,6 +33,7 @@ struct GenerationRequest {
     bool stream = false;
     bool include_usage = false;
     bool logprobs = false;
+    bool contradicts = false;  ///< `logprobs` of a stream with tools, which llama-server refuses
     int tokens = 16;
 };
 

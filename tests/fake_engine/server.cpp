@@ -241,6 +241,13 @@ void Server::serve(Connection& connection, const Request& request) {
     }
     const GenerationRequest wanted =
         read_generation(chat ? Kind::chat : Kind::completion, request.body, *behaviour);
+    if (wanted.contradicts && served_.empty()) {
+        answer(connection,
+               400,
+               error_body(
+                   400, "logprobs is not supported with tools + stream", "invalid_request_error"));
+        return;
+    }
     begin(connection, *behaviour, wanted, std::nullopt);
 }
 

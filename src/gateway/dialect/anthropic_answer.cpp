@@ -23,8 +23,17 @@ std::string_view stop_reason_of(std::string_view finish_reason) {
 }
 
 json::object usage_of(const json::value* usage) {
-    return {{"input_tokens", static_cast<std::int64_t>(number_of(usage, "prompt_tokens"))},
-            {"output_tokens", static_cast<std::int64_t>(number_of(usage, "completion_tokens"))}};
+    const auto count = [](const json::value* counts, std::string_view name) {
+        return static_cast<std::int64_t>(number_of(counts, name));
+    };
+    const json::value* details = member_of(usage, "prompt_tokens_details");
+    const std::int64_t cached = count(details, "cached_tokens");
+    json::object counts{{"input_tokens", count(usage, "prompt_tokens") - cached},
+                        {"output_tokens", count(usage, "completion_tokens")}};
+    if (details != nullptr) {
+        counts["cache_read_input_tokens"] = cached;
+    }
+    return counts;
 }
 
 /// The first choice of an answer or a chunk.
@@ -77,6 +86,10 @@ std::string AnthropicAnswer::whole(std::string_view body) {
     json::object message = message_of(answer, model_);
     json::array& content = message["content"].get_array();
     const json::value* said = member_of(choice, "message");
+    if (const std::string_view thought = text_of(said, "reasoning_content"); !thought.empty()) {
+        content.emplace_back(
+            json::object{{"type", "thinking"}, {"thinking", thought}, {"signature", ""}});
+    }
     if (const std::string_view text = text_of(said, "content"); !text.empty()) {
         content.emplace_back(json::object{{"type", "text"}, {"text", text}});
     }
@@ -128,14 +141,17 @@ void AnthropicAnswer::begin(const json::value& chunk, std::string& out) {
 }
 
 void AnthropicAnswer::take_delta(const json::value& delta, std::string& out) {
+    if (const std::string_view thought = text_of(&delta, "reasoning_content"); !thought.empty()) {
+        if (!open_ || open_type_ != "thinking") {
+            open_block({{"type", "thinking"}, {"thinking", ""}}, out);
+        }
+        emit_delta({{"type", "thinking_delta"}, {"thinking", thought}}, out);
+    }
     if (const std::string_view text = text_of(&delta, "content"); !text.empty()) {
         if (!open_ || open_type_ != "text") {
             open_block({{"type", "text"}, {"text", ""}}, out);
         }
-        emit("content_block_delta",
-             {{"index", blocks_ - 1},
-              {"delta", json::object{{"type", "text_delta"}, {"text", text}}}},
-             out);
+        emit_delta({{"type", "text_delta"}, {"text", text}}, out);
     }
     const json::value* calls = member_of(&delta, "tool_calls");
     if (calls != nullptr && calls->is_array()) {
@@ -153,10 +169,7 @@ void AnthropicAnswer::take_call(const json::value& call, std::string& out) {
     }
     const std::string_view piece = text_of(member_of(&call, "function"), "arguments");
     if (!piece.empty()) {
-        emit("content_block_delta",
-             {{"index", blocks_ - 1},
-              {"delta", json::object{{"type", "input_json_delta"}, {"partial_json", piece}}}},
-             out);
+        emit_delta({{"type", "input_json_delta"}, {"partial_json", piece}}, out);
     }
 }
 
@@ -169,6 +182,9 @@ void AnthropicAnswer::open_block(json::object block, std::string& out) {
 
 void AnthropicAnswer::close_block(std::string& out) {
     if (std::exchange(open_, false)) {
+        if (open_type_ == "thinking") {
+            emit_delta({{"type", "signature_delta"}, {"signature", ""}}, out);
+        }
         emit("content_block_stop", {{"index", blocks_ - 1}}, out);
     }
 }
@@ -189,6 +205,10 @@ void AnthropicAnswer::finish(std::string& out) {
           {"usage", usage_}},
          out);
     emit("message_stop", {}, out);
+}
+
+void AnthropicAnswer::emit_delta(json::object delta, std::string& out) {
+    emit("content_block_delta", {{"index", blocks_ - 1}, {"delta", std::move(delta)}}, out);
 }
 
 void AnthropicAnswer::emit(std::string_view name, json::object event, std::string& out) {

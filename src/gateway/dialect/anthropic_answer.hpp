@@ -31,6 +31,7 @@ class AnthropicAnswer final : public AnswerTranslator {
     void take_call(const boost::json::value& call, std::string& out);
     void open_block(boost::json::object block, std::string& out);
     void close_block(std::string& out);
+    void emit_delta(boost::json::object delta, std::string& out);
     void emit(std::string_view name, boost::json::object event, std::string& out);
 
     std::string model_;
@@ -38,7 +39,7 @@ class AnthropicAnswer final : public AnswerTranslator {
     bool begun_ = false;
     bool ended_ = false;
     bool open_ = false;            ///< a block is
-    std::string open_type_;        ///< "text" or "tool_use"
+    std::string open_type_;        ///< "thinking", "text" or "tool_use"
     std::int64_t open_call_ = -1;  ///< its index among the calls
     std::int64_t blocks_ = 0;
     std::string stop_reason_;

@@ -29,7 +29,7 @@ TEST(AnthropicRequest, BecomesAChatCompletion) {
             "stop_sequences":["x"],"top_k":3,"stream":true,"thinking":{"type":"disabled"},
             "messages":[{"role":"user","content":"Hi"}]})"),
         json::parse(R"({"messages":[{"role":"system","content":"Be brief."},
-            {"role":"user","content":"Hi"}],"max_tokens":9,"stop":["x"],"stream":true,
+            {"role":"user","content":"Hi"}],"max_tokens":9,"top_k":3,"stop":["x"],"stream":true,
             "stream_options":{"include_usage":true}})"));
 }
 
@@ -42,7 +42,7 @@ TEST(AnthropicRequest, PutsResultsOfToolsIntoMessagesOfTheirOwn) {
               "content":[{"type":"text","text":"A"},{"type":"text","text":"B"}]},
               {"type":"text","text":"Well?"}]}]})"),
               json::parse(R"({"messages":[
-            {"role":"assistant","content":"Let me see.","tool_calls":[{"id":"t1",
+            {"role":"assistant","content":"Let me see.","reasoning_content":"...","tool_calls":[{"id":"t1",
               "type":"function","function":{"name":"look","arguments":"{\"at\":\"x\"}"}}]},
             {"role":"tool","tool_call_id":"t1","content":"A\nB"},
             {"role":"user","content":"Well?"}],"max_tokens":1})"));
@@ -60,6 +60,14 @@ TEST(AnthropicRequest, OffersToolsAndShowsImages) {
             "tools":[{"type":"function","function":{"name":"f","description":"d",
               "parameters":{"type":"object"}}}],
             "tool_choice":"required","parallel_tool_calls":false})"));
+}
+
+TEST(AnthropicRequest, OffersTheOnlyToolThatMayBeCalled) {
+    EXPECT_EQ(translated(R"({"max_tokens":1,"messages":[],"tools":[{"name":"f"},{"name":"g"}],
+            "tool_choice":{"type":"tool","name":"g"},
+            "thinking":{"type":"enabled","budget_tokens":64}})"),
+              json::parse(R"({"messages":[],"max_tokens":1,"thinking_budget_tokens":64,
+            "tools":[{"type":"function","function":{"name":"g"}}],"tool_choice":"required"})"));
 }
 
 TEST(AnthropicRequest, SaysWhatCannotBeSaid) {
@@ -136,6 +144,18 @@ TEST(AnthropicAnswer, OfToolsHasABlockForEachCall) {
                             "message_delta",
                             "message_stop"));
     EXPECT_THAT(stream, HasSubstr(R"("stop_reason":"tool_use")"));
+}
+
+TEST(AnthropicAnswer, OfThoughtsHasABlockThatIsSigned) {
+    const std::string stream = streamed(
+        {R"({"choices":[{"delta":{"reasoning_content":"Hm."}}]})",
+         R"({"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}],"usage":{)"
+         R"("prompt_tokens":5,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":4}}})"});
+    EXPECT_THAT(stream, HasSubstr(R"({"type":"thinking_delta","thinking":"Hm."})"));
+    EXPECT_THAT(stream, HasSubstr(R"({"type":"signature_delta","signature":""})"));
+    EXPECT_THAT(
+        stream,
+        HasSubstr(R"("usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":4})"));
 }
 
 TEST(AnthropicAnswer, ThatEndsTooEarlyEndsWithAnError) {

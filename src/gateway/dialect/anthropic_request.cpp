@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "gateway/dialect/chat_tools.hpp"
 #include "gateway/dialect/field_reader.hpp"
 
 namespace drover::gateway::dialect {
@@ -19,10 +20,13 @@ namespace {
 
 using Problem = std::optional<Error>;
 
+/// Of tokens, where a request that wants thoughts does not say: llama-server's.
+constexpr double kThinkingBudget = 10'000;
+
 void refuse(Problem& problem, const std::string& what) {
     if (!problem.has_value()) {
         problem = Error{ErrorCode::invalid_argument,
-                        what + ": the model is remote, and its server speaks only OpenAI's API"};
+                        what + ": a chat completion of OpenAI's API has nothing like it"};
     }
 }
 
@@ -96,13 +100,15 @@ class MessageTranslation {
                 json::object{{"role", "tool"},
                              {"tool_call_id", text_of(&block, "tool_use_id")},
                              {"content", plain_text(member_of(&block, "content"))}});
-        } else if (type != "thinking" && type != "redacted_thinking") {
+        } else if (type == "thinking") {
+            thought_ += text_of(&block, "thinking");
+        } else if (type != "redacted_thinking") {
             refuse(problem_, "content of type '" + std::string(type) + "' is not sent");
         }
     }
 
     void finish() {
-        if (parts_.empty() && calls_.empty()) {
+        if (parts_.empty() && calls_.empty() && thought_.empty()) {
             return;
         }
         json::object message{{"role", role_}};
@@ -117,6 +123,9 @@ class MessageTranslation {
         if (!calls_.empty()) {
             message["tool_calls"] = std::move(calls_);
         }
+        if (!thought_.empty()) {
+            message["reasoning_content"] = thought_;
+        }
         messages_.emplace_back(std::move(message));
     }
 
@@ -126,6 +135,7 @@ class MessageTranslation {
     Problem& problem_;
     json::array parts_;
     json::array calls_;
+    std::string thought_;
 };
 
 json::array messages_of(const FieldReader& fields, Problem& problem) {
@@ -176,8 +186,7 @@ json::array tools_of(const json::array& given, Problem& problem) {
 void put_tool_choice(const json::value& choice, json::object& body) {
     const std::string_view type = type_of(choice);
     if (type == "tool") {
-        body["tool_choice"] = json::object{
-            {"type", "function"}, {"function", json::object{{"name", text_of(&choice, "name")}}}};
+        demand_tool(text_of(&choice, "name"), body);
     } else {
         body["tool_choice"] = type == "any" ? "required" : type == "none" ? "none" : "auto";
     }
@@ -196,10 +205,17 @@ Result<json::object> openai_chat_of_anthropic(const json::object& request) {
     for (const auto& [theirs, ours] : {std::pair("max_tokens", "max_tokens"),
                                        std::pair("temperature", "temperature"),
                                        std::pair("top_p", "top_p"),
+                                       std::pair("top_k", "top_k"),
+                                       std::pair("chat_template_kwargs", "chat_template_kwargs"),
                                        std::pair("stop_sequences", "stop")}) {
         if (const json::value* value = fields.any(theirs)) {
             body[ours] = *value;
         }
+    }
+    const json::value* thinking = fields.any("thinking");
+    if (text_of(thinking, "type") == "enabled") {
+        body["thinking_budget_tokens"] =
+            static_cast<std::int64_t>(number_of(thinking, "budget_tokens", kThinkingBudget));
     }
     if (fields.flag("stream").value_or(false)) {
         body["stream"] = true;

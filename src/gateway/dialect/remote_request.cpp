@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -44,8 +45,10 @@ constexpr std::string_view kMembers[] = {"dimensions",
                                          "logprobs",
                                          "max_tokens",
                                          "messages",
+                                         "parallel_tool_calls",
                                          "presence_penalty",
                                          "prompt",
+                                         "reasoning_effort",
                                          "response_format",
                                          "seed",
                                          "stop",
@@ -74,6 +77,14 @@ json::object openai_members(const json::object& body) {
     if (const json::value* limit = body.if_contains("n_predict");
         limit != nullptr && !is_negative(limit)) {
         kept["max_tokens"] = *limit;
+    }
+    json::value* messages = kept.if_contains("messages");
+    if (messages != nullptr && messages->is_array()) {
+        for (json::value& message : messages->get_array()) {
+            if (message.is_object()) {
+                message.get_object().erase("reasoning_content");  // llama-server's
+            }
+        }
     }
     if (is_negative(kept.if_contains("seed"))) {
         kept.erase("seed");  // "any", in the words of our engine
@@ -111,11 +122,17 @@ std::string remote_body(std::string_view body, std::string_view model, bool tran
     }
     json::object& object = document.get_object();
     if (translated) {
-        object = openai_members(object);
+        return remote_body(std::move(object), model);
     }
     object.erase("keep_alive");
     object["model"] = model;
     return json::serialize(object);
+}
+
+std::string remote_body(json::object translated, std::string_view model) {
+    json::object body = openai_members(translated);
+    body["model"] = model;
+    return json::serialize(body);
 }
 
 }  // namespace drover::gateway::dialect

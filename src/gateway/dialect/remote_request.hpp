@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include <boost/json/object.hpp>
+
 namespace drover::gateway::dialect {
 
 /// Where OpenAI's API has what our `path` offers: "/chat/completions" is at "/v1/chat/completions".
@@ -19,5 +21,8 @@ bool is_beside_openai(std::string_view path);
 /// OpenAI's API has is left; of a client's own everything else passes. What is no JSON object stays
 /// as it is.
 std::string remote_body(std::string_view body, std::string_view model, bool translated);
+
+/// The same for a translated body that is a document.
+std::string remote_body(boost::json::object translated, std::string_view model);
 
 }  // namespace drover::gateway::dialect

@@ -22,7 +22,12 @@ void add(json::object& object, std::string_view name, json::value value) {
     }
 }
 
-/// The last of what was said is what was cut off.
+bool is_about_a_part(std::string_view type) {
+    return type.find("content_part") != type.npos || type.find("_text.") != type.npos;
+}
+
+}  // namespace
+
 void mark_incomplete(json::object& response) {
     response["status"] = "incomplete";
     response["incomplete_details"] = json::object{{"reason", "max_output_tokens"}};
@@ -32,12 +37,6 @@ void mark_incomplete(json::object& response) {
         output->get_array().back().get_object()["status"] = "incomplete";
     }
 }
-
-bool is_about_a_part(std::string_view type) {
-    return type.find("content_part") != type.npos || type.find("_text.") != type.npos;
-}
-
-}  // namespace
 
 ResponsesAnswer::ResponsesAnswer(json::object request, std::string_view model, std::int64_t now_s)
     : request_(std::move(request)), model_(model), now_s_(now_s) {}

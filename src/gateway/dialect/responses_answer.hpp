@@ -14,6 +14,9 @@
 
 namespace drover::gateway::dialect {
 
+/// Says in `response` that its answer reached the limit: the last of what was said was cut off.
+void mark_incomplete(boost::json::object& response);
+
 /// Adds to the answer to one request what its clients rely on: numbers of events, items and parts,
 /// the settings that were asked for, and that an answer which reached its limit is incomplete.
 class ResponsesAnswer final : public EditedAnswer {

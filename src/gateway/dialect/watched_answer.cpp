@@ -29,6 +29,10 @@ constexpr int kCandidatesAsked = 2;
 
 constexpr std::string_view kDone = "[DONE]";
 
+bool is_chat(std::string_view path) {
+    return path.find("chat") != std::string_view::npos;
+}
+
 void append_event(std::string& out, std::string_view data) {
     out.append("data: ").append(data).append("\n\n");
 }
@@ -257,10 +261,20 @@ bool tells_logprobs(std::string_view path) {
            path == "/api/generate";
 }
 
-void ask_for_logprobs(json::object& body, std::string_view path) {
-    const bool chat = path.find("chat") != std::string_view::npos;
+LogprobsMember logprobs_member(bool llama_server, bool stream, bool tools) {
+    return llama_server && stream && tools ? LogprobsMember::n_probs : LogprobsMember::logprobs;
+}
+
+void ask_for_logprobs(json::object& body, std::string_view path, bool llama_server) {
+    const bool chat = is_chat(path);
     const json::value* asked = body.if_contains("logprobs");
     if (asked != nullptr && (*asked == true || asked->is_int64())) {
+        return;
+    }
+    const json::value* stream = body.if_contains("stream");
+    const bool streams = stream != nullptr && *stream == true;
+    if (logprobs_member(llama_server, streams, body.contains("tools")) == LogprobsMember::n_probs) {
+        body["n_probs"] = kCandidatesAsked;
         return;
     }
     if (chat) {
@@ -269,11 +283,14 @@ void ask_for_logprobs(json::object& body, std::string_view path) {
     body[chat ? "top_logprobs" : "logprobs"] = kCandidatesAsked;
 }
 
-std::string with_logprobs(std::string_view body, std::string_view path) {
-    const bool chat = path.find("chat") != std::string_view::npos;
+std::string with_logprobs(std::string_view body, std::string_view path, LogprobsMember member) {
     const std::size_t end = body.rfind('}');
     std::string asking(body.substr(0, end));
-    asking += chat ? R"(,"logprobs":true,"top_logprobs":)" : R"(,"logprobs":)";
+    if (member == LogprobsMember::n_probs) {
+        asking += R"(,"n_probs":)";
+    } else {
+        asking += is_chat(path) ? R"(,"logprobs":true,"top_logprobs":)" : R"(,"logprobs":)";
+    }
     asking += std::to_string(kCandidatesAsked);
     return asking += body.substr(std::min(end, body.size()));
 }

@@ -81,12 +81,21 @@ class WatchedAnswer {
     std::map<std::int64_t, ToolCall> tool_calls_;       ///< by index
 };
 
+/// By which member log-probabilities are asked for.
+enum class LogprobsMember {
+    logprobs,  ///< OpenAI's
+    n_probs    ///< llama-server's own: it refuses OpenAI's in a stream with tools
+};
+
+LogprobsMember logprobs_member(bool llama_server, bool stream, bool tools);
+
 /// The same body, asking for the log-probabilities that WatchedAnswer needs. REQUIRES: `body` is a
 /// JSON object with at least one member, for the endpoint at `path`.
-std::string with_logprobs(std::string_view body, std::string_view path);
+std::string with_logprobs(std::string_view body, std::string_view path, LogprobsMember member);
 
-/// The same for a body that is a document already; what it asks for itself stays.
-void ask_for_logprobs(boost::json::object& body, std::string_view path);
+/// The same for a body that is a document already and whose engine may be llama-server; what it
+/// asks for itself stays.
+void ask_for_logprobs(boost::json::object& body, std::string_view path, bool llama_server);
 
 /// Whether the endpoint at `path` tells log-probabilities in a form that WatchedAnswer understands.
 bool tells_logprobs(std::string_view path);

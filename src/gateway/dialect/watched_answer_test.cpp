@@ -279,10 +279,18 @@ TEST(WatchedAnswer, SaysWhyInAHeader) {
 }
 
 TEST(WatchedAnswer, AsksForLogProbabilities) {
-    EXPECT_EQ(with_logprobs(R"({"model":"a"} )", "/v1/chat/completions"),
+    EXPECT_EQ(with_logprobs(R"({"model":"a"} )", "/v1/chat/completions", LogprobsMember::logprobs),
               R"({"model":"a","logprobs":true,"top_logprobs":2} )");
-    EXPECT_EQ(with_logprobs(R"({"model":"a"})", "/v1/completions"),
+    EXPECT_EQ(with_logprobs(R"({"model":"a"})", "/v1/completions", LogprobsMember::logprobs),
               R"({"model":"a","logprobs":2})");
+    const LogprobsMember own = logprobs_member(true, true, true);
+    EXPECT_EQ(with_logprobs(R"({"model":"a"})", "/v1/chat/completions", own),
+              R"({"model":"a","n_probs":2})");
+    EXPECT_EQ(logprobs_member(false, true, true), LogprobsMember::logprobs);
+    EXPECT_EQ(logprobs_member(true, false, true), LogprobsMember::logprobs);
+    boost::json::object body{{"stream", true}, {"tools", boost::json::array()}};
+    ask_for_logprobs(body, "/v1/chat/completions", true);
+    EXPECT_EQ(body.at("n_probs"), 2);
     EXPECT_TRUE(tells_logprobs("/api/chat"));
     EXPECT_FALSE(tells_logprobs("/v1/messages"));
     EXPECT_FALSE(tells_logprobs("/v1/responses"));
