@@ -26,7 +26,7 @@ LAYERS = {
     "engines": ["base", "config", "models", "platform"],
     "control": ["base", "config", "engines", "memory", "models", "platform", "snapshots", "upstreams"],
     "planner": ["base", "config", "control", "engines", "memory", "models"],
-    "gateway": ["base", "config", "control", "engines", "memory", "platform", "router", "store"],
+    "gateway": ["base", "config", "control", "engines", "memory", "platform", "router", "store", "upstreams"],
     "importer": ["base", "config"],
     "cli": ["base", "config", "importer", "platform", "router", "store"],
     "app": ["base", "cli", "config", "control", "engines", "gateway", "memory", "models", "planner", "platform", "router", "store", "upstreams"],
@@ -36,7 +36,7 @@ LAYERS = {
 ONLY_HEADERS = {
     "planner": {"control": r"control/sizing\.hpp"},
     "memory": {"models": r"models/(model_facts|ggml_types|repack)\.hpp"},
-    "gateway": {"control": r"control/fleet\.hpp", "engines": r"engines/upstream_connection\.hpp", "memory": r"memory/events\.hpp", "store": r"store/library\.hpp"},
+    "gateway": {"control": r"control/fleet\.hpp", "engines": r"engines/upstream_connection\.hpp", "memory": r"memory/events\.hpp", "store": r"store/library\.hpp", "upstreams": r"upstreams/circuit\.hpp"},
 }
 
 # Folders and files without I/O, clock, threads or logs.

@@ -15,6 +15,7 @@
 #include "base/result.hpp"
 #include "config/routes.hpp"
 #include "control/fleet.hpp"
+#include "gateway/classifier_circuits.hpp"
 #include "router/policy.hpp"
 #include "router/recent_table.hpp"
 
@@ -95,6 +96,9 @@ class RouteTable {
     /// file.
     std::vector<std::string> missing_targets(const control::Fleet& fleet) const;
 
+    /// Which classifiers are left alone because they take too long.
+    ClassifierCircuits& circuits() { return circuits_; }
+
     /// The routes as entries of a list of models.
     std::vector<control::ModelView> views() const;
 
@@ -117,6 +121,7 @@ class RouteTable {
     std::vector<router::Featurizer> featurizers_;
     router::RecentTable<router::Earlier> conversations_;
     router::RecentTable<router::Prediction> classifications_;
+    ClassifierCircuits circuits_;
 };
 
 }  // namespace drover::gateway

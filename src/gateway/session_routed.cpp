@@ -179,12 +179,20 @@ Task<router::Classification> Session::classify(const NamedRoute& named,
     if (said.cached) {
         co_return said;
     }
+    if (!context_.routes.circuits().may_ask(classifier, platform::now())) {
+        said.failure = "it took too long several times, and is left alone for a while";
+        co_return said;
+    }
     const ClassifierQuestion question{
         .head = head_, .classifier = classifier, .text = text, .local_only = local_only};
     said = co_await ask_classifier(context_.fleet, turn_, question);
+    if (client_.gone()) {
+        co_return said;
+    }
+    context_.routes.circuits().note(classifier, said, platform::now());
     if (said.prediction.has_value()) {
         context_.routes.keep(named, classifier, text, *said.prediction);
-    } else if (!client_.gone()) {
+    } else {
         platform::log::info(
             "routing.classifier_silent",
             {{"route", named.name}, {"model", classifier.model}, {"cause", said.failure}});

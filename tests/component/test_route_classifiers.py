@@ -93,6 +93,16 @@ def test_a_slow_one_is_not_waited_for(fake, tiny):
     assert model == "coder" and "tiny did not say" in reason
 
 
+def test_one_that_keeps_taking_too_long_is_left_alone(fake):
+    server = by_task(fake, "think=60000", timeout="100ms")
+    for i in range(3):
+        assert "no answer within" in chosen(server.post("/v1/chat/completions", asking(f"{CODE} {i}")))[1]
+    model, reason = chosen(server.post("/v1/chat/completions", asking(f"{CODE} again")))
+    assert model == "coder" and "left alone for a while" in reason
+    task = server.post("/v1/route", asking(f"{CODE} and again")).json()["task"]
+    assert "left alone" in task["classifier"]["failure"] and task["classifier"]["ms"] == 0
+
+
 def test_easy_goes_to_the_small_model_and_hard_to_the_large_one(fake):
     for word, model in (("easy", "small"), ("hard", "large")):
         answer = by_complexity(fake, f"say={word},tokens=1").post("/v1/chat/completions", asking(CODE))
