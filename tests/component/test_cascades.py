@@ -170,7 +170,7 @@ TOOL = {"name": "look", "parameters": {"type": "object"}}
 TOOL_CALLS = [
     ("/v1/messages", asking(tools=[{"name": "look", "input_schema": {"type": "object"}}]), '"tool_use"'),
     ("/v1/responses", {"model": "auto", "input": CHAT, "tools": [{"type": "function", **TOOL}]}, '"function_call"'),
-    ("/api/chat", asking(tools=[{"type": "function", "function": TOOL}], stream=False), '"tool_calls"'),
+    ("/api/chat", asking(tools=[{"type": "function", "function": TOOL}], options={"num_predict": 8}), '"tool_calls"'),
 ]
 
 
