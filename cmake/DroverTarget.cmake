@@ -48,7 +48,7 @@ function(drover_test target)
   target_link_libraries(${target} PRIVATE drover_options ${arg_LINK} GTest::gmock GTest::gtest_main)
   set(timeout 10)
   if(NOT arg_LABEL STREQUAL unit)
-    set(timeout 120)
+    set(timeout 300)
   endif()
   gtest_discover_tests(${target} TEST_PREFIX "${arg_PREFIX}." DISCOVERY_TIMEOUT 30
                        PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${timeout})

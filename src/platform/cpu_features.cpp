@@ -67,8 +67,7 @@ unsigned core_count() {
         cores.insert(siblings);
     }
     const unsigned processors = processor_count();
-    return cores.empty() ? processors
-                         : std::min(static_cast<unsigned>(cores.size()), processors);
+    return cores.empty() ? processors : std::min(static_cast<unsigned>(cores.size()), processors);
 }
 
 }  // namespace drover::platform
