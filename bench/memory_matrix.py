@@ -27,9 +27,10 @@ import tempfile
 import threading
 import time
 
+import document
+
 MIB = 1 << 20
 CACHE = os.environ.get("DROVER_CACHE", os.path.expanduser("~/.cache/drover"))
-BEGIN, END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
 
 SCHEMA = {
     "type": "json_schema",
@@ -280,15 +281,6 @@ def table(results):
     return "\n".join(lines)
 
 
-def write_table(path, text):
-    with open(path) as file:
-        document = file.read()
-    before, rest = document.split(BEGIN)
-    after = rest.split(END)[1]
-    with open(path, "w") as file:
-        file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--estimate", default="build/dev/drover-estimate")
@@ -316,7 +308,7 @@ def main():
         with open(args.json, "w") as file:
             json.dump(results, file, indent=1)
     if args.output:
-        write_table(args.output, text)
+        document.write_between(args.output, "matrix", text)
     if any(result["plan"]["total"] < result["peak"] for result in results):
         sys.exit("some predictions are under what was measured")
 

@@ -17,6 +17,7 @@ import alternate
 import bed as beds
 import cold
 import conversation
+import document
 import gateway
 import machine
 import mixed
@@ -37,14 +38,6 @@ BENCHES = {
     "overcommit": (overcommit, lambda bed, given: overcommit.measure(bed, given.requests, given.seed)),
     "route": (route, lambda bed, given: route.measure(bed, given)),
 }
-
-
-def write_between(path, name, text):
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    with open(path) as file:
-        before, rest = file.read().split(begin)
-    with open(path, "w") as file:
-        file.write(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
 
 
 def conditions(result):
@@ -93,7 +86,7 @@ def main():
                 with open(os.path.join(arguments.json, f"{name}.json"), "w") as file:
                     json.dump(result, file, indent=1)
             if arguments.output:
-                write_between(arguments.output, name, text)
+                document.write_between(arguments.output, name, text)
     finally:
         bed.close()
 

@@ -24,13 +24,13 @@ import tempfile
 import time
 
 import architectures
+import document
 import engine_tensors
 import gguf_file
 
 MIB = 1 << 20
 RANDOM_MODEL = os.path.join(os.path.dirname(__file__), "..", "tests", "random_model.py")
 CACHE = os.environ.get("DROVER_CACHE", os.path.expanduser("~/.cache/drover"))
-BEGIN, END = "<!-- sizes: begin -->", "<!-- sizes: end -->"
 # The engine prints two digits of MiB; weights are compared without the rest of their last page.
 PRINTED, PAGE = 0.0051, 4096 / MIB
 UNDER_MIB, UNDER_SHARE = 32, 0.05
@@ -221,15 +221,6 @@ def table(results, failures, beside):
     return "\n".join(lines)
 
 
-def write_table(path, text):
-    with open(path) as file:
-        document = file.read()
-    before, rest = document.split(BEGIN)
-    after = rest.split(END)[1]
-    with open(path, "w") as file:
-        file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
 def tools(args, folder):
     """The folder of the engine's libraries, and what its library needs preloaded to list tensors."""
     library = os.path.join(os.path.dirname(os.path.dirname(args.engine)), "lib")
@@ -290,7 +281,7 @@ def main():
     text = table(results, failures, beside)
     print("\n".join(text.splitlines()[len(results) + 2 :]))
     if args.output:
-        write_table(args.output, text)
+        document.write_between(args.output, "sizes", text)
     wrong = [what for what, predicted, measured in beside if abs(predicted - measured) > 4 * PRINTED + PAGE]
     wrong += [name for name, loads in results.items() if not all(map(exact, loads)) or any(map(too_small, loads))]
     if wrong:

@@ -1,3 +1,9 @@
+# What components with PRECOMPILED read once.
+set(DROVER_PRECOMPILED
+    <boost/asio/as_tuple.hpp> <boost/asio/awaitable.hpp> <boost/asio/basic_stream_socket.hpp>
+    <boost/asio/co_spawn.hpp> <boost/asio/ip/tcp.hpp> <boost/json.hpp>
+    <chrono> <functional> <map> <memory> <optional> <string> <unordered_map> <vector>)
+
 # drover_component(NAME
 #   SOURCES ...    its .cpp files, listed, never globbed
 #   HEADERS ...    its .hpp files; each must compile alone (all_verify_interface_header_sets)
@@ -8,10 +14,6 @@
 #   TEST_LABEL unit|component   ctest label of the tests (default unit, 10 s each)
 #   TEST_EXTERNAL ...  third-party targets that only the tests need)
 # makes library drover_NAME with alias drover::NAME and include root src/.
-set(DROVER_PRECOMPILED
-    <boost/asio/as_tuple.hpp> <boost/asio/awaitable.hpp> <boost/asio/basic_stream_socket.hpp>
-    <boost/asio/co_spawn.hpp> <boost/asio/ip/tcp.hpp> <boost/json.hpp>
-    <chrono> <functional> <map> <memory> <optional> <string> <unordered_map> <vector>)
 function(drover_component name)
   cmake_parse_arguments(arg "PRECOMPILED" "TEST_LABEL" "SOURCES;HEADERS;DEPENDS;EXTERNAL;TESTS;TEST_EXTERNAL" ${ARGN})
   set(target drover_${name})
