@@ -79,6 +79,13 @@ class RouteReader {
             yaml_.problem(
                 node, path, "names no label; write for instance {code: MODEL, math: MODEL}");
         }
+        if (stage.models.size() > kTaskLabelsMax) {
+            yaml_.problem(node,
+                          path,
+                          "names " + std::to_string(stage.models.size()) +
+                              " labels; a route tells at most " + std::to_string(kTaskLabelsMax) +
+                              " apart");
+        }
     }
 
     void read_classifier(const YAML::Node& node,
@@ -91,7 +98,7 @@ class RouteReader {
             yaml_.problem(node, path, "must be a mapping such as {model: MODEL}");
             return;
         }
-        yaml_.known(node, path, {"model", "timeout", "confidence", "prompt"});
+        yaml_.known(node, path, {"model", "timeout", "confidence", "prompt", "labels"});
         if (const YAML::Node model = node["model"]) {
             classifier.model = yaml_.text(model, path + ".model");
         } else {
@@ -101,6 +108,30 @@ class RouteReader {
         yaml_.read_share(node["confidence"], path + ".confidence", classifier.confidence);
         yaml_.read_count(
             node["prompt"], path + ".prompt", kPromptMin, kPromptMax, classifier.prompt);
+        read_meanings(node["labels"], path + ".labels", classifier);
+    }
+
+    void read_meanings(const YAML::Node& node,
+                       const std::string& path,
+                       ClassifierModel& classifier) const {
+        constexpr std::size_t kMeaningMax = 200;  // bytes; the model reads it with every request
+        if (!node) {
+            return;
+        }
+        if (!node.IsMap()) {
+            yaml_.problem(node, path, "must be a mapping from labels to what they mean");
+            return;
+        }
+        for (const auto& member : node) {
+            const std::string label = member.first.IsScalar() ? member.first.Scalar() : "";
+            std::string meaning = yaml_.text(member.second, path + "." + label);
+            if (meaning.size() > kMeaningMax) {
+                yaml_.problem(member.second,
+                              path + "." + label,
+                              "is longer than " + std::to_string(kMeaningMax) + " bytes");
+            }
+            classifier.meanings.emplace_back(label, std::move(meaning));
+        }
     }
 
     void read_complexity(const YAML::Node& node,

@@ -36,13 +36,18 @@ struct RouteRule {
     std::vector<std::string> use;  ///< models, the preferred one first
 };
 
+/// Labels that a task stage tells apart at most: what a prediction has room for.
+inline constexpr std::size_t kTaskLabelsMax = 32;
+
 /// A small language model that is asked before a predictor decides.
 struct ClassifierModel {
     std::string model;                        ///< never a route
     std::chrono::milliseconds timeout{2000};  ///< until the predictor decides instead
     double confidence = 0.5;                  ///< that its label needs, or `easy`
     std::uint32_t prompt = 2000;              ///< bytes of the user's message that it is shown
-    std::string where;                        ///< "drover.yaml:12"
+    /// What labels mean, where the word alone does not say it.
+    std::vector<std::pair<std::string, std::string>> meanings;
+    std::string where;  ///< "drover.yaml:12"
 };
 
 /// Which models answer which task.

@@ -43,6 +43,8 @@ constexpr std::uint32_t kServerDownMs = 60'000;
 
 constexpr double kDefaultQuality = 0.98;
 
+static_assert(config::kTaskLabelsMax == router::kHeadsMax);
+
 Target target_of(Policy& policy, const std::string& name) {
     const auto found = std::find(policy.targets.begin(), policy.targets.end(), name);
     if (found != policy.targets.end()) {
@@ -125,15 +127,40 @@ std::uint64_t key_of(const NamedRoute& route,
     return router::fnv64(question + std::string(text));
 }
 
-router::Classifier classifier_of(const config::ClassifierModel& model,
-                                 router::Purpose purpose,
-                                 std::vector<std::string> labels) {
-    return {.model = model.model,
-            .purpose = purpose,
-            .labels = std::move(labels),
-            .confidence = model.confidence,
-            .timeout = model.timeout,
-            .prompt_max = model.prompt};
+std::string joined(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) {
+        text += (text.empty() ? "" : ", ") + word;
+    }
+    return text;
+}
+
+Result<router::Classifier> classifier_of(const config::ClassifierModel& model,
+                                         router::Purpose purpose,
+                                         std::vector<std::string> labels) {
+    router::Classifier classifier{.model = model.model,
+                                  .purpose = purpose,
+                                  .labels = std::move(labels),
+                                  .confidence = model.confidence,
+                                  .timeout = model.timeout,
+                                  .prompt_max = model.prompt};
+    const std::vector<std::string>& known = classifier.labels;
+    if (known.size() > config::kTaskLabelsMax) {
+        return Error{ErrorCode::invalid_argument,
+                     "there are " + std::to_string(known.size()) +
+                         " labels, with those of the predictor; a classifier tells at most " +
+                         std::to_string(config::kTaskLabelsMax) + " apart"};
+    }
+    classifier.meanings.resize(known.size());
+    for (const auto& [label, meaning] : model.meanings) {
+        const auto found = std::find(known.begin(), known.end(), label);
+        if (found == known.end()) {
+            return Error{ErrorCode::invalid_argument,
+                         "classifier.labels." + label + " is none of the labels " + joined(known)};
+        }
+        classifier.meanings[static_cast<std::size_t>(found - known.begin())] = meaning;
+    }
+    return classifier;
 }
 
 }  // namespace
@@ -288,24 +315,24 @@ Status RouteTable::add_task(const config::TaskStage& stage, Policy& policy) {
     std::vector<std::string> labels = (*predictor)->facts().labels;
     for (const auto& [label, models] : stage.models) {
         auto found = std::find(labels.begin(), labels.end(), label);
-        if (found == labels.end() && stage.classifier.has_value() &&
-            labels.size() < router::kHeadsMax) {
+        if (found == labels.end() && stage.classifier.has_value()) {
             found = labels.insert(labels.end(), label);  // a model knows any label
         }
         if (found == labels.end()) {
-            std::string known;
-            for (const std::string& one : labels) {
-                known += (known.empty() ? "" : ", ") + one;
-            }
-            return Error{ErrorCode::invalid_argument,
-                         "task." + label + " is not a label of the predictor; it knows " + known};
+            return Error{
+                ErrorCode::invalid_argument,
+                "task." + label + " is not a label of the predictor; it knows " + joined(labels)};
         }
         task.models.emplace_back(static_cast<std::uint32_t>(found - labels.begin()),
                                  targets_of(policy, models));
     }
     if (stage.classifier.has_value()) {
-        task.classifier =
+        auto classifier =
             classifier_of(*stage.classifier, router::Purpose::task, std::move(labels));
+        if (!classifier.ok()) {
+            return classifier.error().with("task");
+        }
+        task.classifier = std::move(*classifier);
     }
     policy.task = std::move(task);
     return {};
@@ -327,10 +354,14 @@ Status RouteTable::add_complexity(const config::ComplexityStage& stage, Policy& 
                                                  .threshold = threshold,
                                                  .by_budget = stage.budget.has_value()};
     if (stage.classifier.has_value()) {
-        policy.complexity->classifier =
+        auto classifier =
             classifier_of(*stage.classifier,
                           router::Purpose::complexity,
                           {router::kComplexityLabels.begin(), router::kComplexityLabels.end()});
+        if (!classifier.ok()) {
+            return classifier.error().with("complexity");
+        }
+        policy.complexity->classifier = std::move(*classifier);
     }
     return {};
 }

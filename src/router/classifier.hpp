@@ -25,6 +25,7 @@ struct Classifier {
     std::string model;
     Purpose purpose = Purpose::task;
     std::vector<std::string> labels{};        ///< different, not empty, at most kHeadsMax
+    std::vector<std::string> meanings{};      ///< of the first labels; empty: the word says it
     double confidence = 0.5;                  ///< that a label needs, or `easy`
     std::chrono::milliseconds timeout{2000};  ///< from the asking to the answer, a load included
     std::uint32_t prompt_max = 2000;          ///< bytes of the prompt that it is shown

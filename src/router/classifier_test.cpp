@@ -161,5 +161,19 @@ TEST(Classification, SurvivesProbabilitiesThatAreNone) {
     }
 }
 
+TEST(Classifier, SaysWhatLabelsMeanWhereSomebodySaidIt) {
+    Classifier tasks = of_tasks();
+    tasks.meanings = {"", "writing and mending programs"};
+    EXPECT_NE(classifier_body(tasks, "x", SchemaShape::word)
+                  .find("chat, code (writing and mending programs), math?"),
+              std::string::npos);
+    Classifier hard = of_complexity();
+    hard.meanings = {"", "it needs several steps"};
+    EXPECT_NE(classifier_body(hard, "x", SchemaShape::word)
+                  .find("easy (a small language model answers it right) or hard (it needs several "
+                        "steps)?"),
+              std::string::npos);
+}
+
 }  // namespace
 }  // namespace drover::router

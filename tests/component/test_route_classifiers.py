@@ -103,6 +103,35 @@ def test_one_that_keeps_taking_too_long_is_left_alone(fake):
     assert "left alone" in task["classifier"]["failure"] and task["classifier"]["ms"] == 0
 
 
+def test_the_model_is_told_what_labels_mean(fake):
+    with running(RemoteServer()) as upstream:
+        entry = {"engine": "remote", "url": upstream.url, "served_name": "upstream-model"}
+        server = by_task(fake, "", remotes={"tiny": entry}, labels={"law": "courts and contracts"})
+        server.post("/v1/chat/completions", asking(CODE))
+        (body,) = upstream.bodies()
+    assert "chat, code, math, law (courts and contracts)?" in body["messages"][0]["content"]
+
+
+def test_a_meaning_of_no_label_is_told(fake):
+    with pytest.raises(AssertionError, match="classifier.labels.lore is none of the labels chat, code, math, law"):
+        by_task(fake, "", labels={"lore": "old tales"})
+
+
+def test_too_many_labels_are_told(fake):
+    many = {f"label{i}": "talker" for i in range(30)}
+    route = {"task": {**many, "classifier": {"model": "tiny"}}, "fallback": "talker"}
+    with pytest.raises(AssertionError, match="33 labels, with those of the predictor; a classifier tells at most 32"):
+        fake({"talker": "", "tiny": ""}, {"routes": {"auto": route}})
+
+
+def test_too_many_labels_are_told_with_their_line(tmp_path):
+    config = tmp_path / "drover.yaml"
+    labels = "".join(f"      label{i}: a\n" for i in range(33))
+    config.write_text(f"routes:\n  auto:\n    fallback: a\n    task:\n{labels}")
+    result = subprocess.run([support.DROVER, "-c", config, "config", "check"], capture_output=True, text=True)
+    assert result.returncode == 2 and "names 33 labels; a route tells at most 32 apart" in result.stderr
+
+
 def test_easy_goes_to_the_small_model_and_hard_to_the_large_one(fake):
     for word, model in (("easy", "small"), ("hard", "large")):
         answer = by_complexity(fake, f"say={word},tokens=1").post("/v1/chat/completions", asking(CODE))
