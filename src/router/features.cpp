@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "base/text.hpp"
+#include "router/choices.hpp"
 
 namespace drover::router {
 
@@ -156,6 +157,7 @@ void Featurizer::read(std::string_view text, FeatureVector& out) {
         part(text.substr(0, kTextHead));
         part(text.substr(text.size() - kTextTail));
     }
+    add_choices(text, out);
     surface.write(text.size(), out.surface);
     const auto marks = [this](Mark mark) {
         return static_cast<float>(marks_[static_cast<std::size_t>(mark)]);
@@ -240,6 +242,15 @@ void Featurizer::add_word(std::string_view word, FeatureVector& out) {
                 add(piece, out);
             }
         }
+    }
+}
+
+void Featurizer::add_choices(std::string_view text, FeatureVector& out) {
+    constexpr std::uint64_t kChoices = 7;  // apart from words, pairs and pieces
+    const auto shape =
+        choice_shape(text.substr(text.size() - std::min(text.size(), kTextHead + kTextTail)));
+    for (std::size_t i = 0; shape.has_value() && i < shape->size(); ++i) {
+        add(mixed(mixed(mixed(kWordBasis, kChoices), i), (*shape)[i]), out);
     }
 }
 

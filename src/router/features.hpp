@@ -1,6 +1,6 @@
-// From a prompt to numbers: hashed words, word pairs and pieces of words, and a few measures of the
-// text's surface. Needs no vocabulary, so nothing is fitted here. Pure; a Featurizer is used by one
-// thread at a time.
+// From a prompt to numbers: hashed words, word pairs and pieces of words, the shape of choices, and
+// a few measures of the text's surface. Needs no vocabulary, so nothing is fitted here. Pure; a
+// Featurizer is used by one thread at a time.
 #pragma once
 
 #include <array>
@@ -65,6 +65,7 @@ class Featurizer {
   private:
     void read_part(std::string_view text, FeatureVector& out);
     void add_word(std::string_view word, FeatureVector& out);
+    void add_choices(std::string_view text, FeatureVector& out);
     void count_mark(std::uint64_t hash);
     void add(std::uint64_t hash, FeatureVector& out);
 
