@@ -32,6 +32,7 @@ constexpr std::size_t kCalibrationFolds = 5;
 /// What the commands are told; each uses a part of it.
 struct Wishes {
     std::string data;
+    std::string also;
     std::string predictor;
     std::string output;
     std::string svg;
@@ -60,25 +61,40 @@ router::TrainOptions options_of(const Wishes& wishes, Purpose purpose) {
     return options;
 }
 
-Result<Dataset> read_data(const Wishes& wishes) {
-    const auto text = platform::read_file(wishes.data, kDataMax);
+Result<Dataset> read_file(const std::string& file, const router::DatasetFields& fields) {
+    const auto text = platform::read_file(file, kDataMax);
     if (!text.ok()) {
-        return text.error().with(wishes.data);
+        return text.error().with(file);
     }
     if (router::is_routing_log(*text)) {
         const auto prompts = router::labelled_prompts(*text);
         if (!prompts.ok()) {
-            return prompts.error().with(wishes.data);
+            return prompts.error().with(file);
         }
         std::printf("%s: %zu prompts with feedback; %zu have too little of it\n",
-                    wishes.data.c_str(),
+                    file.c_str(),
                     prompts->used,
                     prompts->left_out);
-        auto data = router::parse_dataset(prompts->jsonl, wishes.fields);
-        return data.ok() ? std::move(data) : data.error().with(wishes.data);
+        auto data = router::parse_dataset(prompts->jsonl, fields);
+        return data.ok() ? std::move(data) : data.error().with(file);
     }
-    auto data = router::parse_dataset(*text, wishes.fields);
-    return data.ok() ? std::move(data) : data.error().with(wishes.data);
+    auto data = router::parse_dataset(*text, fields);
+    return data.ok() ? std::move(data) : data.error().with(file);
+}
+
+Result<Dataset> read_data(const Wishes& wishes) {
+    auto data = read_file(wishes.data, wishes.fields);
+    if (!data.ok() || wishes.also.empty()) {
+        return data;
+    }
+    const auto more = read_file(wishes.also, wishes.fields);
+    if (!more.ok()) {
+        return more.error();
+    }
+    if (const Status added = router::add_examples(*data, *more); !added.ok()) {
+        return added.error().with(wishes.also);
+    }
+    return data;
 }
 
 /// A predictor's file in memory, opened.
@@ -141,10 +157,10 @@ Status train(const Wishes& wishes) {
 Status eval_few(const Wishes& wishes, const Dataset& data) {
     const router::TrainOptions options = options_of(wishes, data.purpose);
     const std::vector<FeatureVector> features = router::read_features(data, options.features);
-    if (wishes.train_size >= data.examples.size()) {
+    if (wishes.train_size >= data.judged) {
         return Error{ErrorCode::invalid_argument,
                      "--train-size must be below the number of examples, " +
-                         std::to_string(data.examples.size())};
+                         std::to_string(data.judged)};
     }
     double sum = 0;
     for (std::size_t draw = 0; draw < wishes.draws; ++draw) {
@@ -152,13 +168,17 @@ Status eval_few(const Wishes& wishes, const Dataset& data) {
         const router::Folds folds = router::random_folds(data, 2, wishes.seed + draw);
         std::vector<std::uint32_t> order = folds[0];
         order.insert(order.end(), folds[1].begin(), folds[1].end());
-        const std::span<const std::uint32_t> chosen(order.data(), wishes.train_size);
+        std::vector<std::uint32_t> chosen(
+            order.begin(), order.begin() + static_cast<std::ptrdiff_t>(wishes.train_size));
+        for (std::size_t i = data.judged; i < data.examples.size(); ++i) {
+            chosen.push_back(static_cast<std::uint32_t>(i));
+        }
         const std::string image = router::train(data, features, chosen, options);
         const auto predictor = Predictor::open(image);
         if (!predictor.ok()) {
             return predictor.error();
         }
-        Dataset rest{data.purpose, {}, data.labels, data.groups, data.digest};
+        Dataset rest{.purpose = data.purpose, .labels = data.labels, .groups = data.groups};
         std::vector<Prediction> predictions;
         for (std::size_t i = wishes.train_size; i < order.size(); ++i) {
             rest.examples.push_back(data.examples[order[i]]);
@@ -279,6 +299,7 @@ void add_training(CLI::App& command, Wishes& wishes) {
         ->check(CLI::Range(0, 8));
     command.add_option("--strength", wishes.strength, "Weight of the examples (C)");
     command.add_option("--surface", wishes.surface, "Weight of the surface measures");
+    command.add_option("--also", wishes.also, "More prompts to train on; they are never judged");
     command.add_option("--seed", wishes.seed, "Seed of everything that is drawn");
 }
 

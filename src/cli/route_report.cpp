@@ -74,7 +74,7 @@ std::string task_report(const Judged& judged) {
         confusion.add(data.examples[i].label, judged.predictions[i].label);
     }
     const Interval interval =
-        router::bootstrap(data.examples.size(), kRounds, kSeed, [&](const auto& sample) {
+        router::bootstrap(judged.predictions.size(), kRounds, kSeed, [&](const auto& sample) {
             double right = 0;
             for (const std::uint32_t i : sample) {
                 right += data.examples[i].label == judged.predictions[i].label ? 1 : 0;
@@ -85,7 +85,7 @@ std::string task_report(const Judged& judged) {
                               percent(confusion.accuracy()).c_str(),
                               percent(interval.low).c_str(),
                               percent(interval.high).c_str(),
-                              data.examples.size());
+                              judged.predictions.size());
     std::vector<std::string> heading{"LABEL", "RECALL", "PRECISION"};
     for (const std::string& label : data.labels) {
         heading.push_back("AS " + label);

@@ -14,7 +14,7 @@ namespace drover::cli {
 /// Predictions of examples that the predictor had not seen, with the truth.
 struct Judged {
     const router::Dataset& data;
-    std::span<const router::Prediction> predictions;  ///< one for each example
+    std::span<const router::Prediction> predictions;  ///< one for each judged example
 };
 
 /// Accuracy and confusion, or APGR, CPT and the frontier, with 95 % confidence intervals.

@@ -1,6 +1,7 @@
 #include "router/dataset.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <utility>
@@ -215,8 +216,52 @@ Result<Dataset> parse_dataset(std::string_view jsonl, const DatasetFields& field
     auto data = reader.finish();
     if (data.ok()) {
         data->digest = digest;
+        data->judged = data->examples.size();
     }
     return data;
+}
+
+Status add_examples(Dataset& data, const Dataset& more) {
+    if (data.purpose != more.purpose) {
+        return Error{ErrorCode::invalid_argument,
+                     "its prompts are for " + std::string(to_string(more.purpose)) + ", not " +
+                         std::string(to_string(data.purpose))};
+    }
+    std::vector<std::string> labels;
+    std::set_union(data.labels.begin(),
+                   data.labels.end(),
+                   more.labels.begin(),
+                   more.labels.end(),
+                   std::back_inserter(labels));
+    if (labels.size() > kLabelsMax) {
+        return Error{ErrorCode::invalid_argument,
+                     "there are " + std::to_string(labels.size()) +
+                         " labels with these; 32 at most"};
+    }
+    const auto place = [&labels](const std::string& label) {
+        return static_cast<std::uint32_t>(std::lower_bound(labels.begin(), labels.end(), label) -
+                                          labels.begin());
+    };
+    if (data.purpose == Purpose::task) {
+        for (Example& example : data.examples) {
+            example.label = place(data.labels[example.label]);
+        }
+    }
+    Names groups;
+    for (const std::string& group : data.groups) {
+        groups.number_of(group);
+    }
+    for (Example example : more.examples) {
+        example.group = groups.number_of(more.groups[example.group]);
+        if (data.purpose == Purpose::task) {
+            example.label = place(more.labels[example.label]);
+        }
+        data.examples.push_back(std::move(example));
+    }
+    data.labels = std::move(labels);
+    data.groups = groups.all();
+    data.digest = fnv64(std::to_string(data.digest) + " " + std::to_string(more.digest));
+    return {};
 }
 
 }  // namespace drover::router

@@ -32,6 +32,8 @@ struct Dataset {
     std::vector<std::string> labels;  ///< sorted; for complexity "weak" and "strong"
     std::vector<std::string> groups;  ///< in order of appearance
     std::uint64_t digest = 0;         ///< FNV-1a of the text it was read from
+    /// Examples from here on are trained on and never judged; see add_examples().
+    std::size_t judged = 0;
 };
 
 /// Which members of a line's object hold what. Empty: the first of the usual names that is there.
@@ -46,6 +48,10 @@ struct DatasetFields {
 /// "correct": {"model": true, ...}}, the last two with true, false or a number in [0, 1].
 /// `invalid_argument` names the line and what is wrong with it.
 Result<Dataset> parse_dataset(std::string_view jsonl, const DatasetFields& fields = {});
+
+/// Puts the examples of `more` behind those of `data`: to be trained on, never to be judged.
+/// `invalid_argument`: they have another purpose.
+Status add_examples(Dataset& data, const Dataset& more);
 
 /// FNV-1a, 64 bits: tells whether two texts are the same, not whether somebody tampered with one.
 std::uint64_t fnv64(std::string_view bytes);

@@ -165,8 +165,9 @@ void store_head(const Head& head,
 TrainOptions default_options(Purpose purpose) {
     TrainOptions options;
     if (purpose == Purpose::task) {
-        options.features = {.bits = 16, .words = 2, .pieces = 0};
-        options.surface = 0.5;
+        options.features = {.bits = 16, .words = 1, .pieces = 0};
+        options.head.strength = 3;
+        options.surface = 0.3;
     } else {
         options.features = {.bits = 18, .words = 3, .pieces = 0};
         options.surface = 0.02;
@@ -220,7 +221,7 @@ std::string train(const Dataset& data,
 
 Folds random_folds(const Dataset& data, std::size_t count, std::uint64_t seed) {
     DROVER_ASSERT(count >= 2);
-    std::vector<std::uint32_t> order(data.examples.size());
+    std::vector<std::uint32_t> order(data.judged);
     std::iota(order.begin(), order.end(), 0U);
     Rng rng(seed);
     for (std::size_t i = order.size(); i > 1; --i) {
@@ -235,9 +236,10 @@ Folds random_folds(const Dataset& data, std::size_t count, std::uint64_t seed) {
 
 Folds group_folds(const Dataset& data, std::size_t count) {
     Folds groups(data.groups.size());
-    for (std::uint32_t i = 0; i < data.examples.size(); ++i) {
+    for (std::uint32_t i = 0; i < data.judged; ++i) {
         groups[data.examples[i].group].push_back(i);
     }
+    std::erase_if(groups, [](const auto& group) { return group.empty(); });
     if (count == 0) {
         return groups;
     }
@@ -259,7 +261,7 @@ std::vector<Prediction> cross_validate(const Dataset& data,
                                        std::span<const FeatureVector> features,
                                        const Folds& folds,
                                        const TrainOptions& options) {
-    std::vector<Prediction> predictions(data.examples.size());
+    std::vector<Prediction> predictions(data.judged);
     for (const std::vector<std::uint32_t>& fold : folds) {
         std::vector<char> held_out(data.examples.size());
         for (const std::uint32_t index : fold) {
@@ -293,6 +295,7 @@ Observation observation(Purpose purpose, const Example& example, const Predictio
 std::vector<Outcome> outcomes(const Dataset& data, std::span<const Prediction> predictions) {
     DROVER_ASSERT(data.purpose == Purpose::complexity);
     std::vector<Outcome> result;
+    DROVER_ASSERT(predictions.size() <= data.examples.size());
     for (std::size_t i = 0; i < predictions.size(); ++i) {
         result.push_back({predictions[i].score, data.examples[i].weak, data.examples[i].strong});
     }
@@ -302,7 +305,7 @@ std::vector<Outcome> outcomes(const Dataset& data, std::span<const Prediction> p
 std::string calibrate(std::string_view predictor,
                       const Dataset& data,
                       std::span<const Prediction> predictions) {
-    DROVER_ASSERT(predictions.size() == data.examples.size());
+    DROVER_ASSERT(predictions.size() == data.judged);
     const auto opened = Predictor::open(predictor);
     DROVER_ASSERT(opened.ok());
     PredictorFacts facts = opened->facts();

@@ -34,7 +34,7 @@ std::string train(const Dataset& data,
                   std::span<const std::uint32_t> chosen,
                   const TrainOptions& options);
 
-/// The examples of each fold that are predicted by what was trained on the other folds.
+/// The judged examples of each fold, predicted by what was trained on all others.
 using Folds = std::vector<std::vector<std::uint32_t>>;
 
 /// `count` folds of about equal size, by chance.
@@ -43,13 +43,13 @@ Folds random_folds(const Dataset& data, std::size_t count, std::uint64_t seed);
 /// Whole groups left out: `count` folds of about equal size, or one for each group when 0.
 Folds group_folds(const Dataset& data, std::size_t count);
 
-/// The prediction of each example by a predictor that has not seen its fold.
+/// The prediction of each judged example by a predictor that has not seen its fold.
 std::vector<Prediction> cross_validate(const Dataset& data,
                                        std::span<const FeatureVector> features,
                                        const Folds& folds,
                                        const TrainOptions& options);
 
-/// The image of `predictor` with its confidence fitted to `predictions` of `data`, and, for
+/// The image of `predictor` with its confidence fitted to `predictions` of what is judged, and, for
 /// complexity, the frontier measured on them. They should come from cross_validate(), or from data
 /// that the predictor was not trained on.
 std::string calibrate(std::string_view predictor,
