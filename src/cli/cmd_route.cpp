@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "cli/context.hpp"
+#include "cli/prompt_embeddings.hpp"
 #include "cli/route_report.hpp"
 #include "cli/table.hpp"
 #include "platform/files.hpp"
@@ -33,6 +36,8 @@ constexpr std::size_t kCalibrationFolds = 5;
 struct Wishes {
     std::string data;
     std::string also;
+    std::string embedding;
+    std::function<std::optional<Client>()> client;  ///< of the server that embeds
     std::string predictor;
     std::string output;
     std::string svg;
@@ -97,6 +102,22 @@ Result<Dataset> read_data(const Wishes& wishes) {
     return data;
 }
 
+/// The prompts' embeddings, where such are wished for.
+Result<std::optional<router::Embeddings>> embeddings_of(const Wishes& wishes, const Dataset& data) {
+    if (wishes.embedding.empty()) {
+        return std::optional<router::Embeddings>();
+    }
+    const std::optional<Client> client = wishes.client();
+    if (!client.has_value()) {
+        return Error{ErrorCode::invalid_argument, "the server is not known that should embed"};
+    }
+    auto embeddings = embed_prompts(*client, wishes.embedding, data);
+    if (!embeddings.ok()) {
+        return embeddings.error();
+    }
+    return std::optional(*std::move(embeddings));
+}
+
 /// A predictor's file in memory, opened.
 struct OpenPredictor {
     std::string image;
@@ -139,6 +160,11 @@ Status write_predictor(const Wishes& wishes, const std::string& image) {
     return {};
 }
 
+void report_sum(const Judged& judged, const Wishes& wishes) {
+    std::printf(
+        "\nwith embeddings of %s:\n%s", wishes.embedding.c_str(), route_report(judged).c_str());
+}
+
 Status train(const Wishes& wishes) {
     const auto data = read_data(wishes);
     if (!data.ok()) {
@@ -146,11 +172,22 @@ Status train(const Wishes& wishes) {
     }
     const router::TrainOptions options = options_of(wishes, data->purpose);
     const std::vector<FeatureVector> features = router::read_features(*data, options.features);
-    const std::string image = router::train(*data, features, all_of(*data), options);
-    const std::vector<Prediction> unseen = router::cross_validate(
-        *data, features, router::random_folds(*data, kCalibrationFolds, wishes.seed), options);
+    const auto asked = embeddings_of(wishes, *data);
+    if (!asked.ok()) {
+        return asked.error();
+    }
+    const router::Embeddings* embeddings = asked->has_value() ? &**asked : nullptr;
+    const router::Folds folds = router::random_folds(*data, kCalibrationFolds, wishes.seed);
+    const auto unseen = router::cross_validate(*data, features, folds, options);
     std::fputs(route_report({*data, unseen}).c_str(), stdout);
-    return write_predictor(wishes, router::calibrate(image, *data, unseen));
+    std::string image = router::calibrate(
+        router::train(*data, features, all_of(*data), options, embeddings), *data, unseen);
+    if (embeddings != nullptr) {
+        const auto sum = router::cross_validate(*data, features, folds, options, embeddings);
+        report_sum({*data, sum}, wishes);
+        image = router::calibrate(image, *data, sum, router::PredictedBy::sum);
+    }
+    return write_predictor(wishes, image);
 }
 
 /// Trains on `train_size` examples drawn by chance and judges on the rest, several times.
@@ -158,10 +195,15 @@ Status eval_few(const Wishes& wishes, const Dataset& data) {
     const router::TrainOptions options = options_of(wishes, data.purpose);
     const std::vector<FeatureVector> features = router::read_features(data, options.features);
     if (wishes.train_size >= data.judged) {
-        return Error{ErrorCode::invalid_argument,
-                     "--train-size must be below the number of examples, " +
-                         std::to_string(data.judged)};
+        return Error{
+            ErrorCode::invalid_argument,
+            "--train-size must be below the number of examples, " + std::to_string(data.judged)};
     }
+    const auto asked = embeddings_of(wishes, data);
+    if (!asked.ok()) {
+        return asked.error();
+    }
+    const router::Embeddings* embeddings = asked->has_value() ? &**asked : nullptr;
     double sum = 0;
     for (std::size_t draw = 0; draw < wishes.draws; ++draw) {
         // One fold of everything, in the order of chance.
@@ -173,7 +215,7 @@ Status eval_few(const Wishes& wishes, const Dataset& data) {
         for (std::size_t i = data.judged; i < data.examples.size(); ++i) {
             chosen.push_back(static_cast<std::uint32_t>(i));
         }
-        const std::string image = router::train(data, features, chosen, options);
+        const std::string image = router::train(data, features, chosen, options, embeddings);
         const auto predictor = Predictor::open(image);
         if (!predictor.ok()) {
             return predictor.error();
@@ -182,7 +224,8 @@ Status eval_few(const Wishes& wishes, const Dataset& data) {
         std::vector<Prediction> predictions;
         for (std::size_t i = wishes.train_size; i < order.size(); ++i) {
             rest.examples.push_back(data.examples[order[i]]);
-            predictions.push_back(predictor->predict(features[order[i]]));
+            predictions.push_back(
+                router::predict(*predictor, features[order[i]], embeddings, order[i]));
         }
         double figure = 0;
         if (data.purpose == Purpose::complexity) {
@@ -234,8 +277,17 @@ Status eval(const Wishes& wishes) {
                                         : router::random_folds(*data, wishes.folds, wishes.seed);
         std::printf(
             "%zu folds%s\n", folds.size(), wishes.groups_out.has_value() ? " of whole groups" : "");
-        predictions = router::cross_validate(
-            *data, router::read_features(*data, options.features), folds, options);
+        const std::vector<FeatureVector> features = router::read_features(*data, options.features);
+        const auto asked = embeddings_of(wishes, *data);
+        if (!asked.ok()) {
+            return asked.error();
+        }
+        predictions = router::cross_validate(*data, features, folds, options);
+        if (asked->has_value()) {
+            const auto sum = router::cross_validate(*data, features, folds, options, &**asked);
+            report_sum({*data, sum}, wishes);
+            std::printf("\nwithout:\n");
+        }
     }
     std::fputs(route_report({*data, predictions}).c_str(), stdout);
     if (!wishes.svg.empty() && data->purpose == Purpose::complexity) {
@@ -300,6 +352,9 @@ void add_training(CLI::App& command, Wishes& wishes) {
     command.add_option("--strength", wishes.strength, "Weight of the examples (C)");
     command.add_option("--surface", wishes.surface, "Weight of the surface measures");
     command.add_option("--also", wishes.also, "More prompts to train on; they are never judged");
+    command.add_option("--embedding",
+                       wishes.embedding,
+                       "A model of the server that embeds the prompts; its vectors count, too");
     command.add_option("--seed", wishes.seed, "Seed of everything that is drawn");
 }
 
@@ -309,6 +364,9 @@ void add_route(CLI::App& app, Context& context) {
     CLI::App* route = app.add_subcommand("route", "Train, judge and explain routing");
     route->require_subcommand(1);
     const auto wishes = std::make_shared<Wishes>();
+    wishes->client = [&context] {
+        return context.client();
+    };
     const auto run = [&context, wishes](Status (*what)(const Wishes&)) {
         return [&context, wishes, what] {
             if (const Status status = what(*wishes); !status.ok()) {
@@ -325,7 +383,9 @@ void add_route(CLI::App& app, Context& context) {
     command = route->add_subcommand("eval", "Say how good prediction is on prompts never seen");
     add_data(*command, *wishes);
     add_training(*command, *wishes);
-    command->add_option("--predictor", wishes->predictor, "Judge this one instead of training");
+    command->add_option("--predictor", wishes->predictor, "Judge this one instead of training")
+        ->excludes("--embedding")
+        ->excludes("--also");
     command->add_option("--folds", wishes->folds, "Cross-validation by chance")
         ->check(CLI::Range(2, 100));
     command

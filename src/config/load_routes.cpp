@@ -65,8 +65,8 @@ class RouteReader {
         }
         for (const auto& member : node) {
             const std::string key = member.first.IsScalar() ? member.first.Scalar() : "";
-            if (key == "classifier") {
-                read_classifier(member.second, path + ".classifier", stage.classifier.emplace());
+            if (key == "classifier" || key == "embedding") {
+                continue;
             } else if (key == "predictor") {
                 yaml_.read_path(member.second, path + ".predictor", stage.predictor);
             } else if (key == "confidence") {
@@ -75,6 +75,7 @@ class RouteReader {
                 stage.models.emplace_back(key, yaml_.names(member.second, path + "." + key));
             }
         }
+        read_asked(node, path, stage.classifier);
         if (stage.models.empty()) {
             yaml_.problem(
                 node, path, "names no label; write for instance {code: MODEL, math: MODEL}");
@@ -86,6 +87,42 @@ class RouteReader {
                               " labels; a route tells at most " + std::to_string(kTaskLabelsMax) +
                               " apart");
         }
+    }
+
+    /// The model that the stage at `node` asks, if it asks one.
+    void read_asked(const YAML::Node& node,
+                    const std::string& path,
+                    std::optional<ClassifierModel>& asked) const {
+        const YAML::Node classifier = node["classifier"];
+        const YAML::Node embedding = node["embedding"];
+        if (classifier && embedding) {
+            yaml_.problem(node, path, "takes a classifier or an embedding, not both");
+        }
+        if (classifier) {
+            read_classifier(classifier, path + ".classifier", asked.emplace());
+        } else if (embedding) {
+            read_embedding(embedding, path + ".embedding", asked.emplace());
+        }
+    }
+
+    void read_embedding(const YAML::Node& node,
+                        const std::string& path,
+                        ClassifierModel& asked) const {
+        constexpr std::chrono::milliseconds kTimeout{200};
+        asked.where = yaml_.place(node);
+        asked.embeds = true;
+        asked.timeout = kTimeout;
+        if (node.IsScalar()) {
+            asked.model = yaml_.text(node, path);
+            return;
+        }
+        if (!node.IsMap() || !node["model"]) {
+            yaml_.problem(node, path, "must name a model that embeds, or be {model: MODEL}");
+            return;
+        }
+        yaml_.known(node, path, {"model", "timeout"});
+        asked.model = yaml_.text(node["model"], path + ".model");
+        yaml_.read_duration(node["timeout"], path + ".timeout", asked.timeout);
     }
 
     void read_classifier(const YAML::Node& node,
@@ -141,13 +178,17 @@ class RouteReader {
             yaml_.problem(node, path, "must be a mapping such as {small: MODEL, large: MODEL}");
             return;
         }
-        yaml_.known(
-            node,
-            path,
-            {"classifier", "predictor", "small", "large", "quality", "budget", "threshold"});
-        if (const YAML::Node classifier = node["classifier"]) {
-            read_classifier(classifier, path + ".classifier", stage.classifier.emplace());
-        }
+        yaml_.known(node,
+                    path,
+                    {"classifier",
+                     "embedding",
+                     "predictor",
+                     "small",
+                     "large",
+                     "quality",
+                     "budget",
+                     "threshold"});
+        read_asked(node, path, stage.classifier);
         yaml_.read_path(node["predictor"], path + ".predictor", stage.predictor);
         for (const auto& [key, target] :
              {std::pair("small", &stage.small), std::pair("large", &stage.large)}) {

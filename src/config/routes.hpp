@@ -39,9 +39,10 @@ struct RouteRule {
 /// Labels that a task stage tells apart at most: what a prediction has room for.
 inline constexpr std::size_t kTaskLabelsMax = 32;
 
-/// A small language model that is asked before a predictor decides.
+/// A model that is asked before a predictor decides.
 struct ClassifierModel {
-    std::string model;                        ///< never a route
+    std::string model;    ///< never a route
+    bool embeds = false;  ///< for an embedding, which the predictor reads; else for a label
     std::chrono::milliseconds timeout{2000};  ///< until the predictor decides instead
     double confidence = 0.5;                  ///< that its label needs, or `easy`
     std::uint32_t prompt = 2000;              ///< bytes of the user's message that it is shown

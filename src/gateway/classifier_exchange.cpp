@@ -1,11 +1,13 @@
 #include "gateway/classifier_exchange.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <string>
 
 #include "gateway/translated_relay.hpp"
 #include "platform/clock.hpp"
+#include "router/embedding_request.hpp"
 
 namespace drover::gateway {
 
@@ -17,10 +19,22 @@ namespace {
 constexpr unsigned kOk = 200;
 
 /// Where log-probabilities are told and answers are bounded by a schema.
-constexpr std::string_view kPath = "/v1/chat/completions";
+constexpr std::string_view kChatPath = "/v1/chat/completions";
+constexpr std::string_view kEmbeddingPath = "/v1/embeddings";
 
 milliseconds since(TimePoint when) {
     return std::chrono::duration_cast<milliseconds>(platform::now() - when);
+}
+
+std::string body_of(const ClassifierQuestion& question, bool remote) {
+    const router::Classifier& classifier = question.classifier;
+    if (classifier.embeds()) {
+        return router::embedding_body(classifier.model, std::array{question.text});
+    }
+    return router::classifier_body(
+        classifier,
+        question.text,
+        remote ? router::SchemaShape::object : router::SchemaShape::word);
 }
 
 Task<Result<router::Prediction>> ask(control::Fleet& fleet,
@@ -34,10 +48,7 @@ Task<Result<router::Prediction>> ask(control::Fleet& fleet,
     }
     const control::ModelView* view = fleet.look(*model);
     const bool remote = view != nullptr && !view->servers.empty();
-    const std::string body =
-        router::classifier_body(classifier,
-                                question.text,
-                                remote ? router::SchemaShape::object : router::SchemaShape::word);
+    const std::string body = body_of(question, remote);
     TranslatedRelay relay;
     const control::AcquireOptions options{.queue_timeout = classifier.timeout,
                                           .local_only = question.local_only};
@@ -45,7 +56,8 @@ Task<Result<router::Prediction>> ask(control::Fleet& fleet,
                       .body = body,
                       .model = *model,
                       .acquire = options,
-                      .path = kPath,
+                      .may_load = !classifier.embeds(),
+                      .path = classifier.embeds() ? kEmbeddingPath : kChatPath,
                       .relay = &relay};
     Status status = co_await turn.hold(asked);
     if (status.ok()) {
@@ -60,7 +72,8 @@ Task<Result<router::Prediction>> ask(control::Fleet& fleet,
         co_return Error{ErrorCode::engine_failed,
                         "it answered with status " + std::to_string(relay.status())};
     }
-    co_return router::read_classification(classifier, relay.body());
+    co_return classifier.embeds() ? router::read_opinion(classifier, relay.body())
+                                  : router::read_classification(classifier, relay.body());
 }
 
 }  // namespace

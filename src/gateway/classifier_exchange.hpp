@@ -20,8 +20,9 @@ struct ClassifierQuestion {
 };
 
 /// Asks with a `turn` that holds no lease, and gives up after the classifier's timeout, the wait
-/// for its load included. Nothing is written to the client; whatever goes wrong is in the result.
-/// The turn can be aborted meanwhile.
+/// for its load included. One that embeds is asked only where it is in memory and has room. Nothing
+/// is written to the client; whatever goes wrong is in the result. The turn can be aborted
+/// meanwhile.
 platform::Task<router::Classification> ask_classifier(control::Fleet& fleet,
                                                       Turn& turn,
                                                       ClassifierQuestion question);

@@ -17,12 +17,14 @@ namespace json = boost::json;
 namespace {
 
 json::object predicted_complexity_of(const router::Policy& policy,
-                                     const router::Prediction& prediction) {
-    return {{"score", prediction.score},
-            {"threshold", std::clamp(policy.complexity->threshold, -1.0, 1.0)},
-            {"weak_right", prediction.probabilities[0]},
-            {"strong_right", prediction.probabilities[1]},
-            {"only_strong_right", prediction.confidence}};
+                                     const router::Decision& decision) {
+    const router::Prediction& prediction = *decision.complexity;
+    return {
+        {"score", prediction.score},
+        {"threshold", std::clamp(router::needed_score(*policy.complexity, decision), -1.0, 1.0)},
+        {"weak_right", prediction.probabilities[0]},
+        {"strong_right", prediction.probabilities[1]},
+        {"only_strong_right", prediction.confidence}};
 }
 
 json::object task_of(const router::Policy& policy, const router::Decision& decision) {
@@ -45,16 +47,17 @@ json::object task_of(const router::Policy& policy, const router::Decision& decis
 json::object complexity_of(const router::Policy& policy, const router::Decision& decision) {
     const router::Prediction& prediction = *decision.complexity;
     const auto& asked = decision.asked.complexity;
-    if (asked.has_value() && asked->prediction.has_value()) {
+    const auto& classifier = policy.complexity->classifier;
+    if (asked.has_value() && asked->prediction.has_value() && !classifier->embeds()) {
         return {{"label", router::kComplexityLabels.at(prediction.label)},
                 {"easy", prediction.probabilities[0]},
                 {"hard", prediction.probabilities[1]},
-                {"needed", policy.complexity->classifier->confidence},
-                {"classifier", classification_of(*policy.complexity->classifier, *asked)}};
+                {"needed", classifier->confidence},
+                {"classifier", classification_of(*classifier, *asked)}};
     }
-    json::object complexity = predicted_complexity_of(policy, prediction);
+    json::object complexity = predicted_complexity_of(policy, decision);
     if (asked.has_value()) {
-        complexity["classifier"] = classification_of(*policy.complexity->classifier, *asked);
+        complexity["classifier"] = classification_of(*classifier, *asked);
     }
     return complexity;
 }

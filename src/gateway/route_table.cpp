@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "base/text.hpp"
@@ -135,6 +136,25 @@ std::string joined(const std::vector<std::string>& words) {
     return text;
 }
 
+/// The model whose embeddings the predictor reads.
+Result<router::Classifier> embedder_of(const config::ClassifierModel& model,
+                                       const Predictor& predictor,
+                                       double confidence) {
+    if (!predictor.embedding().has_value()) {
+        return Error{ErrorCode::invalid_argument,
+                     model.where +
+                         ": embedding: the predictor was not trained with any; make "
+                         "one with `drover route train --embedding " +
+                         model.model + "` and name it with `predictor`"};
+    }
+    return router::Classifier{.model = model.model,
+                              .purpose = predictor.facts().purpose,
+                              .labels = predictor.facts().labels,
+                              .confidence = confidence,
+                              .timeout = model.timeout,
+                              .heads = &*predictor.embedding()};
+}
+
 Result<router::Classifier> classifier_of(const config::ClassifierModel& model,
                                          router::Purpose purpose,
                                          std::vector<std::string> labels) {
@@ -161,6 +181,28 @@ Result<router::Classifier> classifier_of(const config::ClassifierModel& model,
         classifier.meanings[static_cast<std::size_t>(found - known.begin())] = meaning;
     }
     return classifier;
+}
+
+/// The classifiers of a policy that embed.
+std::vector<const router::Classifier*> embedders_of(const Policy& policy) {
+    std::vector<const router::Classifier*> found;
+    if (policy.task.has_value() && policy.task->classifier.has_value()) {
+        found.push_back(&*policy.task->classifier);
+    }
+    if (policy.complexity.has_value() && policy.complexity->classifier.has_value()) {
+        found.push_back(&*policy.complexity->classifier);
+    }
+    std::erase_if(found, [](const router::Classifier* one) { return !one->embeds(); });
+    return found;
+}
+
+/// The score from which the large model answers.
+double threshold_of(const config::ComplexityStage& stage,
+                    std::span<const router::FrontierPoint> frontier) {
+    return stage.threshold.has_value() ? *stage.threshold
+           : stage.budget.has_value()
+               ? router::threshold_for_budget(frontier, *stage.budget)
+               : router::threshold_for_quality(frontier, stage.quality.value_or(kDefaultQuality));
 }
 
 }  // namespace
@@ -223,7 +265,7 @@ Result<const Predictor*> RouteTable::predictor_of(const std::filesystem::path& f
         return purpose == router::Purpose::task ? &router::default_task_predictor()
                                                 : &router::default_complexity_predictor();
     }
-    const auto known = std::find_if(
+    auto known = std::find_if(
         files_.begin(), files_.end(), [&](const auto& one) { return one->path == file; });
     if (known == files_.end()) {
         auto image = platform::read_file(file, kPredictorMax);
@@ -236,10 +278,9 @@ Result<const Predictor*> RouteTable::predictor_of(const std::filesystem::path& f
             return predictor.error().with(file.string());
         }
         holder->predictor = *std::move(predictor);
-        files_.push_back(std::move(holder));
+        known = files_.insert(files_.end(), std::move(holder));
     }
-    const Predictor& predictor =
-        known == files_.end() ? files_.back()->predictor : (*known)->predictor;
+    const Predictor& predictor = (*known)->predictor;
     if (predictor.facts().purpose != purpose) {
         return Error{ErrorCode::invalid_argument,
                      file.string() + " predicts " +
@@ -313,9 +354,10 @@ Status RouteTable::add_task(const config::TaskStage& stage, Policy& policy) {
     }
     router::PolicyTask task{.predictor = *predictor, .confidence = stage.confidence};
     std::vector<std::string> labels = (*predictor)->facts().labels;
+    const bool any_label = stage.classifier.has_value() && !stage.classifier->embeds;
     for (const auto& [label, models] : stage.models) {
         auto found = std::find(labels.begin(), labels.end(), label);
-        if (found == labels.end() && stage.classifier.has_value()) {
+        if (found == labels.end() && any_label) {
             found = labels.insert(labels.end(), label);  // a model knows any label
         }
         if (found == labels.end()) {
@@ -328,7 +370,8 @@ Status RouteTable::add_task(const config::TaskStage& stage, Policy& policy) {
     }
     if (stage.classifier.has_value()) {
         auto classifier =
-            classifier_of(*stage.classifier, router::Purpose::task, std::move(labels));
+            any_label ? classifier_of(*stage.classifier, router::Purpose::task, std::move(labels))
+                      : embedder_of(*stage.classifier, **predictor, stage.confidence);
         if (!classifier.ok()) {
             return classifier.error().with("task");
         }
@@ -343,21 +386,22 @@ Status RouteTable::add_complexity(const config::ComplexityStage& stage, Policy& 
     if (!predictor.ok()) {
         return predictor.error();
     }
-    const double threshold =
-        stage.threshold.has_value() ? *stage.threshold
-        : stage.budget.has_value()
-            ? router::threshold_for_budget(**predictor, *stage.budget)
-            : router::threshold_for_quality(**predictor, stage.quality.value_or(kDefaultQuality));
-    policy.complexity = router::PolicyComplexity{.predictor = *predictor,
-                                                 .small = target_of(policy, stage.small),
-                                                 .large = target_of(policy, stage.large),
-                                                 .threshold = threshold,
-                                                 .by_budget = stage.budget.has_value()};
+    policy.complexity =
+        router::PolicyComplexity{.predictor = *predictor,
+                                 .small = target_of(policy, stage.small),
+                                 .large = target_of(policy, stage.large),
+                                 .threshold = threshold_of(stage, (*predictor)->facts().frontier),
+                                 .by_budget = stage.budget.has_value()};
+    if (const auto& heads = (*predictor)->embedding(); heads.has_value()) {
+        policy.complexity->sum_threshold = threshold_of(stage, heads->facts().frontier);
+    }
     if (stage.classifier.has_value()) {
-        auto classifier =
-            classifier_of(*stage.classifier,
-                          router::Purpose::complexity,
-                          {router::kComplexityLabels.begin(), router::kComplexityLabels.end()});
+        auto classifier = stage.classifier->embeds
+                              ? embedder_of(*stage.classifier, **predictor, 0)
+                              : classifier_of(*stage.classifier,
+                                              router::Purpose::complexity,
+                                              {router::kComplexityLabels.begin(),
+                                               router::kComplexityLabels.end()});
         if (!classifier.ok()) {
             return classifier.error().with("complexity");
         }
@@ -513,6 +557,20 @@ std::vector<std::string> RouteTable::missing_targets(const control::Fleet& fleet
             if (const auto id = fleet.find(target); !id.ok()) {
                 missing.push_back(entry.where + ": routes." + entry.name + ": " +
                                   id.error().message);
+            }
+        }
+    }
+    for (const NamedRoute& route : routes_) {
+        for (const router::Classifier* asked : embedders_of(route.policy)) {
+            const auto id = fleet.find(asked->model);
+            const control::ModelView* model = id.ok() ? fleet.look(*id) : nullptr;
+            const router::EmbeddingFacts& facts = asked->heads->facts();
+            if (model != nullptr && model->embedding_length != 0 &&
+                model->embedding_length != facts.size) {
+                missing.push_back("routes." + route.name + ": the vectors of '" + asked->model +
+                                  "' have " + std::to_string(model->embedding_length) +
+                                  " numbers; the predictor was trained with " +
+                                  std::to_string(facts.size) + " of '" + facts.model + "'");
             }
         }
     }

@@ -92,8 +92,8 @@ class RouteTable {
     /// The headers, in lower case, that rules look at.
     const std::vector<std::string>& headers() const { return headers_; }
 
-    /// Routes whose targets or classifiers are not there, in words, each with its place in the
-    /// file.
+    /// Routes whose targets or classifiers are not there, or whose model embeds in another size
+    /// than its predictor was trained with, in words.
     std::vector<std::string> missing_targets(const control::Fleet& fleet) const;
 
     /// Which classifiers are left alone because they take too long.

@@ -192,7 +192,8 @@ Task<router::Classification> Session::classify(const NamedRoute& named,
     context_.routes.circuits().note(classifier, said, platform::now());
     if (said.prediction.has_value()) {
         context_.routes.keep(named, classifier, text, *said.prediction);
-    } else {
+    } else if (!classifier.embeds() || said.took >= classifier.timeout) {
+        // That a model which embeds is not in memory is no news.
         platform::log::info(
             "routing.classifier_silent",
             {{"route", named.name}, {"model", classifier.model}, {"cause", said.failure}});

@@ -1,4 +1,5 @@
-// A small language model as the classifier of a route: what it is asked, and what its answer says.
+// A model as the classifier of a route: for a small language model what it is asked and what its
+// answer says; for one that embeds see embedding_request.hpp.
 // Pure; any thread.
 #pragma once
 
@@ -20,7 +21,7 @@ namespace drover::router {
 /// The labels of a classifier that tells complexity, in the order of Prediction::probabilities.
 inline constexpr std::array<std::string_view, 2> kComplexityLabels{"easy", "hard"};
 
-/// A model that is asked for the label of a prompt.
+/// A model that is asked for the label of a prompt, or for its embedding.
 struct Classifier {
     std::string model;
     Purpose purpose = Purpose::task;
@@ -29,12 +30,17 @@ struct Classifier {
     double confidence = 0.5;                  ///< that a label needs, or `easy`
     std::chrono::milliseconds timeout{2000};  ///< from the asking to the answer, a load included
     std::uint32_t prompt_max = 2000;          ///< bytes of the prompt that it is shown
+    /// Set: the model embeds, and these say what its vector means. They outlive this.
+    const EmbeddingHeads* heads = nullptr;
+
+    bool embeds() const { return heads != nullptr; }
 };
 
 /// What came of asking a classifier.
 struct Classification {
-    std::optional<Prediction> prediction{};  ///< unset: nothing of use
-    std::string failure{};                   ///< why, then
+    /// Unset: nothing of use. Of one that embeds its opinion alone; see Predictor::sum.
+    std::optional<Prediction> prediction{};
+    std::string failure{};  ///< why, then
     std::chrono::milliseconds took{};
     bool cached = false;  ///< the answer to the same prompt before
 };

@@ -18,7 +18,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kExamplesMax = 5'000'000;
-constexpr std::size_t kLabelsMax = 32;
 constexpr std::size_t kLabelSizeMax = 64;
 
 /// Answers scored in between count as right from here.
@@ -159,8 +158,8 @@ class Reader {
             return complaint("has a label of no or more than 64 bytes");
         }
         example.label = labels_.number_of(*label);
-        return labels_.all().size() <= kLabelsMax ? Status()
-                                                  : complaint("has label number 33; 32 at most");
+        return labels_.all().size() <= kHeadsMax ? Status()
+                                                 : complaint("has label number 33; 32 at most");
     }
 
     /// Sorts the labels, so that their order does not depend on that of the examples.
@@ -233,10 +232,10 @@ Status add_examples(Dataset& data, const Dataset& more) {
                    more.labels.begin(),
                    more.labels.end(),
                    std::back_inserter(labels));
-    if (labels.size() > kLabelsMax) {
-        return Error{ErrorCode::invalid_argument,
-                     "there are " + std::to_string(labels.size()) +
-                         " labels with these; 32 at most"};
+    if (labels.size() > kHeadsMax) {
+        return Error{
+            ErrorCode::invalid_argument,
+            "there are " + std::to_string(labels.size()) + " labels with these; 32 at most"};
     }
     const auto place = [&labels](const std::string& label) {
         return static_cast<std::uint32_t>(std::lower_bound(labels.begin(), labels.end(), label) -

@@ -1,6 +1,8 @@
 // Labelled prompts to train and judge predictors with. Pure; any thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,6 +19,12 @@ enum class Purpose : std::uint32_t {
 };
 
 std::string_view to_string(Purpose purpose);
+
+/// Labels that a predictor tells apart at most.
+inline constexpr std::size_t kHeadsMax = 32;
+
+/// One for each label.
+using Probabilities = std::array<float, kHeadsMax>;
 
 struct Example {
     std::string prompt;

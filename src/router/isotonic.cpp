@@ -1,6 +1,7 @@
 #include "router/isotonic.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace drover::router {
 
@@ -56,6 +57,17 @@ std::vector<Knot> fit_isotonic(std::vector<Observation> observations, std::size_
             {static_cast<float>(pool.scores / pool.count), static_cast<float>(pool.mean())});
     }
     return knots;
+}
+
+bool is_calibration(std::span<const Knot> knots) {
+    for (std::size_t i = 0; i < knots.size(); ++i) {
+        if (!std::isfinite(knots[i].score) ||
+            !(knots[i].probability >= 0 && knots[i].probability <= 1) ||
+            (i > 0 && !(knots[i - 1].score < knots[i].score))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 float calibrated(std::span<const Knot> knots, float score) {

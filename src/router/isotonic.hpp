@@ -24,6 +24,9 @@ struct Observation {
 /// them merged; sorted by score. O(n log n).
 std::vector<Knot> fit_isotonic(std::vector<Observation> observations, std::size_t knots_max = 64);
 
+/// Whether knots from elsewhere can be used: scores ascend, probabilities are some.
+bool is_calibration(std::span<const Knot> knots);
+
 /// The probability at `score`, linear between knots and constant beyond them; 0.5 without knots.
 float calibrated(std::span<const Knot> knots, float score);
 

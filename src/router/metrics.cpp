@@ -62,6 +62,18 @@ std::vector<FrontierPoint> thinned(std::span<const FrontierPoint> points, std::s
     return chosen;
 }
 
+bool is_frontier(std::span<const FrontierPoint> points) {
+    for (std::size_t i = 0; i < points.size(); ++i) {
+        const FrontierPoint& point = points[i];
+        if (!std::isfinite(point.threshold) || !(point.share >= 0 && point.share <= 1) ||
+            !(point.quality >= 0 && point.quality <= 1) ||
+            (i > 0 && !(points[i - 1].share <= point.share))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 double quality_at(std::span<const FrontierPoint> points, double share) {
     DROVER_ASSERT(!points.empty());
     for (std::size_t i = 1; i < points.size(); ++i) {

@@ -33,6 +33,9 @@ std::vector<FrontierPoint> frontier(std::span<const Outcome> outcomes);
 /// The same with at most `points` points at even shares.
 std::vector<FrontierPoint> thinned(std::span<const FrontierPoint> points, std::size_t count);
 
+/// Whether points from elsewhere can be used: shares ascend, qualities are some.
+bool is_frontier(std::span<const FrontierPoint> points);
+
 /// The quality at `share`, linear between points.
 double quality_at(std::span<const FrontierPoint> points, double share);
 

@@ -48,8 +48,11 @@ std::string by_whom(const std::optional<Classifier>& classifier,
     if (!classifier.has_value() || !asked.has_value()) {
         return "";
     }
-    return has_said(asked) ? " (says " + classifier->model + ")"
-                           : " (" + classifier->model + " did not say: " + asked->failure + ")";
+    const bool embeds = classifier->embeds();
+    return has_said(asked) ? (embeds ? " (with " : " (says ") + classifier->model + ")"
+                           : (embeds ? " (without " + classifier->model + ": "
+                                     : " (" + classifier->model + " did not say: ") +
+                                 asked->failure + ")";
 }
 
 /// Builds one decision.
@@ -66,7 +69,7 @@ class Decider {
                    const std::optional<Classification>& asked,
                    bool has_model) {
         if (stage.classifier.has_value()) {
-            if (has_model) {
+            if (has_model && !stage.classifier->embeds()) {
                 return;
             }
             decision.asked.task = asked;
@@ -75,9 +78,7 @@ class Decider {
                 return;
             }
         }
-        decision.task = has_said(decision.asked.task)
-                            ? *asked->prediction
-                            : predict(*stage.predictor, facts_.text, featurizers_);
+        decision.task = predicted(*stage.predictor, stage.classifier, decision.asked.task);
     }
 
     /// Decides by the complexity, or says whom to ask.
@@ -90,14 +91,26 @@ class Decider {
                 return;
             }
         }
-        if (has_said(decision.asked.complexity)) {
-            decision.complexity = *asked->prediction;
+        decision.complexity =
+            predicted(*stage.predictor, stage.classifier, decision.asked.complexity);
+        if (has_said(decision.asked.complexity) && !stage.classifier->embeds()) {
             by_classifier(stage, *decision.complexity);
         } else {
-            decision.complexity = predict(*stage.predictor, facts_.text, featurizers_);
             by_complexity(stage, *decision.complexity);
             decision.reason += by_whom(stage.classifier, decision.asked.complexity);
         }
+    }
+
+    /// What the stage's language model says; what the words say, with the embedding where there is
+    /// one.
+    Prediction predicted(const Predictor& predictor,
+                         const std::optional<Classifier>& classifier,
+                         const std::optional<Classification>& asked) {
+        if (has_said(asked) && !classifier->embeds()) {
+            return *asked->prediction;
+        }
+        const Prediction words = predict(predictor, facts_.text, featurizers_);
+        return has_said(asked) ? predictor.sum(words, asked->prediction->probabilities) : words;
     }
 
     bool usable(Target target) const { return states_[target].usable; }
@@ -130,8 +143,9 @@ class Decider {
 
     void by_complexity(const PolicyComplexity& stage, const Prediction& prediction) {
         const std::string score = number(prediction.score);
-        const std::string threshold = number(stage.threshold);
-        const bool hard = prediction.score >= stage.threshold;
+        const double needed = needed_score(stage, decision);
+        const std::string threshold = number(needed);
+        const bool hard = prediction.score >= needed;
         const TargetState& small = states_[stage.small];
         const TargetState& large = states_[stage.large];
         const bool sooner = small.usable && large.usable && large.hot && !stage.by_budget &&
@@ -222,6 +236,10 @@ std::string_view to_string(Stage stage) {
 
 double needed_confidence(const PolicyTask& task, const Decision& decision) {
     return has_said(decision.asked.task) ? task.classifier->confidence : task.confidence;
+}
+
+double needed_score(const PolicyComplexity& complexity, const Decision& decision) {
+    return has_said(decision.asked.complexity) ? complexity.sum_threshold : complexity.threshold;
 }
 
 std::uint32_t recognised(const Policy& policy, const Decision& decision) {
@@ -317,8 +335,7 @@ bool is_checked(const Policy& policy,
                        });
 }
 
-float threshold_for_quality(const Predictor& predictor, double share) {
-    const std::vector<FrontierPoint>& points = predictor.facts().frontier;
+float threshold_for_quality(std::span<const FrontierPoint> points, double share) {
     if (points.empty()) {
         return -std::numeric_limits<float>::infinity();
     }
@@ -331,8 +348,7 @@ float threshold_for_quality(const Predictor& predictor, double share) {
     return points.back().threshold;
 }
 
-float threshold_for_budget(const Predictor& predictor, double share) {
-    const std::vector<FrontierPoint>& points = predictor.facts().frontier;
+float threshold_for_budget(std::span<const FrontierPoint> points, double share) {
     float threshold = std::numeric_limits<float>::infinity();
     for (const FrontierPoint& point : points) {
         if (point.share > share + 1e-6) {

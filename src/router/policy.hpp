@@ -35,8 +35,9 @@ struct PolicyComplexity {
     const Predictor* predictor = nullptr;
     Target small = 0;
     Target large = 0;
-    double threshold = 0;    ///< of the score: from here on the large model
-    bool by_budget = false;  ///< the large model costs something: never take it for speed
+    double threshold = 0;      ///< of the score: from here on the large model
+    double sum_threshold = 0;  ///< the same of the sum of words and embedding
+    bool by_budget = false;    ///< the large model costs something: never take it for speed
     std::optional<Classifier> classifier{};  ///< as for the task
 };
 
@@ -89,6 +90,9 @@ struct Decision {
 /// The confidence that the task of a decision needed: the classifier's, where that said it.
 double needed_confidence(const PolicyTask& task, const Decision& decision);
 
+/// The score from which the large model answers: another one where an embedding has its say.
+double needed_score(const PolicyComplexity& complexity, const Decision& decision);
+
 /// What was chosen for the conversation before, if anything.
 struct Earlier {
     Target target;
@@ -97,10 +101,10 @@ struct Earlier {
 inline constexpr std::uint32_t kNoLabel = UINT32_MAX;
 
 /// The decision for a request with `facts`. `states` has one entry for each target. A conversation
-/// stays where it was unless its task has changed; where a model is the classifier it stays, and
-/// nobody is asked. What `asked` lacks and the decision needs, Decision::asks tells: ask, and call
-/// again. Time is that of reading the text's features once for each predictor; see docs/routing.md
-/// for what that takes.
+/// stays where it was unless its task has changed; where a language model is the classifier it
+/// stays, and nobody is asked. What `asked` lacks and the decision needs, Decision::asks tells:
+/// ask, and call again. Time is that of reading the text's features once for each predictor; see
+/// docs/routing.md for what that takes.
 Decision decide(const Policy& policy,
                 const RequestFacts& facts,
                 std::span<const TargetState> states,
@@ -119,11 +123,11 @@ bool is_checked(const Policy& policy,
 /// The label that a decision recognised with enough confidence, or kNoLabel.
 std::uint32_t recognised(const Policy& policy, const Decision& decision);
 
-/// The least score from which the large model must answer so that, on the prompts that the
-/// predictor was measured with, `share` of the large model's quality is kept.
-float threshold_for_quality(const Predictor& predictor, double share);
+/// The least score from which the large model must answer so that, on the prompts that the frontier
+/// was measured with, `share` of the large model's quality is kept.
+float threshold_for_quality(std::span<const FrontierPoint> frontier, double share);
 
 /// The score from which the large model answers when it may have `share` of the requests.
-float threshold_for_budget(const Predictor& predictor, double share);
+float threshold_for_budget(std::span<const FrontierPoint> frontier, double share);
 
 }  // namespace drover::router

@@ -234,10 +234,10 @@ TEST(Thresholds, KeepWhatIsAskedOfTheFrontier) {
             return one.threshold <= threshold;
         });
     };
-    EXPECT_GE(at(threshold_for_quality(predictor, 0.98)).quality, 0.98F * points.back().quality);
-    EXPECT_LT(threshold_for_quality(predictor, 0.99), threshold_for_quality(predictor, 0.95));
-    EXPECT_LE(at(threshold_for_budget(predictor, 0.3)).share, 0.3F + 1e-6F);
-    EXPECT_GT(threshold_for_budget(predictor, 0), points.front().threshold - 1e-6F);
+    EXPECT_GE(at(threshold_for_quality(points, 0.98)).quality, 0.98F * points.back().quality);
+    EXPECT_LT(threshold_for_quality(points, 0.99), threshold_for_quality(points, 0.95));
+    EXPECT_LE(at(threshold_for_budget(points, 0.3)).share, 0.3F + 1e-6F);
+    EXPECT_GT(threshold_for_budget(points, 0), points.front().threshold - 1e-6F);
 }
 
 // What a prompt says of itself must not choose its model. Each prompt with each addition counts

@@ -1,24 +1,21 @@
 #include "router/predictor.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
-#include <type_traits>
 #include <utility>
 
 #include "base/assert.hpp"
+#include "router/byte_reader.hpp"
 
 namespace drover::router {
-
-// Numbers lie in the file as this machine has them; every machine that Drover runs on is
-// little-endian.
-static_assert(std::endian::native == std::endian::little);
 
 namespace {
 
 constexpr std::string_view kMagic = "DROVROUT";
 constexpr std::uint32_t kVersion = 1;
+/// With a part for embeddings behind it.
+constexpr std::uint32_t kVersionWithEmbedding = 2;
 
 /// Bounds on a file, so that a hostile one cannot ask for much.
 constexpr std::uint32_t kBitsMax = 22;
@@ -46,58 +43,10 @@ struct Header {
 static_assert(sizeof(Header) == 56);
 static_assert(sizeof(SurfaceWeights) == (2 + kSurfaceSize) * sizeof(float));
 
-/// Takes values off the front of bytes that may end too early.
-class ByteReader {
-  public:
-    explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
-
-    template <typename Value>
-    bool take(Value& value) {
-        static_assert(std::is_trivially_copyable_v<Value>);
-        const std::string_view found = bytes(sizeof(Value));
-        if (found.size() < sizeof(Value)) {
-            return false;
-        }
-        std::memcpy(&value, found.data(), sizeof(Value));
-        return true;
-    }
-
-    template <typename Value>
-    bool take(std::vector<Value>& values, std::size_t count) {
-        values.resize(count);
-        return std::all_of(
-            values.begin(), values.end(), [this](Value& value) { return take(value); });
-    }
-
-    /// Less than `size` bytes when there are not as many; nothing fits after that.
-    std::string_view bytes(std::size_t size) {
-        const std::string_view taken = bytes_.substr(0, size);
-        bytes_.remove_prefix(taken.size());
-        return taken;
-    }
-
-    std::size_t left() const { return bytes_.size(); }
-
-  private:
-    std::string_view bytes_;
-};
-
-template <typename Value>
-void append(std::string& bytes, const Value& value) {
-    static_assert(std::is_trivially_copyable_v<Value>);
-    bytes.append(reinterpret_cast<const char*>(&value), sizeof(Value));
-}
-
 Error broken(std::string_view what) {
     return Error{ErrorCode::invalid_argument,
                  "this is no predictor that can be used: " + std::string(what) +
                      "; make it anew with `drover route train`"};
-}
-
-bool finite(std::span<const float> numbers) {
-    return std::all_of(numbers.begin(), numbers.end(), [](float number) {
-        return std::isfinite(number) && std::abs(number) < 1e9F;
-    });
 }
 
 bool sane(const Header& header) {
@@ -117,22 +66,8 @@ bool sane(const PredictorFacts& facts) {
             return false;
         }
     }
-    for (std::size_t i = 0; i < facts.knots.size(); ++i) {
-        const Knot& knot = facts.knots[i];
-        if (!finite({&knot.score, 1}) || !(knot.probability >= 0 && knot.probability <= 1) ||
-            (i > 0 && !(facts.knots[i - 1].score < knot.score))) {
-            return false;
-        }
-    }
-    for (std::size_t i = 0; i < facts.frontier.size(); ++i) {
-        const FrontierPoint& point = facts.frontier[i];
-        if (!finite({&point.threshold, 1}) || !(point.share >= 0 && point.share <= 1) ||
-            !(point.quality >= 0 && point.quality <= 1) ||
-            (i > 0 && !(facts.frontier[i - 1].share <= point.share))) {
-            return false;
-        }
-    }
-    return finite(facts.surface_mean) && finite(facts.surface_spread) &&
+    return is_calibration(facts.knots) && is_frontier(facts.frontier) &&
+           finite(facts.surface_mean) && finite(facts.surface_spread) &&
            std::all_of(facts.surface_spread.begin(), facts.surface_spread.end(), [](float spread) {
                return spread > 0;
            });
@@ -165,8 +100,9 @@ Result<Predictor> Predictor::open(std::string_view image) {
     if (!in.take(header) || std::string_view(header.magic, kMagic.size()) != kMagic) {
         return broken("it does not begin like one");
     }
-    if (header.version != kVersion) {
-        return broken("its format is version " + std::to_string(header.version) + ", not 1");
+    const bool embeds = header.version == kVersionWithEmbedding;
+    if (header.version != kVersion && !embeds) {
+        return broken("its format is version " + std::to_string(header.version) + ", not 1 or 2");
     }
     std::uint64_t checksum = 0;
     std::memcpy(&checksum, image.data() + image.size() - kChecksumSize, kChecksumSize);
@@ -190,19 +126,29 @@ Result<Predictor> Predictor::open(std::string_view image) {
     predictor.table_ = in.bytes((std::size_t{1} << header.bits) * (1 + header.heads));
     if (!complete ||
         predictor.table_.size() != (std::size_t{1} << header.bits) * (1 + header.heads) ||
-        in.left() != kChecksumSize) {
+        in.left() < kChecksumSize || (!embeds && in.left() > kChecksumSize)) {
         return broken("its size is not what its header says");
     }
     if (!sane(facts)) {
         return broken("its numbers make no sense");
     }
+    if (embeds) {
+        predictor.embedding_part_ = in.bytes(in.left() - kChecksumSize);
+        auto heads = EmbeddingHeads::open(predictor.embedding_part_, facts.purpose, header.heads);
+        if (!heads.ok()) {
+            return heads.error();
+        }
+        predictor.embedding_ = *std::move(heads);
+    }
     return predictor;
 }
 
-std::string predictor_image(const PredictorFacts& facts, std::string_view table) {
+std::string predictor_image(const PredictorFacts& facts,
+                            std::string_view table,
+                            std::string_view embedding) {
     DROVER_ASSERT(facts.labels.size() == facts.heads.size());
     Header header{.magic = {},
-                  .version = kVersion,
+                  .version = embedding.empty() ? kVersion : kVersionWithEmbedding,
                   .purpose = static_cast<std::uint32_t>(facts.purpose),
                   .bits = facts.features.bits,
                   .words = facts.features.words,
@@ -218,19 +164,15 @@ std::string predictor_image(const PredictorFacts& facts, std::string_view table)
     append(image, header);
     append(image, facts.surface_mean);
     append(image, facts.surface_spread);
-    const auto append_all = [&image](const auto& values) {
-        for (const auto& value : values) {
-            append(image, value);
-        }
-    };
-    append_all(facts.heads);
-    append_all(facts.knots);
-    append_all(facts.frontier);
+    append_all(image, facts.heads);
+    append_all(image, facts.knots);
+    append_all(image, facts.frontier);
     for (const std::string& label : facts.labels) {
         append(image, static_cast<std::uint32_t>(label.size()));
         image += label;
     }
     image += table;
+    image += embedding;
     append(image, fnv64(image));
     return image;
 }
@@ -279,20 +221,34 @@ Prediction Predictor::predict(const FeatureVector& features) const {
         prediction.probabilities[head] = sigmoid(margin);
         total += prediction.probabilities[head];
     }
-    if (facts_.purpose == Purpose::complexity) {
-        prediction.score = prediction.probabilities[1] - prediction.probabilities[0];
-    } else {
-        for (std::size_t head = 0; head < heads; ++head) {
-            prediction.probabilities[head] /= std::max(total, 1e-9F);
-            if (prediction.probabilities[head] > prediction.probabilities[prediction.label]) {
-                prediction.label = static_cast<std::uint32_t>(head);
-            }
+    if (facts_.purpose == Purpose::task) {
+        for (float& one : prediction.probabilities) {
+            one /= std::max(total, 1e-9F);
         }
-        prediction.score = prediction.probabilities[prediction.label];
     }
-    prediction.confidence = facts_.knots.empty() ? std::clamp(prediction.score, 0.0F, 1.0F)
-                                                 : calibrated(facts_.knots, prediction.score);
+    conclude(facts_.knots, prediction);
     return prediction;
+}
+
+Prediction Predictor::sum(const Prediction& words, const Probabilities& opinion) const {
+    DROVER_ASSERT(embedding_.has_value());
+    Prediction prediction;
+    prediction.probabilities = embedding_->sum(words.probabilities, opinion);
+    conclude(embedding_->facts().knots, prediction);
+    return prediction;
+}
+
+void Predictor::conclude(std::span<const Knot> knots, Prediction& prediction) const {
+    const Probabilities& of = prediction.probabilities;
+    if (facts_.purpose == Purpose::complexity) {
+        prediction.score = of[1] - of[0];
+    } else {
+        prediction.label = static_cast<std::uint32_t>(
+            std::max_element(of.begin(), of.begin() + facts_.heads.size()) - of.begin());
+        prediction.score = of[prediction.label];
+    }
+    prediction.confidence = knots.empty() ? std::clamp(prediction.score, 0.0F, 1.0F)
+                                          : calibrated(knots, prediction.score);
 }
 
 }  // namespace drover::router

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,13 +13,12 @@
 
 #include "base/result.hpp"
 #include "router/dataset.hpp"
+#include "router/embedding_heads.hpp"
 #include "router/features.hpp"
 #include "router/isotonic.hpp"
 #include "router/metrics.hpp"
 
 namespace drover::router {
-
-inline constexpr std::size_t kHeadsMax = 32;
 
 /// Weights of the measures of the surface for one head.
 struct SurfaceWeights {
@@ -44,9 +44,9 @@ struct PredictorFacts {
 
 /// What a predictor says of one prompt.
 struct Prediction {
-    std::array<float, kHeadsMax> probabilities{};  ///< one for each label
-    std::uint32_t label = 0;                       ///< tasks: the most probable one
-    float score = 0;       ///< tasks: its probability; complexity: P(strong) - P(weak)
+    Probabilities probabilities{};  ///< one for each label
+    std::uint32_t label = 0;        ///< tasks: the most probable one
+    float score = 0;                ///< tasks: its probability; complexity: P(strong) - P(weak)
     float confidence = 0;  ///< calibrated: tasks: that the label is right; complexity: that the
                            ///< strong model is right where the weak one is not
 };
@@ -64,6 +64,14 @@ class Predictor {
     /// `features` come from a Featurizer with facts().features. A few microseconds, no allocation.
     Prediction predict(const FeatureVector& features) const;
 
+    /// What `words`, by predict(), and the embedding's opinion say together. REQUIRES: embedding().
+    Prediction sum(const Prediction& words, const Probabilities& opinion) const;
+
+    /// What was trained on embeddings too; unset: nothing was.
+    const std::optional<EmbeddingHeads>& embedding() const { return embedding_; }
+    /// Its bytes; empty without it.
+    std::string_view embedding_part() const { return embedding_part_; }
+
     /// What head `head` made of bucket `bucket`, before scaling: for explanations.
     float weight(std::uint32_t bucket, std::size_t head) const;
     /// How much an occurrence counts; 0: not seen in training.
@@ -74,12 +82,19 @@ class Predictor {
     std::string_view table() const { return table_; }
 
   private:
+    void conclude(std::span<const Knot> knots, Prediction& prediction) const;
+
     PredictorFacts facts_;
     std::string_view table_;
+    std::string_view embedding_part_;
+    std::optional<EmbeddingHeads> embedding_;
 };
 
-/// The file of a predictor. `table` as described at Predictor.
-std::string predictor_image(const PredictorFacts& facts, std::string_view table);
+/// The file of a predictor. `table` as described at Predictor; `embedding` by embedding_part(), or
+/// empty.
+std::string predictor_image(const PredictorFacts& facts,
+                            std::string_view table,
+                            std::string_view embedding = {});
 
 /// The factor for `count` occurrences in one prompt.
 float occurrence_weight(float count);

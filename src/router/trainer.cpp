@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -15,6 +16,9 @@ namespace {
 /// Corners of a stored frontier and of a stored calibration.
 constexpr std::size_t kFrontierPoints = 201;
 constexpr std::size_t kKnots = 32;
+
+/// Folds of the examples of a training that say how much words and embeddings count.
+constexpr std::size_t kInnerFolds = 5;
 
 constexpr float kByteMax = 255;
 constexpr float kWeightMax = 127;
@@ -110,6 +114,17 @@ bool truth_of(const Dataset& data, const Example& example, std::size_t head) {
     return head == 0 ? example.weak : example.strong;
 }
 
+/// Of each chosen example whether it is a yes.
+std::vector<char> truths_of(const Dataset& data,
+                            std::span<const std::uint32_t> chosen,
+                            std::size_t head) {
+    std::vector<char> truths;
+    for (const std::uint32_t index : chosen) {
+        truths.push_back(truth_of(data, data.examples[index], head) ? 1 : 0);
+    }
+    return truths;
+}
+
 /// For tasks each label counts as much as every other one, since how often it occurs in the data
 /// says nothing of how often it will be asked; and within a label a source with many examples
 /// counts by the root of their number, since they resemble each other.
@@ -185,11 +200,14 @@ std::vector<FeatureVector> read_features(const Dataset& data, const FeatureOptio
     return features;
 }
 
-std::string train(const Dataset& data,
-                  std::span<const FeatureVector> features,
-                  std::span<const std::uint32_t> chosen,
-                  const TrainOptions& options) {
-    DROVER_ASSERT(!chosen.empty() && features.size() == data.examples.size());
+namespace {
+
+/// The file of what is learnt from the words, with `part` behind it.
+std::string train_words(const Dataset& data,
+                        std::span<const FeatureVector> features,
+                        std::span<const std::uint32_t> chosen,
+                        const TrainOptions& options,
+                        std::string_view part = {}) {
     const Rarity rarity = fit_rarity(features, chosen, options);
     PredictorFacts facts;
     facts.purpose = data.purpose;
@@ -207,16 +225,130 @@ std::string train(const Dataset& data,
         table[bucket * (1 + facts.heads.size())] = static_cast<char>(rarity.bytes[bucket]);
     }
     const std::vector<float> importance = importances(data, chosen);
-    std::vector<char> truths(chosen.size());
     for (std::size_t number = 0; number < facts.heads.size(); ++number) {
-        for (std::size_t i = 0; i < chosen.size(); ++i) {
-            truths[i] = truth_of(data, data.examples[chosen[i]], number) ? 1 : 0;
-        }
+        const std::vector<char> truths = truths_of(data, chosen, number);
         const Head head =
             train_head(rows, truths, importance, buckets + kSurfaceSize, options.head);
         store_head(head, number, options.surface, facts, table);
     }
-    return predictor_image(facts, table);
+    return predictor_image(facts, table, part);
+}
+
+/// The part for embeddings.
+std::string train_part(const Dataset& data,
+                       const Embeddings& embeddings,
+                       std::span<const std::uint32_t> chosen,
+                       const TrainOptions& options,
+                       const EmbeddingShares& shares) {
+    const std::vector<float> importance = importances(data, chosen);
+    std::vector<std::vector<char>> truths;
+    for (std::size_t head = 0; head < data.labels.size(); ++head) {
+        truths.push_back(truths_of(data, chosen, head));
+    }
+    const EmbeddingLessons lessons{
+        .embeddings = embeddings, .chosen = chosen, .truths = truths, .importance = importance};
+    return train_embedding(lessons, shares, options.head.seed);
+}
+
+/// Those of `chosen` that are not in `fold`.
+std::vector<std::uint32_t> without(std::span<const std::uint32_t> chosen,
+                                   std::span<const std::uint32_t> fold,
+                                   std::size_t examples) {
+    std::vector<char> held_out(examples);
+    for (const std::uint32_t index : fold) {
+        held_out[index] = 1;
+    }
+    std::vector<std::uint32_t> rest;
+    std::copy_if(chosen.begin(), chosen.end(), std::back_inserter(rest), [&](std::uint32_t index) {
+        return held_out[index] == 0;
+    });
+    return rest;
+}
+
+/// Whole groups put together to `count` folds of about equal size.
+Folds even_folds(std::vector<std::vector<std::uint32_t>> groups, std::size_t count) {
+    std::stable_sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+        return a.size() > b.size();
+    });
+    Folds folds(count);
+    for (const std::vector<std::uint32_t>& group : groups) {
+        auto& least =
+            *std::min_element(folds.begin(), folds.end(), [](const auto& a, const auto& b) {
+                return a.size() < b.size();
+            });
+        least.insert(least.end(), group.begin(), group.end());
+    }
+    return folds;
+}
+
+/// `chosen` in parts by whole groups, or in turn where there are too few groups.
+Folds folds_within(const Dataset& data, std::span<const std::uint32_t> chosen) {
+    std::vector<std::vector<std::uint32_t>> groups(data.groups.size());
+    for (const std::uint32_t index : chosen) {
+        groups[data.examples[index].group].push_back(index);
+    }
+    std::erase_if(groups, [](const auto& group) { return group.empty(); });
+    if (groups.size() >= kInnerFolds) {
+        return even_folds(std::move(groups), kInnerFolds);
+    }
+    Folds folds(kInnerFolds);
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        folds[i % kInnerFolds].push_back(chosen[i]);
+    }
+    return folds;
+}
+
+/// How much words and embeddings count, by how well each does on groups of `chosen` that it has not
+/// seen: what is asked later is new, too.
+EmbeddingShares choose_shares(const Dataset& data,
+                              std::span<const FeatureVector> features,
+                              const Embeddings& embeddings,
+                              std::span<const std::uint32_t> chosen,
+                              const TrainOptions& options) {
+    std::vector<Opinions> opinions;
+    const std::vector<float> importance = importances(data, chosen);
+    std::vector<std::size_t> place(data.examples.size());
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        place[chosen[i]] = i;
+    }
+    for (const std::vector<std::uint32_t>& fold : folds_within(data, chosen)) {
+        const std::vector<std::uint32_t> rest = without(chosen, fold, data.examples.size());
+        if (rest.empty()) {
+            continue;
+        }
+        const std::string image = train_words(data, features, rest, options);
+        const std::string part = train_part(data, embeddings, rest, options, {});
+        const auto words = Predictor::open(image);
+        const auto heads = EmbeddingHeads::open(part, data.purpose, data.labels.size());
+        DROVER_ASSERT(words.ok() && heads.ok());
+        for (const std::uint32_t index : fold) {
+            Opinions one{.words = words->predict(features[index]).probabilities,
+                         .linear = heads->linear(embeddings[index]),
+                         .nearest = heads->nearest(embeddings[index]),
+                         .importance = importance[place[index]]};
+            for (std::size_t head = 0; head < data.labels.size(); ++head) {
+                one.truths[head] = truth_of(data, data.examples[index], head) ? 1.0F : 0.0F;
+            }
+            opinions.push_back(one);
+        }
+    }
+    return fit_shares(opinions, data.purpose, data.labels.size());
+}
+
+}  // namespace
+
+std::string train(const Dataset& data,
+                  std::span<const FeatureVector> features,
+                  std::span<const std::uint32_t> chosen,
+                  const TrainOptions& options,
+                  const Embeddings* embeddings) {
+    DROVER_ASSERT(!chosen.empty() && features.size() == data.examples.size());
+    if (embeddings == nullptr) {
+        return train_words(data, features, chosen, options);
+    }
+    const EmbeddingShares shares = choose_shares(data, features, *embeddings, chosen, options);
+    const std::string part = train_part(data, *embeddings, chosen, options, shares);
+    return train_words(data, features, chosen, options, part);
 }
 
 Folds random_folds(const Dataset& data, std::size_t count, std::uint64_t seed) {
@@ -243,44 +375,37 @@ Folds group_folds(const Dataset& data, std::size_t count) {
     if (count == 0) {
         return groups;
     }
-    std::stable_sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
-        return a.size() > b.size();
-    });
-    Folds folds(count);
-    for (const std::vector<std::uint32_t>& group : groups) {
-        auto& least =
-            *std::min_element(folds.begin(), folds.end(), [](const auto& a, const auto& b) {
-                return a.size() < b.size();
-            });
-        least.insert(least.end(), group.begin(), group.end());
-    }
-    return folds;
+    return even_folds(std::move(groups), count);
+}
+
+Prediction predict(const Predictor& predictor,
+                   const FeatureVector& features,
+                   const Embeddings* embeddings,
+                   std::size_t example) {
+    const Prediction words = predictor.predict(features);
+    return embeddings == nullptr
+               ? words
+               : predictor.sum(words, predictor.embedding()->opinion((*embeddings)[example]));
 }
 
 std::vector<Prediction> cross_validate(const Dataset& data,
                                        std::span<const FeatureVector> features,
                                        const Folds& folds,
-                                       const TrainOptions& options) {
+                                       const TrainOptions& options,
+                                       const Embeddings* embeddings) {
+    std::vector<std::uint32_t> all(data.examples.size());
+    std::iota(all.begin(), all.end(), 0U);
     std::vector<Prediction> predictions(data.judged);
     for (const std::vector<std::uint32_t>& fold : folds) {
-        std::vector<char> held_out(data.examples.size());
-        for (const std::uint32_t index : fold) {
-            held_out[index] = 1;
-        }
-        std::vector<std::uint32_t> rest;
-        for (std::uint32_t i = 0; i < data.examples.size(); ++i) {
-            if (held_out[i] == 0) {
-                rest.push_back(i);
-            }
-        }
+        const std::vector<std::uint32_t> rest = without(all, fold, all.size());
         if (fold.empty() || rest.empty()) {
             continue;
         }
-        const std::string image = train(data, features, rest, options);
+        const std::string image = train(data, features, rest, options, embeddings);
         const auto predictor = Predictor::open(image);
         DROVER_ASSERT(predictor.ok());
         for (const std::uint32_t index : fold) {
-            predictions[index] = predictor->predict(features[index]);
+            predictions[index] = predict(*predictor, features[index], embeddings, index);
         }
     }
     return predictions;
@@ -304,20 +429,34 @@ std::vector<Outcome> outcomes(const Dataset& data, std::span<const Prediction> p
 
 std::string calibrate(std::string_view predictor,
                       const Dataset& data,
-                      std::span<const Prediction> predictions) {
+                      std::span<const Prediction> predictions,
+                      PredictedBy by) {
     DROVER_ASSERT(predictions.size() == data.judged);
     const auto opened = Predictor::open(predictor);
     DROVER_ASSERT(opened.ok());
-    PredictorFacts facts = opened->facts();
     std::vector<Observation> observations;
     for (std::size_t i = 0; i < predictions.size(); ++i) {
         observations.push_back(observation(data.purpose, data.examples[i], predictions[i]));
     }
-    facts.knots = fit_isotonic(std::move(observations), kKnots);
+    std::vector<Knot> knots = fit_isotonic(std::move(observations), kKnots);
+    std::vector<FrontierPoint> points;
     if (data.purpose == Purpose::complexity) {
-        facts.frontier = thinned(frontier(outcomes(data, predictions)), kFrontierPoints);
+        points = thinned(frontier(outcomes(data, predictions)), kFrontierPoints);
     }
-    return predictor_image(facts, opened->table());
+    PredictorFacts facts = opened->facts();
+    if (by == PredictedBy::words) {
+        facts.knots = std::move(knots);
+        facts.frontier = std::move(points);
+        return predictor_image(facts, opened->table(), opened->embedding_part());
+    }
+    DROVER_ASSERT(opened->embedding().has_value());
+    EmbeddingFacts sum = opened->embedding()->facts();
+    sum.knots = std::move(knots);
+    sum.frontier = std::move(points);
+    return predictor_image(
+        facts,
+        opened->table(),
+        embedding_part(sum, opened->embedding()->table(), opened->embedding()->truths()));
 }
 
 }  // namespace drover::router

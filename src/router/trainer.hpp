@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "router/dataset.hpp"
+#include "router/embedding_trainer.hpp"
 #include "router/features.hpp"
 #include "router/linear.hpp"
 #include "router/predictor.hpp"
@@ -27,12 +28,21 @@ TrainOptions default_options(Purpose purpose);
 std::vector<FeatureVector> read_features(const Dataset& data, const FeatureOptions& options);
 
 /// Trains on the examples `chosen` and returns the image of a predictor without calibration. All
-/// that is fitted (rarity, means, weights) comes from those alone. REQUIRES: `features` are those
-/// of `data` with `options.features`; `chosen` is not empty.
+/// that is fitted (rarity, means, weights, shares) comes from those alone. With `embeddings` it has
+/// a part for them. REQUIRES: `features` are those of `data` with `options.features`, and
+/// `embeddings` its prompts'; `chosen` is not empty.
 std::string train(const Dataset& data,
                   std::span<const FeatureVector> features,
                   std::span<const std::uint32_t> chosen,
-                  const TrainOptions& options);
+                  const TrainOptions& options,
+                  const Embeddings* embeddings = nullptr);
+
+/// What a predictor says of one example: by its words, or with `embeddings` by the sum. REQUIRES:
+/// where there are embeddings, the predictor was trained with such.
+Prediction predict(const Predictor& predictor,
+                   const FeatureVector& features,
+                   const Embeddings* embeddings,
+                   std::size_t example);
 
 /// The judged examples of each fold, predicted by what was trained on all others.
 using Folds = std::vector<std::vector<std::uint32_t>>;
@@ -47,14 +57,22 @@ Folds group_folds(const Dataset& data, std::size_t count);
 std::vector<Prediction> cross_validate(const Dataset& data,
                                        std::span<const FeatureVector> features,
                                        const Folds& folds,
-                                       const TrainOptions& options);
+                                       const TrainOptions& options,
+                                       const Embeddings* embeddings = nullptr);
+
+/// Who said what a calibration is fitted to.
+enum class PredictedBy {
+    words,
+    sum  ///< of words and embeddings
+};
 
 /// The image of `predictor` with its confidence fitted to `predictions` of what is judged, and, for
 /// complexity, the frontier measured on them. They should come from cross_validate(), or from data
-/// that the predictor was not trained on.
+/// that the predictor was not trained on. REQUIRES for `sum`: it has a part for embeddings.
 std::string calibrate(std::string_view predictor,
                       const Dataset& data,
-                      std::span<const Prediction> predictions);
+                      std::span<const Prediction> predictions,
+                      PredictedBy by = PredictedBy::words);
 
 /// Whether the prediction came true: tasks: the label is right; complexity: only the strong model
 /// was right.

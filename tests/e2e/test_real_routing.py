@@ -45,6 +45,18 @@ def test_the_default_task_predictor_can_be_made_again(tmp_path):
     assert different < len(shipped) / 1000, f"{different} bytes differ"
 
 
+def test_embeddings_of_the_resident_model_count_with_the_default_predictor(start, real_models):
+    models = {name: {"file": str(file)} for name, file in real_models.items()}
+    task = {"code": "gemma", "embedding": {"model": "minilm", "timeout": "10s"}}
+    server = start({"models": models, "defaults": {"context": 1024}, "routes": {"auto": {"task": task, "fallback": "smol"}}})
+    asked = {"model": "auto", "messages": [{"role": "user", "content": CODE}]}
+    assert "without minilm" in server.post("/v1/route", asked).json()["reason"]
+    server.post("/v1/embeddings", {"model": "minilm", "input": "hello"})
+    said = server.post("/v1/route", asked).json()
+    assert said["models"][0] == "gemma" and said["reason"].endswith("(with minilm)")
+    assert said["task"]["classifier"]["answered"] and not said["task"]["classifier"]["cached"]
+
+
 def test_labels_in_the_text_move_accuracy_by_two_points_at_most(server):
     data = ROUTING / "task.jsonl"
     if not data.exists():
