@@ -87,7 +87,7 @@ Result<Dataset> read_file(const std::string& file, const router::DatasetFields& 
     return data.ok() ? std::move(data) : data.error().with(file);
 }
 
-Result<Dataset> read_data(const Wishes& wishes) {
+Result<Dataset> read_both(const Wishes& wishes) {
     auto data = read_file(wishes.data, wishes.fields);
     if (!data.ok() || wishes.also.empty()) {
         return data;
@@ -98,6 +98,18 @@ Result<Dataset> read_data(const Wishes& wishes) {
     }
     if (const Status added = router::add_examples(*data, *more); !added.ok()) {
         return added.error().with(wishes.also);
+    }
+    return data;
+}
+
+/// The prompts of both files, which have two labels at least.
+Result<Dataset> read_data(const Wishes& wishes) {
+    auto data = read_both(wishes);
+    if (data.ok() && data->labels.size() < 2) {
+        return Error{
+            ErrorCode::invalid_argument,
+            "all examples have the label '" + data->labels.front() + "'; a classifier needs two"}
+            .with(wishes.data);
     }
     return data;
 }

@@ -95,11 +95,6 @@ class Reader {
         data_.groups = groups_.all();
         data_.labels = data_.purpose == Purpose::task ? sorted_labels()
                                                       : std::vector<std::string>{"weak", "strong"};
-        if (data_.labels.size() < 2) {
-            return Error{ErrorCode::invalid_argument,
-                         "all examples have the label '" + data_.labels.front() +
-                             "'; a classifier needs two"};
-        }
         return std::move(data_);
     }
 

@@ -46,7 +46,6 @@ def test_a_predictor_is_trained_and_judged(tasks, tmp_path):
 
 def test_prompts_that_are_also_trained_on_are_not_judged(tasks, tmp_path):
     more = [{"prompt": f"count {c} marbles {i}", "label": "math", "source": "more"} for i in range(8) for c in COLOURS]
-    more.append({"prompt": "fix this ruby method", "label": "code", "source": "more"})
     also = write_lines(tmp_path / "more.jsonl", more)
     file = tmp_path / "task.route"
     trained = drover("route", "train", tasks, "--also", also, "-o", file, "--bits", 12)
@@ -55,6 +54,8 @@ def test_prompts_that_are_also_trained_on_are_not_judged(tasks, tmp_path):
     judged = drover("route", "eval", tasks, "--also", also, "--leave-groups-out", 0, "--bits", 12)
     assert judged.returncode == 0 and "6 folds of whole groups" in judged.stdout, judged.stderr
     assert "math" in judged.stdout  # a label that may be guessed, though no judged prompt has it
+    alone = drover("route", "train", also, "-o", file)
+    assert alone.returncode != 0 and "all examples have the label 'math'; a classifier needs two" in alone.stderr
     wrong = drover("route", "eval", tasks, "--also", tmp_path / "none.jsonl", "--bits", 12)
     assert wrong.returncode != 0 and "none.jsonl" in wrong.stderr
 
