@@ -1,4 +1,4 @@
-# What components with PRECOMPILED read once.
+# What components with PRECOMPILED read once. Not with DROVER_UNITY, where so few files are compiled that it costs more.
 set(DROVER_PRECOMPILED
     <boost/asio/as_tuple.hpp> <boost/asio/awaitable.hpp> <boost/asio/basic_stream_socket.hpp>
     <boost/asio/co_spawn.hpp> <boost/asio/ip/tcp.hpp> <boost/json.hpp>
@@ -21,7 +21,11 @@ function(drover_component name)
     add_library(${target} STATIC ${arg_SOURCES})
     set(scope PUBLIC)
     target_link_libraries(${target} PRIVATE drover_options)
-    if(arg_PRECOMPILED)
+    if(DROVER_UNITY)
+      set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 24)
+      # It takes the files that are put together for headers, whose anonymous namespaces would be a mistake.
+      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    elseif(arg_PRECOMPILED)
       target_precompile_headers(${target} PRIVATE ${DROVER_PRECOMPILED})
     endif()
   else()

@@ -142,6 +142,26 @@ def check_listed(root: Path):
             yield path, "is in no CMakeLists.txt"
 
 
+PRIVATE_NAME = re.compile(r"^(?:(?:inline )?constexpr [^=({]*?\b(k[A-Z]\w*)|(?:class|struct|enum class|enum) (\w+)(?= [{:]))", re.M)
+
+
+def check_private_names(root: Path):
+    """Constants and types of anonymous namespaces have names of their own within a component: the release build
+    compiles many files as one."""
+    seen = {}
+    for path in sorted((root / "src").rglob("*.cpp")):
+        if path.name.endswith("_test.cpp"):
+            continue
+        component = path.relative_to(root).parts[1]
+        text = path.read_text()
+        for space in re.finditer(r"^namespace \{\n(.*?)^\}  // namespace\n", text, re.S | re.M):
+            for found in PRIVATE_NAME.finditer(space[1]):
+                name = found[1] or found[2]
+                first = seen.setdefault((component, name), path)
+                if first != path:
+                    yield path, f"'{name}' is the name of something else in {first.name}; share it, or say what differs"
+
+
 def findings(root: Path):
     for path in sources(root):
         name = path.relative_to(root).as_posix()
@@ -149,7 +169,7 @@ def findings(root: Path):
         for check in (check_layers(name, text), check_words(name, text), check_awaited(text), check_size(name, path, text)):
             for line, message in check:
                 yield f"{name}:{line}: {message}"
-    for path, message in check_listed(root):
+    for path, message in [*check_listed(root), *check_private_names(root)]:
         yield f"{path.relative_to(root).as_posix()}: {message}"
 
 

@@ -60,7 +60,7 @@ fs::path file_of(const models::Model& model) {
     return model.files.empty() ? fs::path() : model.files.front();
 }
 
-control::ModelView view_of(const models::Model& model, const ResolvedSettings& settings) {
+control::ModelView folder_view(const models::Model& model, const ResolvedSettings& settings) {
     control::ModelView view{.name = model.name, .aliases = model.aliases};
     view.file = file_of(model).string();
     view.size = size_on_disk(file_of(model));
@@ -270,7 +270,7 @@ Result<control::ManagedModel> manage_child(const config::Config& config,
         return wish.error().with("models." + model.name);
     }
     control::ManagedModel managed{.id = model.id,
-                                  .view = view_of(model, settings),
+                                  .view = folder_view(model, settings),
                                   .preload = model.preload,
                                   .traits = {.lease_limit = settings.parallel,
                                              .queue_limit = settings.queue,

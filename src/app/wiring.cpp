@@ -48,7 +48,7 @@ std::vector<std::string> capabilities_of(const models::Model& model, config::Tas
     return capabilities;
 }
 
-control::ModelView view_of(const models::Model& model, const ResolvedSettings& settings) {
+control::ModelView file_view(const models::Model& model, const ResolvedSettings& settings) {
     return {.name = model.name,
             .aliases = model.aliases,
             .copies = model.copies,
@@ -59,7 +59,7 @@ control::ModelView view_of(const models::Model& model, const ResolvedSettings& s
             .parameters = model.facts.parameters,
             .context = settings.context,
             .parallel = settings.parallel,
-            .task = std::string(to_string(settings.task)),
+            .task = std::string(app::to_string(settings.task)),
             .digest = model.digest,
             .origin = std::string(models::to_string(model.origin)),
             .recipe = model.recipe == models::Recipe()
@@ -237,7 +237,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
     const memory::LayerSizes layers = memory::layer_sizes(model.facts, sizing, beside);
     control::ManagedModel managed{
         .id = model.id,
-        .view = view_of(model, *settings),
+        .view = file_view(model, *settings),
         .preload = model.preload,
         .traits = {.lease_limit = settings->parallel,
                    .queue_limit = settings->queue,

@@ -42,4 +42,9 @@ struct [[nodiscard]] Error {
     }
 };
 
+/// What was given cannot be understood: `message` says why.
+inline Error invalid(std::string message) {
+    return {ErrorCode::invalid_argument, std::move(message)};
+}
+
 }  // namespace drover

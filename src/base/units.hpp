@@ -39,6 +39,11 @@ class Bytes {
     std::int64_t count_ = 0;
 };
 
+/// A count that comes from a file, whatever it is.
+constexpr Bytes as_bytes(std::uint64_t count) {
+    return Bytes(static_cast<std::int64_t>(count));
+}
+
 constexpr Bytes operator""_KiB(unsigned long long n) {
     return Bytes(static_cast<std::int64_t>(n) << 10);
 }

@@ -15,13 +15,13 @@ namespace drover::cli {
 
 namespace {
 
-struct Asked {
+struct PullArguments {
     std::string reference;
     std::string name;
     bool insecure = false;
 };
 
-Status pull_there(const Client& server, const Asked& asked) {
+Status pull_there(const Client& server, const PullArguments& asked) {
     if (!asked.name.empty()) {
         return Error{ErrorCode::invalid_argument,
                      "--name is for this machine's store; `drover cp` gives it another name there"};
@@ -38,7 +38,7 @@ Status pull_there(const Client& server, const Asked& asked) {
     return pulled;
 }
 
-Result<store::ModelName> pull(const config::Config& config, const Asked& asked) {
+Result<store::ModelName> pull(const config::Config& config, const PullArguments& asked) {
     auto reference = store::parse_reference(asked.reference);
     if (!reference.ok()) {
         return reference.error();
@@ -68,7 +68,7 @@ Result<store::ModelName> pull(const config::Config& config, const Asked& asked) 
 
 void add_pull(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand("pull", "Bring a model into the store");
-    const auto asked = std::make_shared<Asked>();
+    const auto asked = std::make_shared<PullArguments>();
     command
         ->add_option("MODEL",
                      asked->reference,

@@ -14,14 +14,14 @@ namespace drover::cli {
 
 namespace {
 
-struct Asked {
+struct PushArguments {
     std::string model;
     std::string destination;  ///< empty: as the model is called
     bool insecure = false;
 };
 
 Status push_from_here(const config::Config& config,
-                      const Asked& asked,
+                      const PushArguments& asked,
                       const store::OnProgress& on_progress,
                       const store::Stopped& stopped) {
     const auto target =
@@ -44,7 +44,7 @@ Status push_from_here(const config::Config& config,
 }
 
 Status push_from_there(const Client& server,
-                       const Asked& asked,
+                       const PushArguments& asked,
                        const store::OnProgress& on_progress,
                        const store::Stopped& stopped) {
     if (!asked.destination.empty()) {
@@ -59,7 +59,7 @@ Status push_from_there(const Client& server,
 
 void add_push(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand("push", "Bring a model of the store into a registry");
-    const auto asked = std::make_shared<Asked>();
+    const auto asked = std::make_shared<PushArguments>();
     command->add_option("MODEL", asked->model, "[http://]HOST/NAMESPACE/MODEL:TAG, or")->required();
     command->add_option(
         "DESTINATION", asked->destination, "the same, when MODEL is called otherwise");

@@ -4,14 +4,7 @@
 
 namespace drover::engines {
 
-namespace {
-
-template <typename T>
-std::optional<T> first_of(const std::optional<T>& model, const std::optional<T>& defaults) {
-    return model.has_value() ? model : defaults;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 ResolvedSettings resolve_child_settings(config::Task task,
                                         const config::ModelSettings& model,

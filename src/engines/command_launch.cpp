@@ -15,10 +15,6 @@ namespace {
 /// the container's client.
 constexpr std::chrono::milliseconds kStopDefault(5'000);
 
-Error invalid(std::string message) {
-    return {ErrorCode::invalid_argument, std::move(message)};
-}
-
 std::string in_braces(std::string_view word) {
     return "{" + std::string(word) + "}";
 }

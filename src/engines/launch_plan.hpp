@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -11,6 +12,9 @@
 #include "engines/endpoint.hpp"
 
 namespace drover::engines {
+
+/// Of the path of a UNIX socket, which has 108 bytes with the final zero on Linux.
+inline constexpr std::size_t kSocketPathMax = 107;
 
 /// How an engine gives memory back without ending, see sleep.hpp.
 enum class SleepWay {

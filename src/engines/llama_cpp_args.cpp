@@ -13,10 +13,6 @@ namespace {
 /// The engine computes with milliseconds in 32 bits.
 constexpr std::uint64_t kSleepIdleSecondsMax = 2'000'000;
 
-Error invalid(std::string message) {
-    return {ErrorCode::invalid_argument, std::move(message)};
-}
-
 Status check_socket(const std::filesystem::path& socket) {
     const std::string path = socket.string();
     if (path.size() > kSocketPathMax) {

@@ -15,9 +15,6 @@
 
 namespace drover::engines {
 
-/// A UNIX socket's path fits into 108 bytes with the final zero, on Linux.
-inline constexpr std::size_t kSocketPathMax = 107;
-
 /// What one engine process is to serve, and where.
 struct LlamaCppLaunch {
     std::filesystem::path llama_server;  ///< absolute

@@ -15,14 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kProbeTimeout{20'000};
+constexpr std::chrono::milliseconds kVersionTimeout{20'000};
 constexpr std::string_view kProgram = "llama-server";
 
 // Releases whose flags and endpoints were tried with Drover.
 constexpr std::array<std::string_view, 2> kKnownReleases{"0.5.0", "0.5.0-dev"};
 
 Result<std::string> run_probe(const fs::path& program) {
-    auto output = platform::run_command({program.string(), "--version"}, kProbeTimeout);
+    auto output = platform::run_command({program.string(), "--version"}, kVersionTimeout);
     if (!output.ok()) {
         return output.error();
     }
@@ -164,7 +164,8 @@ std::vector<std::string> parse_llama_cpp_devices(std::string_view output) {
 }
 
 std::vector<std::string> llama_cpp_devices(const std::filesystem::path& program) {
-    const auto output = platform::run_command({program.string(), "--list-devices"}, kProbeTimeout);
+    const auto output =
+        platform::run_command({program.string(), "--list-devices"}, kVersionTimeout);
     return output.ok() && output->status == 0 ? parse_llama_cpp_devices(output->text)
                                               : std::vector<std::string>();
 }

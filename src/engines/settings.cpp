@@ -16,15 +16,6 @@ constexpr std::array<std::string_view, 9> kCacheTypes{
 // The engine counts tokens in 32 bits with a sign.
 constexpr std::uint64_t kTokensMax = std::numeric_limits<std::int32_t>::max();
 
-template <typename T>
-std::optional<T> first_of(const std::optional<T>& model, const std::optional<T>& defaults) {
-    return model.has_value() ? model : defaults;
-}
-
-Error invalid(std::string message) {
-    return {ErrorCode::invalid_argument, std::move(message)};
-}
-
 Result<std::string> cache_type(std::string_view setting,
                                const std::optional<std::string>& model,
                                const std::optional<std::string>& defaults) {

@@ -31,6 +31,12 @@ inline constexpr std::chrono::milliseconds kKeepAliveDefault{300'000};
 inline constexpr std::uint32_t kCheckpointsDefault = 2;
 inline constexpr Bytes kPromptCacheDefaultMax = 256_MiB;
 
+/// What the model's own settings say, else what those of all models do.
+template <typename T>
+std::optional<T> first_of(const std::optional<T>& model, const std::optional<T>& defaults) {
+    return model.has_value() ? model : defaults;
+}
+
 /// Like config::ModelSettings, but complete and within what engine and model can do.
 struct ResolvedSettings {
     config::Task task = config::Task::generate;  ///< never automatic

@@ -5,8 +5,6 @@
 #include <csignal>
 #include <utility>
 
-#include <sys/un.h>
-
 #include "base/assert.hpp"
 #include "engines/health_probe.hpp"
 #include "platform/clock.hpp"
@@ -45,8 +43,6 @@ constexpr milliseconds kHealthPeriod(2'000);
 /// How long the rest of the output may take after the exit: a descendant can hold the pipe for
 /// ever.
 constexpr milliseconds kOutputGrace(200);
-
-constexpr std::size_t kSocketPathMax = sizeof(sockaddr_un::sun_path) - 1;
 
 void remove_file(const std::filesystem::path& path) {
     std::error_code ignored;

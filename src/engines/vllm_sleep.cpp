@@ -17,7 +17,7 @@ using platform::Task;
 namespace {
 
 /// Between two looks at an engine that wakes up.
-constexpr std::chrono::milliseconds kLookPause(10);
+constexpr std::chrono::milliseconds kVllmLookPause(10);
 
 Task<Status> tell(platform::Loop& loop,
                   const Endpoint& endpoint,
@@ -37,9 +37,9 @@ Task<Status> tell(platform::Loop& loop,
 }
 
 /// Unset: it did not say.
-Task<std::optional<bool>> is_asleep(platform::Loop& loop,
-                                    const Endpoint& endpoint,
-                                    TimePoint deadline) {
+Task<std::optional<bool>> says_asleep(platform::Loop& loop,
+                                      const Endpoint& endpoint,
+                                      TimePoint deadline) {
     HttpQuestion question{.path = "/is_sleeping"};
     const auto answer = co_await http_call(loop, endpoint, std::move(question), deadline);
     if (!answer.ok() || answer->status != 200) {
@@ -57,7 +57,7 @@ Task<Status> put_vllm_to_sleep(platform::Loop& loop, Supervisor& supervisor, Tim
     if (!told.ok()) {
         co_return told;
     }
-    const std::optional<bool> asleep = co_await is_asleep(loop, endpoint, deadline);
+    const std::optional<bool> asleep = co_await says_asleep(loop, endpoint, deadline);
     co_return asleep.value_or(false)
         ? Status()
         : Status(Error{ErrorCode::engine_failed, "vLLM says that it does not sleep"});
@@ -81,7 +81,7 @@ Task<Status> wake_vllm(platform::Loop& loop, const Supervisor& supervisor, TimeP
     // Its answer comes before its engine is awake, where that is a process of its own.
     platform::Timer timer(loop);
     while (supervisor.state() == ProcessState::ready) {
-        const std::optional<bool> asleep = co_await is_asleep(loop, endpoint, deadline);
+        const std::optional<bool> asleep = co_await says_asleep(loop, endpoint, deadline);
         const bool healthy =
             co_await is_healthy(loop, endpoint, supervisor.plan().health_path, deadline);
         if (healthy && !asleep.value_or(true)) {
@@ -90,7 +90,7 @@ Task<Status> wake_vllm(platform::Loop& loop, const Supervisor& supervisor, TimeP
         if (now() >= deadline) {
             co_return Error{ErrorCode::timeout, "vLLM did not wake up in time"};
         }
-        timer.expires_after(kLookPause);
+        timer.expires_after(kVllmLookPause);
         co_await timer.async_wait(platform::as_result);
     }
     co_return Error{ErrorCode::engine_failed, "vLLM ended while it woke up"};

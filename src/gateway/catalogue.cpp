@@ -15,12 +15,8 @@ namespace json = boost::json;
 namespace {
 
 /// Names and paths come from the file system, where they need not be UTF-8.
-json::string text(std::string_view value) {
-    return json::string(valid_utf8(value));
-}
-
 json::object openai_entry(const control::ModelView& model) {
-    return {{"id", text(model.name)},
+    return {{"id", json_text(model.name)},
             {"object", "model"},
             {"created", model.created},
             {"owned_by", "drover"}};
@@ -28,34 +24,34 @@ json::object openai_entry(const control::ModelView& model) {
 
 json::object anthropic_entry(const control::ModelView& model) {
     return {{"type", "model"},
-            {"id", text(model.name)},
-            {"display_name", text(model.name)},
+            {"id", json_text(model.name)},
+            {"display_name", json_text(model.name)},
             {"created_at", dialect::rfc3339(model.created * 1000)}};
 }
 
 json::array texts(const std::vector<std::string>& values) {
     json::array array;
     for (const std::string& value : values) {
-        array.emplace_back(text(value));
+        array.emplace_back(json_text(value));
     }
     return array;
 }
 
 json::object admin_entry(const control::ModelView& model) {
-    return {{"name", text(model.name)},
+    return {{"name", json_text(model.name)},
             {"aliases", texts(model.aliases)},
-            {"file", text(model.file)},
+            {"file", json_text(model.file)},
             {"size", model.size.count()},
-            {"architecture", text(model.architecture)},
-            {"quantisation", text(model.quantisation)},
+            {"architecture", json_text(model.architecture)},
+            {"quantisation", json_text(model.quantisation)},
             {"parameters", model.parameters},
             {"context", model.context},
             {"parallel", model.parallel},
-            {"task", text(model.task)},
-            {"state", text(model.state)},
+            {"task", json_text(model.task)},
+            {"state", json_text(model.state)},
             {"estimated_bytes", model.estimated.count()},
             {"servers", texts(model.servers)},
-            {"broken", model.broken.has_value() ? json::value(text(*model.broken)) : nullptr}};
+            {"broken", model.broken.has_value() ? json::value(json_text(*model.broken)) : nullptr}};
 }
 
 json::value load_entry(const std::optional<engines::EngineLoad>& load) {
@@ -67,16 +63,16 @@ json::value load_entry(const std::optional<engines::EngineLoad>& load) {
 }
 
 json::object remote_entry(const control::RemoteView& remote) {
-    return {{"model", text(remote.model)},
-            {"url", text(remote.url)},
-            {"circuit", text(remote.state)},
+    return {{"model", json_text(remote.model)},
+            {"url", json_text(remote.url)},
+            {"circuit", json_text(remote.state)},
             {"leases", remote.leases},
             {"queued", remote.queued},
             {"failures", remote.failures},
             {"retry_ms",
              remote.retry_ms.has_value() ? json::value(*remote.retry_ms) : json::value(nullptr)},
             {"first_byte_ms", remote.first_byte_ms},
-            {"problem", text(remote.problem)}};
+            {"problem", json_text(remote.problem)}};
 }
 
 json::object snapshots_entry(const control::SnapshotView& snapshots) {
@@ -138,9 +134,9 @@ std::string admin_models(const std::vector<control::ModelView>& models) {
 std::string admin_fleet(const control::FleetView& fleet) {
     json::array budget;
     for (const control::DeviceView& device : fleet.budget) {
-        budget.emplace_back(json::object{{"device", text(device.device)},
-                                         {"name", text(device.name)},
-                                         {"uuid", text(device.uuid)},
+        budget.emplace_back(json::object{{"device", json_text(device.device)},
+                                         {"name", json_text(device.name)},
+                                         {"uuid", json_text(device.uuid)},
                                          {"bytes", device.bytes.count()},
                                          {"held", device.held.count()},
                                          {"taken_by_others", device.taken.count()}});
@@ -155,10 +151,10 @@ std::string admin_fleet(const control::FleetView& fleet) {
         for (const control::DeviceShare& share : instance.devices) {
             devices[share.device] = share.bytes.count();
         }
-        instances.emplace_back(json::object{{"model", text(instance.model)},
-                                            {"state", text(instance.state)},
+        instances.emplace_back(json::object{{"model", json_text(instance.model)},
+                                            {"state", json_text(instance.state)},
                                             {"bytes", instance.bytes.count()},
-                                            {"where", text(instance.where)},
+                                            {"where", json_text(instance.where)},
                                             {"devices", std::move(devices)},
                                             {"leases", instance.leases},
                                             {"queued", instance.queued},

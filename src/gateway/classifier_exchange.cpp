@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "gateway/http_status.hpp"
 #include "gateway/translated_relay.hpp"
 #include "platform/clock.hpp"
 #include "router/embedding_request.hpp"
@@ -16,15 +17,9 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr unsigned kOk = 200;
-
 /// Where log-probabilities are told and answers are bounded by a schema.
 constexpr std::string_view kChatPath = "/v1/chat/completions";
 constexpr std::string_view kEmbeddingPath = "/v1/embeddings";
-
-milliseconds since(TimePoint when) {
-    return std::chrono::duration_cast<milliseconds>(platform::now() - when);
-}
 
 std::string body_of(const ClassifierQuestion& question, bool remote) {
     const router::Classifier& classifier = question.classifier;
@@ -61,14 +56,15 @@ Task<Result<router::Prediction>> ask(control::Fleet& fleet,
                       .relay = &relay};
     Status status = co_await turn.hold(asked);
     if (status.ok()) {
-        asked.verdict_within = std::max(classifier.timeout - since(began), milliseconds(1));
+        asked.verdict_within =
+            std::max(classifier.timeout - platform::since(began), milliseconds(1));
         status = co_await turn.run(asked);
     }
     turn.release();
     if (!status.ok()) {
         co_return status.error();
     }
-    if (relay.status() != kOk) {
+    if (relay.status() != kHttpOk) {
         co_return Error{ErrorCode::engine_failed,
                         "it answered with status " + std::to_string(relay.status())};
     }
@@ -83,7 +79,7 @@ Task<router::Classification> ask_classifier(control::Fleet& fleet,
                                             ClassifierQuestion question) {
     const TimePoint began = platform::now();
     const auto prediction = co_await ask(fleet, turn, question);
-    router::Classification said{.took = since(began)};
+    router::Classification said{.took = platform::since(began)};
     if (prediction.ok()) {
         said.prediction = *prediction;
     } else {

@@ -16,12 +16,9 @@ using platform::Task;
 
 namespace {
 
-constexpr std::size_t kReadSize = 4096;
 /// Input beyond the request that is served: enough for pipelined small requests. With more than
 /// this waiting nothing is read, and that the client left is noticed when writing to it.
 constexpr std::size_t kPipelinedMax = 64 * 1024;
-/// What an idle connection may keep.
-constexpr std::size_t kIdleBuffer = 16 * 1024;
 
 }  // namespace
 

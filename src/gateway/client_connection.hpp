@@ -14,6 +14,9 @@
 
 namespace drover::gateway {
 
+/// Room that a read of a request gets.
+inline constexpr std::size_t kReadSize = 4096;
+
 /// Exactly one read is outstanding while the session waits for anything: between requests it brings
 /// the next one, while a request is served it notices that the client has left. A client that
 /// closes its sending side counts as gone, as it does for nginx.

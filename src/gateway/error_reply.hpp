@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <boost/json/string.hpp>
+
 #include "base/error.hpp"
 #include "gateway/dialect.hpp"
 
@@ -48,6 +50,11 @@ std::string error_event(Dialect dialect, const ErrorRow& row, std::string_view m
 
 /// `text` with every byte that is not part of valid UTF-8 replaced by '?'.
 std::string valid_utf8(std::string_view text);
+
+/// The same for JSON.
+inline boost::json::string json_text(std::string_view text) {
+    return boost::json::string(valid_utf8(text));
+}
 
 /// Appends `value` to a header: a model may be named after a file, and a file's name may be
 /// anything.

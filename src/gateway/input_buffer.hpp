@@ -11,6 +11,9 @@
 
 namespace drover::gateway {
 
+/// What an idle connection may keep.
+inline constexpr std::size_t kIdleBuffer = 16 * 1024;
+
 /// A flat buffer that is filled at its end and emptied at its front. Room given out by prepare()
 /// stays where it is until commit(), whatever is consumed meanwhile, so that a read can be under
 /// way while the bytes before it are used.

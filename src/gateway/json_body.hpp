@@ -1,6 +1,7 @@
 // A request's body as a JSON document. One thread at a time.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
@@ -9,6 +10,9 @@
 #include <boost/json/value.hpp>
 
 namespace drover::gateway {
+
+/// Deeper than any tool schema, shallow enough for the parser's recursion.
+inline constexpr std::size_t kJsonDepthMax = 256;
 
 /// Built in the pieces in which the body arrives, so that a large one never holds up the loop.
 /// RequestFieldsReader says what is wrong with a body; this one only stops.
@@ -23,7 +27,7 @@ class JsonBody {
     void put(std::string_view piece) {
         if (!parser_.has_value()) {
             boost::json::parse_options options;
-            options.max_depth = kDepthMax;
+            options.max_depth = kJsonDepthMax;
             parser_.emplace(boost::json::storage_ptr(), options);
         }
         if (!failure_) {
@@ -49,8 +53,6 @@ class JsonBody {
     }
 
   private:
-    static constexpr std::size_t kDepthMax = 256;  // RequestFieldsReader's
-
     std::optional<boost::json::stream_parser> parser_;
     boost::json::error_code failure_;
 };

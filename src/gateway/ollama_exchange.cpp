@@ -10,6 +10,7 @@
 
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/engine_kind.hpp"
+#include "gateway/http_status.hpp"
 #include "platform/clock.hpp"
 
 namespace drover::gateway {
@@ -21,9 +22,6 @@ using dialect::OllamaGeneration;
 using platform::Task;
 
 namespace {
-
-constexpr unsigned kOk = 200;
-constexpr unsigned kNotImplemented = 501;
 
 dialect::Instant instant() {
     return {.monotonic = platform::now(), .wall_ms = platform::wall_clock_ms()};
@@ -124,7 +122,7 @@ Reply OllamaExchange::engine_reply(unsigned status, std::string_view body) const
     const auto mentions = [&](std::string_view word) {
         return complaint.find(word) != std::string::npos;
     };
-    if (status != kNotImplemented && !mentions("not supported")) {
+    if (status != kHttpNotImplemented && !mentions("not supported")) {
         Reply reply = error_reply(Dialect::ollama, {ErrorCode::engine_failed, complaint});
         reply.status = status;
         return reply;
@@ -171,7 +169,7 @@ Task<Result<json::value>> OllamaExchange::query(std::string_view path, json::obj
     }
     json::error_code failure;
     json::value answer = json::parse(relay.body(), failure);
-    if (relay.status() != kOk || failure) {
+    if (relay.status() != kHttpOk || failure) {
         co_return Error{ErrorCode::engine_failed, complaint_of(relay.body())};
     }
     co_return answer;
@@ -259,7 +257,7 @@ Task<Status> OllamaExchange::continue_context(OllamaGeneration& generation) {
 Task<Status> OllamaExchange::send_fitting(OllamaGeneration& generation, TranslatedRelay& relay) {
     for (;;) {
         Status status = co_await send(generation.path, generation.body, relay);
-        if (!status.ok() || relay.status() == kOk || !generation.truncate ||
+        if (!status.ok() || relay.status() == kHttpOk || !generation.truncate ||
             !dialect::is_too_long(relay.body()) || !dialect::drop_oldest_message(generation.body)) {
             co_return status;
         }
@@ -287,7 +285,7 @@ Task<OllamaExchange::Outcome> OllamaExchange::stream(OllamaGeneration& generatio
         co_return failed(status);
     }
     std::string rest;
-    if (watched != nullptr && relay.status() == kOk) {
+    if (watched != nullptr && relay.status() == kHttpOk) {
         passed_.clear();
         watched->end(passed_);
         answer_.put(passed_, rest);
@@ -300,7 +298,7 @@ Task<OllamaExchange::Outcome> OllamaExchange::stream(OllamaGeneration& generatio
     if (relay.ended()) {
         co_return outcome;  // with an error in its last line
     }
-    if (relay.status() != kOk) {
+    if (relay.status() != kHttpOk) {
         outcome.reply = engine_reply(relay.status(), relay.body());
         co_return outcome;
     }
@@ -355,7 +353,7 @@ Task<OllamaExchange::Outcome> OllamaExchange::embed(OllamaEmbedding embedding) {
         if (!status.ok()) {
             co_return failed(status);
         }
-        if (relay.status() == kOk) {
+        if (relay.status() == kHttpOk) {
             break;
         }
         const bool too_long = dialect::is_too_long(relay.body());

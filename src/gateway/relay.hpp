@@ -14,6 +14,9 @@
 
 namespace drover::gateway {
 
+/// Ends a chunked body.
+inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
 /// Takes the bytes of one response as they come from the engine and has ready what the client gets
 /// of them.
 class Relay {

@@ -7,14 +7,13 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 
+#include "gateway/json_body.hpp"
+
 namespace drover::gateway {
 
 namespace json = boost::json;
 
 namespace {
-
-/// Deeper than any tool schema, shallow enough for the parser's recursion.
-constexpr std::size_t kDepthMax = 256;
 
 /// Longer names cannot be models.
 constexpr std::size_t kModelNameMax = 512;
@@ -229,7 +228,7 @@ class FieldsHandler {
 
 json::parse_options parse_options() {
     json::parse_options options;
-    options.max_depth = kDepthMax;
+    options.max_depth = kJsonDepthMax;
     return options;
 }
 

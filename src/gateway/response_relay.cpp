@@ -6,6 +6,7 @@
 #include "base/assert.hpp"
 #include "gateway/dialect/engine_error.hpp"
 #include "gateway/dialect/ollama_embedding.hpp"
+#include "gateway/http_status.hpp"
 
 namespace drover::gateway {
 
@@ -16,14 +17,9 @@ constexpr std::size_t kSmallMax = 64 * 1024;
 /// So much of an error reply is kept; the rest is dropped.
 constexpr std::size_t kErrorMax = 1024 * 1024;
 /// An event longer than this is sent in pieces after all.
-constexpr std::size_t kEventMax = 256 * 1024;
-
-constexpr unsigned kErrorMin = 400;
-constexpr unsigned kServerErrorMin = 500;
-constexpr unsigned kUnavailable = 503;
+constexpr std::size_t kHeldEventMax = 256 * 1024;
 
 constexpr std::string_view kNoRetry = "x-should-retry: false\r\n";
-constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 /// Where the last complete event of `stream` ends; 0 when there is none.
 std::size_t end_of_last_event(std::string_view stream) {
@@ -105,7 +101,7 @@ void ResponseRelay::forward() {
         decide_framing();
     }
     const bool changed = terms_.translator != nullptr || terms_.watched != nullptr;
-    if (small_ && (!done() || !gathered_.empty() || changed || head_.status >= kErrorMin)) {
+    if (small_ && (!done() || !gathered_.empty() || changed || head_.status >= kHttpBadRequest)) {
         for (const std::string_view piece : pieces_) {
             gathered_ += holds_ ? piece.substr(0, kErrorMax - gathered_.size()) : piece;
         }
@@ -138,7 +134,7 @@ void ResponseRelay::forward() {
 /// False: nothing of the answer goes out now.
 bool ResponseRelay::judge(bool whole) {
     dialect::WatchedAnswer* const watched = terms_.watched;
-    if (watched == nullptr || head_.status >= kErrorMin) {
+    if (watched == nullptr || head_.status >= kHttpBadRequest) {
         return true;
     }
     passed_.clear();
@@ -175,7 +171,7 @@ void ResponseRelay::hurry() {
 }
 
 void ResponseRelay::translate_error() {
-    if (head_.status < kErrorMin) {
+    if (head_.status < kHttpBadRequest) {
         return;
     }
     too_long_ = dialect::is_too_long(gathered_);
@@ -184,14 +180,14 @@ void ResponseRelay::translate_error() {
     head_.reason = reason_phrase(head_.status);
     gathered_ = std::move(translated.body);
     length_ = gathered_.size();
-    if (head_.status >= kServerErrorMin && head_.status != kUnavailable) {
+    if (head_.status >= kHttpServerError && head_.status != kHttpUnavailable) {
         // Client libraries repeat every 5xx unless told that it is of no use.
         head_.headers += kNoRetry;
     }
 }
 
 void ResponseRelay::translate_events() {
-    if (terms_.translator == nullptr || head_.status >= kErrorMin) {
+    if (terms_.translator == nullptr || head_.status >= kHttpBadRequest) {
         return;
     }
     translated_.clear();
@@ -205,7 +201,7 @@ void ResponseRelay::translate_events() {
 }
 
 void ResponseRelay::translate_whole() {
-    if (terms_.translator != nullptr && head_.status < kErrorMin) {
+    if (terms_.translator != nullptr && head_.status < kHttpBadRequest) {
         gathered_ = terms_.translator->whole(gathered_);
         length_ = gathered_.size();
     }
@@ -214,7 +210,7 @@ void ResponseRelay::translate_whole() {
 Reply ResponseRelay::refusal() const {
     DROVER_ASSERT(refused());
     Reply reply{.status = head_.status, .body = gathered_};
-    if (head_.status >= kServerErrorMin && head_.status != kUnavailable) {
+    if (head_.status >= kHttpServerError && head_.status != kHttpUnavailable) {
         reply.headers = std::string(kNoRetry);
     }
     return reply;
@@ -223,7 +219,7 @@ Reply ResponseRelay::refusal() const {
 void ResponseRelay::decide_framing() {
     const auto length = parser_->content_length();
     length_ = length;
-    holds_ = terms_.holds_errors && head_.status >= kErrorMin;
+    holds_ = terms_.holds_errors && head_.status >= kHttpBadRequest;
     if (terms_.translator != nullptr && !head_.event_stream) {
         framing_ = Framing::length;  // known when all is there
         small_ = true;
@@ -231,7 +227,7 @@ void ResponseRelay::decide_framing() {
     }
     // A judged answer goes out whole, or as a stream that is framed anew, as a translated one does:
     // its length changes.
-    const bool judged = terms_.watched != nullptr && head_.status < kErrorMin;
+    const bool judged = terms_.watched != nullptr && head_.status < kHttpBadRequest;
     const bool anew = head_.event_stream && (judged || terms_.translator != nullptr);
     small_ = holds_ || (judged && !head_.event_stream);
     if (terms_.head_request || head_.status == 204 || head_.status == 304) {
@@ -283,7 +279,7 @@ void ResponseRelay::take_events() {
         events_ += piece;
     }
     pieces_.clear();
-    const bool all = done() || events_.size() > kEventMax;
+    const bool all = done() || events_.size() > kHeldEventMax;
     whole_ = all ? events_.size() : end_of_last_event(events_);
     if (whole_ > 0) {
         pieces_.push_back(std::string_view(events_).substr(0, whole_));

@@ -22,7 +22,6 @@ using platform::Task;
 
 namespace {
 
-constexpr std::size_t kReadSize = 4096;
 constexpr std::size_t kLargeReadSize = 64 * 1024;
 /// A body is believed up to this size; beyond it memory follows what really arrives.
 constexpr std::size_t kReserveMax = 1024 * 1024;

@@ -14,7 +14,7 @@ namespace {
 
 /// What a thread is given to write at a time.
 constexpr std::size_t kPiece = std::size_t{1} << 20;
-constexpr std::size_t kReadSize = std::size_t{64} << 10;
+constexpr std::size_t kBlobReadSize = std::size_t{64} << 10;
 
 }  // namespace
 
@@ -79,7 +79,7 @@ Task<Status> Session::store_body(store::BlobReceiver& blob) {
         }
         // A large body takes as long as it takes; only what comes next must come in time.
         deadline_.set(Waiting::body, context_.limits.body_timeout);
-        more = co_await client_.more(kReadSize);
+        more = co_await client_.more(kBlobReadSize);
         deadline_.clear();
     }
     co_return Status();

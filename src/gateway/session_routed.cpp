@@ -15,6 +15,7 @@
 #include "gateway/classifier_exchange.hpp"
 #include "gateway/dialect/chat_form.hpp"
 #include "gateway/engine_kind.hpp"
+#include "gateway/http_status.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "gateway/ollama_exchange.hpp"
 #include "gateway/route_explanation.hpp"
@@ -36,9 +37,6 @@ constexpr std::size_t kSlice = 256 * 1024;
 
 /// A request that is larger is not read as a document, which would hold up the loop.
 constexpr std::size_t kFormMax = std::size_t{16} << 20;
-
-constexpr unsigned kClientErrors = 400;
-constexpr unsigned kGatewayTimeout = 504;
 
 /// Whether another model may do better: what is wrong lies with the model, not with the request.
 bool is_models_fault(ErrorCode code) {
@@ -107,10 +105,6 @@ void add_model_header(Reply& reply, std::string_view model) {
     reply.headers += "x-drover-model: ";
     append_header_value(reply.headers, model);
     reply.headers += "\r\n";
-}
-
-std::chrono::milliseconds since(TimePoint when) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(platform::now() - when);
 }
 
 }  // namespace
@@ -279,10 +273,10 @@ Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
             add_model_header(answer, model_);
             tries.refused(answer.status, turn_.too_long());
         } else if (turn_.withheld()) {
-            tries.was_weak(since(began));
+            tries.was_weak(platform::since(began));
         } else {
             answered = true;
-            tries.served(since(began));
+            tries.served(platform::since(began));
             context_.routes.remember(named, facts, tries.target(), choice.decision);
             status_ = turn_.status();
             keep_alive_ = keep_alive_ && turn_.client_keeps_alive();
@@ -338,13 +332,13 @@ Task<> Session::answer_ollama_routed(const Route& route,
             break;
         }
         if (outcome.withheld) {
-            tries.was_weak(since(began));
+            tries.was_weak(platform::since(began));
             continue;
         }
         written = !outcome.reply.has_value();
-        answered = written || outcome.reply->status < kClientErrors;
+        answered = written || outcome.reply->status < kHttpBadRequest;
         if (answered) {
-            tries.served(since(began));
+            tries.served(platform::since(began));
             context_.routes.remember(named, facts, tries.target(), choice.decision);
         }
         if (written) {
@@ -354,7 +348,7 @@ Task<> Session::answer_ollama_routed(const Route& route,
         }
         answer = *std::move(outcome.reply);
         add_model_header(answer, model_);
-        if (answer.status == kGatewayTimeout) {
+        if (answer.status == kHttpGatewayTimeout) {
             tries.failed(ErrorCode::timeout);
         } else if (!answered) {
             tries.refused(answer.status, false);
@@ -383,7 +377,7 @@ void Session::note_routed(const NamedRoute& named,
                               .decision = choice.decision,
                               .checks = tries.checks(),
                               .status = client_.gone() ? 0 : status_,
-                              .took = since(began_)});
+                              .took = platform::since(began_)});
 }
 
 Reply Session::take_feedback(const Route& route) {

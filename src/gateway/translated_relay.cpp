@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/assert.hpp"
+#include "gateway/http_status.hpp"
 
 namespace drover::gateway {
 
@@ -11,8 +12,6 @@ namespace {
 
 /// What is gathered at most: a large batch of embeddings fits.
 constexpr std::size_t kBodyMax = std::size_t{256} << 20;
-
-constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 void append_chunk(std::string& out, std::string_view data) {
     std::array<char, 24> size;
@@ -56,10 +55,9 @@ void TranslatedRelay::put_eof() {
 }
 
 void TranslatedRelay::take_pieces() {
-    constexpr unsigned kOk = 200;
     lines_.clear();
     for (const std::string_view piece : pieces_) {
-        if (translate_ && head_.status == kOk) {
+        if (translate_ && head_.status == kHttpOk) {
             translate_(piece, lines_);
         } else if (body_.size() + piece.size() > kBodyMax) {
             overflow_ = true;

@@ -13,6 +13,7 @@
 #include "gateway/dialect/answer_shape.hpp"
 #include "gateway/dialect/chat_form.hpp"
 #include "gateway/dialect/remote_request.hpp"
+#include "gateway/http_status.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "platform/clock.hpp"
 
@@ -26,23 +27,13 @@ using platform::Task;
 
 namespace {
 
-constexpr std::size_t kReadSize = 16 * 1024;
+constexpr std::size_t kAnswerReadSize = 16 * 1024;
 /// Longest that an engine of this machine may take to accept a connection.
 constexpr std::chrono::milliseconds kConnectTimeout{5'000};
-/// What an idle session may keep.
-constexpr std::size_t kIdleBuffer = 16 * 1024;
-
-constexpr unsigned kUnauthorized = 401;
-constexpr unsigned kForbidden = 403;
-constexpr unsigned kNotFound = 404;
-constexpr unsigned kNotAllowed = 405;
-constexpr unsigned kTooManyRequests = 429;
-constexpr unsigned kServerErrors = 500;
-constexpr unsigned kNotImplemented = 501;
 
 /// A server has nothing at a path: none such, not to be posted to, not made yet.
 bool is_lacking(unsigned status) {
-    return status == kNotFound || status == kNotAllowed || status == kNotImplemented;
+    return status == kHttpNotFound || status == kHttpNotAllowed || status == kHttpNotImplemented;
 }
 
 bool is_form(const Turn::Asked& asked) {
@@ -51,12 +42,13 @@ bool is_form(const Turn::Asked& asked) {
 
 /// What a remote says of its key is not about the client's.
 bool is_about_the_key(unsigned status) {
-    return status == kUnauthorized || status == kForbidden;
+    return status == kHttpUnauthorized || status == kHttpForbidden;
 }
 
 /// The fault lies with the server, not with the request.
 bool is_servers_fault(unsigned status) {
-    return (status >= kServerErrors && status != kNotImplemented) || is_about_the_key(status);
+    return (status >= kHttpServerError && status != kHttpNotImplemented) ||
+           is_about_the_key(status);
 }
 
 Error client_left() {
@@ -338,8 +330,8 @@ bool Turn::holds_back(unsigned status) const {
         return lease_.remote() != nullptr;
     }
     return (may_lack_ && is_lacking(status)) ||
-           (lease_.others() > 0 &&
-            (is_servers_fault(status) || status == kTooManyRequests || status == kNotFound));
+           (lease_.others() > 0 && (is_servers_fault(status) || status == kHttpTooManyRequests ||
+                                    status == kHttpNotFound));
 }
 
 Error Turn::held_back() const {
@@ -355,9 +347,9 @@ Error Turn::held_back() const {
                 server + " answered " + std::to_string(status) + " to " + std::string(path_) +
                     ": it has no such path, or no such model"};
     }
-    const ErrorCode code = status == kTooManyRequests ? ErrorCode::overloaded
-                           : status == kNotFound      ? ErrorCode::not_found
-                                                      : ErrorCode::engine_failed;
+    const ErrorCode code = status == kHttpTooManyRequests ? ErrorCode::overloaded
+                           : status == kHttpNotFound      ? ErrorCode::not_found
+                                                          : ErrorCode::engine_failed;
     return {
         code, server + " answered with status " + std::to_string(status), relay_->retry_after()};
 }
@@ -366,13 +358,13 @@ void Turn::report(const Status& status) {
     upstreams::Report report{.cause = status.ok() ? std::string() : status.error().message};
     if (aborted_ || client_.gone()) {
         report.outcome = upstreams::Outcome::unknown;
-    } else if (relay_->answered() && relay_->status() == kTooManyRequests) {
+    } else if (relay_->answered() && relay_->status() == kHttpTooManyRequests) {
         report.outcome = upstreams::Outcome::pushed_back;
         report.rest = relay_->retry_after();
     } else if (!relay_->answered() || is_servers_fault(relay_->status()) || !relay_->done() ||
                relay_->failed()) {
-        const bool blameless =
-            held_ && (relay_->status() == kNotFound || (may_lack_ && is_lacking(relay_->status())));
+        const bool blameless = held_ && (relay_->status() == kHttpNotFound ||
+                                         (may_lack_ && is_lacking(relay_->status())));
         report.outcome = blameless ? upstreams::Outcome::unknown : upstreams::Outcome::failed;
         if (report.cause.empty()) {
             report.cause = relay_->done() && !relay_->failed()
@@ -452,7 +444,7 @@ Task<> Turn::send_rest() {
 
 Task<> Turn::relay() {
     for (;;) {
-        const InputBuffer::Room room = input_.prepare(kReadSize);
+        const InputBuffer::Room room = input_.prepare(kAnswerReadSize);
         deadline_.set(Waiting::engine, silence_max());
         const auto [error, size] =
             co_await upstream_->async_read_some(asio::buffer(room.data, room.size), as_result);

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// More files than this in one folder: nobody keeps a projector there.
-constexpr std::size_t kEntriesMax = 2000;
+constexpr std::size_t kFilesMax = 2000;
 
 /// The model's name in a projector's: "mmproj-Qwen2-VL-7B-F16" -> "qwen2-vl-7b".
 std::string model_in(std::string_view stem) {
@@ -63,7 +63,7 @@ std::optional<fs::path> projector_beside(const fs::path& file) {
     for (fs::directory_iterator one(file.parent_path(), error);
          !error && one != fs::directory_iterator();
          one.increment(error)) {
-        if (++seen > kEntriesMax) {
+        if (++seen > kFilesMax) {
             return std::nullopt;
         }
         const std::string stem = one->path().stem().string();

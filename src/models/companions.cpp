@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kFloat = 4;
 /// Far above any real width or side; products of four stay within 64 bits.
-constexpr std::uint64_t kDimensionMax = 1U << 15;
+constexpr std::uint64_t kWidthMax = 1U << 15;
 /// Tokens of the largest picture where the tower takes any size: the engine's limit for most.
 constexpr std::uint64_t kTokensMax = 4096;
 /// Whisper's encoder: 3,000 frames of 10 ms, two in one.
@@ -41,7 +41,7 @@ constexpr std::array<std::string_view, 12> kAnySize{"qwen2vl",
                                                     "dotsocr"};
 
 std::uint64_t number(const gguf::Header& header, const std::string& key) {
-    return std::min(header.number(key).value_or(0), kDimensionMax);
+    return std::min(header.number(key).value_or(0), kWidthMax);
 }
 
 bool takes_any_size(const gguf::Header& header) {
@@ -70,10 +70,6 @@ std::uint64_t activations(const gguf::Header& header, const std::string& tower) 
     const std::uint64_t width = number(header, tower + ".embedding_length");
     const std::uint64_t forward = number(header, tower + ".feed_forward_length");
     return width * kHiddenStates + std::max(width * kAttentionStates, forward * kForwardWidths);
-}
-
-Bytes as_bytes(std::uint64_t count) {
-    return Bytes(static_cast<std::int64_t>(count));
 }
 
 /// The header, or how long the file is.

@@ -36,7 +36,7 @@ constexpr std::uint64_t kNameBytesMax = 63;  // ggml's limit
 constexpr std::uint64_t kAlignmentMax = 1U << 20;
 // Far above real files (the largest mixtures of experts have some 50,000 tensors unmerged), and low
 // enough that the small entries of a hostile header cannot blow up in memory.
-constexpr std::uint64_t kEntriesMax = 1U << 16;
+constexpr std::uint64_t kPairsMax = 1U << 16;
 constexpr std::uint64_t kTensorsMax = 1U << 18;
 
 std::uint64_t width_of(ValueType type) {
@@ -61,10 +61,6 @@ std::uint64_t width_of(ValueType type) {
             return 0;
     }
     DROVER_UNREACHABLE();
-}
-
-Error invalid(std::string message) {
-    return {ErrorCode::invalid_argument, std::move(message)};
 }
 
 /// `a + b`, or the largest number: lengths near it are over every limit anyway.
@@ -213,7 +209,7 @@ class HeaderReader {
         }
         tensors = cursor_.read<std::uint64_t>();
         entries = cursor_.read<std::uint64_t>();
-        if (tensors > kTensorsMax || entries > kEntriesMax) {
+        if (tensors > kTensorsMax || entries > kPairsMax) {
             return invalid("GGUF header claims " + std::to_string(tensors) + " tensors and " +
                            std::to_string(entries) + " metadata entries");
         }

@@ -22,10 +22,6 @@ constexpr std::uint64_t kLayerStateBytesMax = std::uint64_t{1} << 36;
 constexpr std::uint32_t kPoolingRank = 4;
 constexpr std::uint32_t kStateElementBytes = 4;  // recurrent states are f32
 
-Error invalid(std::string message) {
-    return {ErrorCode::invalid_argument, std::move(message)};
-}
-
 /// Tables that are looked up row by row and never multiplied with.
 bool is_lookup_table(std::string_view name) {
     constexpr std::array<std::string_view, 4> kTables{"token_embd.weight",
@@ -33,10 +29,6 @@ bool is_lookup_table(std::string_view name) {
                                                       "token_types.weight",
                                                       "per_layer_token_embd.weight"};
     return std::find(kTables.begin(), kTables.end(), name) != kTables.end();
-}
-
-Bytes as_bytes(std::uint64_t count) {
-    return Bytes(static_cast<std::int64_t>(count));
 }
 
 /// Reads the hyper-parameters of one architecture.

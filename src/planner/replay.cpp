@@ -44,11 +44,11 @@ Error wrong(std::size_t line, const std::string& what) {
 }
 
 /// The planned machine: the real scheduler, engines that do nothing but take time.
-class Machine {
+class ReplayedMachine {
   public:
-    Machine(const std::vector<ReplayModel>& models,
-            const memory::Footprint& budget,
-            const memory::SchedulerOptions& options)
+    ReplayedMachine(const std::vector<ReplayModel>& models,
+                    const memory::Footprint& budget,
+                    const memory::SchedulerOptions& options)
         : models_(models), loaded_(models.size()), scheduler_(options, budget) {
         for (std::size_t i = 0; i < models.size(); ++i) {
             feed(memory::ModelDeclared{ModelId{i + 1}, models[i].traits});
@@ -218,7 +218,7 @@ Replay replay(const std::vector<ReplayModel>& models,
               const memory::Footprint& budget,
               const memory::SchedulerOptions& options,
               const std::vector<Arrival>& arrivals) {
-    return Machine(models, budget, options).run(arrivals);
+    return ReplayedMachine(models, budget, options).run(arrivals);
 }
 
 }  // namespace drover::planner

@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Error os_error(const fs::path& path, int number) {
+Error write_error(const fs::path& path, int number) {
     return {ErrorCode::io_error,
             "cannot write " + path.string() + ": " + std::generic_category().message(number)};
 }
@@ -43,13 +43,13 @@ Status AppendLog::reopen() {
     fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kPrivate);
     struct stat status {};
     if (fd_ < 0 || ::fstat(fd_, &status) != 0) {
-        return os_error(path_, errno);
+        return write_error(path_, errno);
     }
     if (!S_ISREG(status.st_mode) || status.st_uid != ::geteuid()) {
         return Error{ErrorCode::io_error, path_.string() + " is no file of this user's"};
     }
     if (::fchmod(fd_, kPrivate) != 0) {
-        return os_error(path_, errno);
+        return write_error(path_, errno);
     }
     size_ = status.st_size;
     return {};
@@ -66,14 +66,14 @@ Status AppendLog::append(std::string_view line) {
         std::error_code failure;
         fs::rename(path_, path_.string() + ".1", failure);
         if (failure) {
-            return os_error(path_, failure.value());
+            return write_error(path_, failure.value());
         }
         DROVER_TRY(reopen());
     }
     // One write, so that a line is never torn between two of us.
     const ssize_t written = fd_ < 0 ? -1 : ::write(fd_, whole.data(), whole.size());
     if (written != static_cast<ssize_t>(whole.size())) {
-        return os_error(path_, written < 0 ? errno : ENOSPC);
+        return write_error(path_, written < 0 ? errno : ENOSPC);
     }
     size_ += size;
     return {};

@@ -13,10 +13,15 @@ inline TimePoint now() {
     return std::chrono::steady_clock::now();
 }
 
+/// What has passed, in whole milliseconds.
+inline std::chrono::milliseconds since(TimePoint when) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now() - when);
+}
+
 /// Milliseconds since 1970, for people and for other programs; never for measuring.
 inline std::int64_t wall_clock_ms() {
-    const auto since = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+    const auto passed = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(passed).count();
 }
 
 }  // namespace drover::platform

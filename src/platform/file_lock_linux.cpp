@@ -13,7 +13,7 @@ namespace drover::platform {
 
 namespace {
 
-Error os_error(const std::filesystem::path& file) {
+Error lock_error(const std::filesystem::path& file) {
     const int number = errno;
     return {number == EWOULDBLOCK ? ErrorCode::unavailable : ErrorCode::io_error,
             "cannot lock " + file.string() + ": " + std::generic_category().message(number)};
@@ -61,7 +61,7 @@ int open_locked(const std::filesystem::path& file, int how) {
 Result<FileLock> FileLock::try_exclusive(const std::filesystem::path& file) {
     const int fd = open_locked(file, LOCK_EX | LOCK_NB);
     if (fd < 0) {
-        return os_error(file);
+        return lock_error(file);
     }
     return FileLock(fd);
 }
@@ -69,7 +69,7 @@ Result<FileLock> FileLock::try_exclusive(const std::filesystem::path& file) {
 Result<FileLock> FileLock::shared(const std::filesystem::path& file) {
     const int fd = open_locked(file, LOCK_SH);
     if (fd < 0) {
-        return os_error(file);
+        return lock_error(file);
     }
     return FileLock(fd);
 }

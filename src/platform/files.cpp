@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Error os_error(const std::string& what, int number) {
+Error file_error(const std::string& what, int number) {
     return {number == ENOENT ? ErrorCode::not_found : ErrorCode::io_error,
             what + ": " + std::generic_category().message(number)};
 }
@@ -77,7 +77,7 @@ Result<std::string> read_file(const fs::path& path, Bytes limit) {
         }
     }
     if (!in.eof()) {
-        return os_error("cannot read " + path.string(), errno);
+        return file_error("cannot read " + path.string(), errno);
     }
     return text;
 }
@@ -87,11 +87,11 @@ Status write_file_atomically(const fs::path& path, std::string_view content) {
     std::string temporary = path.string() + ".XXXXXX";
     File file(::mkostemp(temporary.data(), O_CLOEXEC));
     if (file.get() < 0) {
-        return os_error(what, errno);
+        return file_error(what, errno);
     }
     if (!write_all(file.get(), content) || ::fsync(file.get()) != 0 || file.close() != 0 ||
         ::rename(temporary.c_str(), path.c_str()) != 0) {
-        const Error error = os_error(what, errno);
+        const Error error = file_error(what, errno);
         ::unlink(temporary.c_str());
         return error;
     }
@@ -99,7 +99,7 @@ Status write_file_atomically(const fs::path& path, std::string_view content) {
     const fs::path parent = path.has_parent_path() ? path.parent_path() : ".";
     const File directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (directory.get() < 0 || ::fsync(directory.get()) != 0) {
-        return os_error(what, errno);
+        return file_error(what, errno);
     }
     return {};
 }
@@ -108,7 +108,7 @@ Status make_private_directory(const fs::path& path) {
     std::error_code error;
     fs::create_directories(path.parent_path(), error);
     if (::mkdir(path.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
-        return os_error("cannot make " + path.string(), errno);
+        return file_error("cannot make " + path.string(), errno);
     }
     // What is opened here is what is checked and protected, whoever renames things meanwhile.
     const File directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -119,7 +119,7 @@ Status make_private_directory(const fs::path& path) {
                          " is not a directory of this user; remove it or set DROVER_RUNTIME_DIR"};
     }
     if (::fchmod(directory.get(), S_IRWXU) != 0) {
-        return os_error("cannot protect " + path.string(), errno);
+        return file_error("cannot protect " + path.string(), errno);
     }
     return {};
 }
@@ -163,7 +163,7 @@ Result<MappedFile> MappedFile::open(const fs::path& path) {
     const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat info {};
     if (file.get() < 0 || ::fstat(file.get(), &info) != 0) {
-        return os_error(what, errno);
+        return file_error(what, errno);
     }
     if (!S_ISREG(info.st_mode)) {
         return Error{ErrorCode::io_error, path.string() + " is not a file"};
@@ -174,7 +174,7 @@ Result<MappedFile> MappedFile::open(const fs::path& path) {
     const auto size = static_cast<std::size_t>(info.st_size);
     void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
     if (start == MAP_FAILED) {
-        return os_error(what, errno);
+        return file_error(what, errno);
     }
     return MappedFile(std::string_view(static_cast<const char*>(start), size));
 }

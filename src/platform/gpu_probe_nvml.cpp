@@ -11,12 +11,12 @@ namespace {
 
 // What is used of nvml.h, which need not be there to build: names, numbers and layouts are part of
 // the library's binary interface.
-using Status = int;
+using NvmlStatus = int;
 using Device = struct DeviceTag*;
 
-constexpr Status kSuccess = 0;
-constexpr Status kNotSupported = 3;
-constexpr Status kInsufficientSize = 7;
+constexpr NvmlStatus kSuccess = 0;
+constexpr NvmlStatus kNotSupported = 3;
+constexpr NvmlStatus kInsufficientSize = 7;
 constexpr unsigned long long kNotAvailable = ~0ULL;
 constexpr std::size_t kTextMax = 96;
 
@@ -46,15 +46,15 @@ Bytes bytes_of(unsigned long long count) {
 struct GpuProbe::Library {
     void* handle = nullptr;
     bool ready = false;
-    Status (*init)() = nullptr;
-    Status (*shutdown)() = nullptr;
-    const char* (*error_text)(Status) = nullptr;
-    Status (*count)(unsigned int*) = nullptr;
-    Status (*by_index)(unsigned int, Device*) = nullptr;
-    Status (*uuid)(Device, char*, unsigned int) = nullptr;
-    Status (*name)(Device, char*, unsigned int) = nullptr;
-    Status (*memory)(Device, Memory*) = nullptr;
-    Status (*processes)(Device, unsigned int*, Process*) = nullptr;
+    NvmlStatus (*init)() = nullptr;
+    NvmlStatus (*shutdown)() = nullptr;
+    const char* (*error_text)(NvmlStatus) = nullptr;
+    NvmlStatus (*count)(unsigned int*) = nullptr;
+    NvmlStatus (*by_index)(unsigned int, Device*) = nullptr;
+    NvmlStatus (*uuid)(Device, char*, unsigned int) = nullptr;
+    NvmlStatus (*name)(Device, char*, unsigned int) = nullptr;
+    NvmlStatus (*memory)(Device, Memory*) = nullptr;
+    NvmlStatus (*processes)(Device, unsigned int*, Process*) = nullptr;
 
     Library() = default;
     Library(const Library&) = delete;
@@ -97,7 +97,7 @@ struct GpuProbe::Library {
         return nullptr;
     }
 
-    Error failure(const std::string& what, Status status) const {
+    Error failure(const std::string& what, NvmlStatus status) const {
         const char* text = error_text(status);
         return {ErrorCode::unavailable,
                 what + ": " + (text != nullptr ? text : "error " + std::to_string(status))};
@@ -107,7 +107,7 @@ struct GpuProbe::Library {
         std::vector<Process> rows(kProcessesGuess);
         for (const bool last_try : {false, true}) {
             auto number = static_cast<unsigned int>(rows.size());
-            const Status status = processes(device, &number, rows.data());
+            const NvmlStatus status = processes(device, &number, rows.data());
             if (status == kInsufficientSize && !last_try) {
                 rows.resize(std::size_t{number} * 2);  // more may begin meanwhile
                 continue;
@@ -138,7 +138,7 @@ struct GpuProbe::Library {
             return std::nullopt;
         }
         Gpu gpu{.index = index, .uuid = id.data(), .name = title.data()};
-        const Status status = memory(device, &held);
+        const NvmlStatus status = memory(device, &held);
         if (status != kSuccess && status != kNotSupported) {
             return std::nullopt;
         }

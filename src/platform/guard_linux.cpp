@@ -17,7 +17,7 @@ namespace drover::platform {
 namespace {
 
 constexpr std::string_view kName = "--drover-guard";
-constexpr int kExecFailed = 127;
+constexpr int kCannotExecute = 127;
 
 /// The children of this process, those that it inherited included. One thread has them all: the
 /// guard has only one.
@@ -62,11 +62,11 @@ int end_like(int status) {
         ::execv(argv[0], argv);
         std::fprintf(stderr, "cannot execute %s: %s\n", argv[0], std::strerror(errno));
     }
-    ::_exit(kExecFailed);
+    ::_exit(kCannotExecute);
 }
 
 /// Reaps what has ended; the status of `engine` when it is among them.
-std::optional<int> reap(pid_t engine) {
+std::optional<int> reap_all(pid_t engine) {
     std::optional<int> ended;
     int status = 0;
     for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
@@ -85,7 +85,7 @@ int guard(pid_t parent, char** argv) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::prctl(PR_SET_PDEATHSIG, kGuardKill);
     if (::getppid() != parent) {
-        return kExecFailed;  // it died before the line above
+        return kCannotExecute;  // it died before the line above
     }
     const pid_t self = ::getpid();
     const pid_t engine = ::fork();
@@ -98,7 +98,7 @@ int guard(pid_t parent, char** argv) {
         siginfo_t signal{};
         ::sigwaitinfo(&all, &signal);
         kill_all = signal.si_signo == kGuardKill;
-        ended = reap(engine);
+        ended = reap_all(engine);
     }
     kill_descendants();
     return ended.has_value() ? end_like(*ended) : end_like(SIGKILL);

@@ -18,6 +18,7 @@
 
 #include "base/assert.hpp"
 #include "platform/clock.hpp"
+#include "platform/os_error.hpp"
 #include "platform/process.hpp"
 #include "platform/process_group.hpp"
 
@@ -54,10 +55,6 @@ struct Pipe {
     Fd read_end;
     Fd write_end;
 };
-
-Error os_error(const std::string& what, int number) {
-    return {ErrorCode::io_error, what + ": " + std::generic_category().message(number)};
-}
 
 Result<Pipe> make_pipe() {
     std::array<int, 2> ends{};

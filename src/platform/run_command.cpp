@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "platform/os_error.hpp"
+
 extern char** environ;  // NOLINT: POSIX declares it nowhere
 
 namespace drover::platform {
@@ -28,11 +30,6 @@ enum class End {
     deadline,
     stopped
 };
-
-Error os_error(const std::string& what, int number) {
-    std::array<char, 128> text{};
-    return {ErrorCode::io_error, what + ": " + ::strerror_r(number, text.data(), text.size())};
-}
 
 /// Starts the program in a process group of its own with its output going to `output`.
 Result<pid_t> spawn(const std::vector<std::string>& argv, int output) {

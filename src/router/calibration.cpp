@@ -12,6 +12,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/rng.hpp"
+#include "router/dataset.hpp"
 #include "router/metrics.hpp"
 
 namespace drover::router {
@@ -21,9 +22,9 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kFolds = 5;
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kCalibrationVersion = 1;
 /// Few knots: a step of few answers is noise.
-constexpr std::size_t kKnotsMax = 16;
+constexpr std::size_t kCalibrationKnots = 16;
 constexpr std::size_t kAnswersMax = 5'000'000;
 
 Error wrong(std::string what) {
@@ -51,7 +52,7 @@ double unseen_error(std::vector<Observation> answers, std::uint64_t seed) {
                 others.push_back(answers[i]);
             }
         }
-        const std::vector<Knot> knots = fit_isotonic(std::move(others), kKnotsMax);
+        const std::vector<Knot> knots = fit_isotonic(std::move(others), kCalibrationKnots);
         for (std::size_t i = fold; i < answers.size(); i += kFolds) {
             judged.push_back({calibrated(knots, answers[i].score), answers[i].positive});
         }
@@ -76,7 +77,6 @@ Result<Observation> scored_answer(std::string_view line) {
     if (correct == nullptr || (!correct->is_bool() && !share.has_value())) {
         return wrong("does not say whether the answer was \"correct\": true or false");
     }
-    constexpr double kRight = 0.5;
     return Observation{static_cast<float>(*score),
                        correct->is_bool() ? correct->get_bool() : *share >= kRight};
 }
@@ -86,7 +86,7 @@ Result<Observation> scored_answer(std::string_view line) {
 Calibration fit_calibration(std::vector<Observation> answers, std::uint64_t seed) {
     Calibration calibration{.examples = static_cast<std::uint32_t>(answers.size()),
                             .error = unseen_error(answers, seed)};
-    calibration.knots = fit_isotonic(std::move(answers), kKnotsMax);
+    calibration.knots = fit_isotonic(std::move(answers), kCalibrationKnots);
     return calibration;
 }
 
@@ -96,7 +96,7 @@ std::string to_text(const Calibration& calibration) {
         knots.emplace_back(json::array{knot.score, knot.probability});
     }
     return json::serialize(json::object{{"drover", "cascade"},
-                                        {"version", kVersion},
+                                        {"version", kCalibrationVersion},
                                         {"examples", calibration.examples},
                                         {"error", calibration.error},
                                         {"knots", std::move(knots)}}) +
@@ -111,8 +111,8 @@ Result<Calibration> parse_calibration(std::string_view text) {
     if (kind == nullptr || !kind->is_string() || kind->get_string() != "cascade") {
         return wrong("is no calibration of a cascade; `drover route calibrate` makes one");
     }
-    if (number_of(object->if_contains("version")) != static_cast<double>(kVersion)) {
-        return wrong("is of another version than " + std::to_string(kVersion) +
+    if (number_of(object->if_contains("version")) != static_cast<double>(kCalibrationVersion)) {
+        return wrong("is of another version than " + std::to_string(kCalibrationVersion) +
                      "; make it again with `drover route calibrate`");
     }
     Calibration calibration;
@@ -121,8 +121,8 @@ Result<Calibration> parse_calibration(std::string_view text) {
     calibration.error = number_of(object->if_contains("error")).value_or(0);
     const json::value* knots = object->if_contains("knots");
     if (knots == nullptr || !knots->is_array() || knots->get_array().empty() ||
-        knots->get_array().size() > kKnotsMax) {
-        return wrong("has no list of 1 to " + std::to_string(kKnotsMax) + " \"knots\"");
+        knots->get_array().size() > kCalibrationKnots) {
+        return wrong("has no list of 1 to " + std::to_string(kCalibrationKnots) + " \"knots\"");
     }
     for (const json::value& one : knots->get_array()) {
         const json::array* pair = one.if_array();

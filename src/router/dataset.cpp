@@ -20,9 +20,6 @@ namespace {
 constexpr std::size_t kExamplesMax = 5'000'000;
 constexpr std::size_t kLabelSizeMax = 64;
 
-/// Answers scored in between count as right from here.
-constexpr double kRight = 0.5;
-
 /// Gives names numbers in the order in which they come.
 class Names {
   public:

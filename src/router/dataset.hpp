@@ -12,6 +12,9 @@
 
 namespace drover::router {
 
+/// Answers scored between 0 and 1 count as right from here.
+inline constexpr double kRight = 0.5;
+
 /// What a predictor tells of a prompt.
 enum class Purpose : std::uint32_t {
     task = 1,        ///< which of several labels it has

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/assert.hpp"
+#include "base/text.hpp"
 
 namespace drover::router {
 
@@ -25,12 +26,6 @@ Prediction predict(const Predictor& predictor,
         found = featurizers.insert(featurizers.end(), Featurizer(options));
     }
     return predictor.predict(found->read(text));
-}
-
-std::string number(double value) {
-    std::array<char, 16> text{};
-    std::snprintf(text.data(), text.size(), "%.2f", value);
-    return text.data();
 }
 
 /// Whether a model may be asked what to do with this request: it is a text that asks for another.
@@ -142,9 +137,9 @@ class Decider {
     }
 
     void by_complexity(const PolicyComplexity& stage, const Prediction& prediction) {
-        const std::string score = number(prediction.score);
+        const std::string score = two_decimals(prediction.score);
         const double needed = needed_score(stage, decision);
-        const std::string threshold = number(needed);
+        const std::string threshold = two_decimals(needed);
         const bool hard = prediction.score >= needed;
         const TargetState& small = states_[stage.small];
         const TargetState& large = states_[stage.large];
@@ -168,9 +163,9 @@ class Decider {
         decided(Stage::complexity,
                 stage.classifier->model + " says " +
                     std::string(kComplexityLabels.at(prediction.label)) + "; easy " +
-                    number(prediction.probabilities[0]) +
+                    two_decimals(prediction.probabilities[0]) +
                     (easy ? " is at or above " : " is below ") +
-                    number(stage.classifier->confidence));
+                    two_decimals(stage.classifier->confidence));
     }
 
     void by_cascade(const PolicyCascade& stage, bool tells_logprobs) {
@@ -292,7 +287,7 @@ Decision decide(const Policy& policy,
         decider.prefer(*models, true);
         decider.decided(Stage::task,
                         "task " + policy.task->labels()[label] + ", confidence " +
-                            number(decision.task->confidence) +
+                            two_decimals(decision.task->confidence) +
                             by_whom(policy.task->classifier, asked.task));
         return finish();
     }

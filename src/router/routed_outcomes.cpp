@@ -9,6 +9,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "router/dataset.hpp"
+
 namespace drover::router {
 
 namespace json = boost::json;
@@ -32,7 +34,6 @@ struct Told {
 };
 
 std::optional<bool> truth_of(const json::value* value) {
-    constexpr double kRight = 0.5;
     if (value == nullptr || value->is_bool()) {
         return value == nullptr ? std::nullopt : std::optional(value->get_bool());
     }

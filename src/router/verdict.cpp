@@ -3,15 +3,11 @@
 #include <array>
 #include <cstdio>
 
+#include "base/text.hpp"
+
 namespace drover::router {
 
 namespace {
-
-std::string number(double value) {
-    std::array<char, 16> text{};
-    std::snprintf(text.data(), text.size(), "%.2f", value);
-    return text.data();
-}
 
 Opinion weak(std::string reason) {
     return {.verdict = Verdict::weak, .reason = std::move(reason)};
@@ -44,8 +40,9 @@ Opinion judge(const Demands& demands, const Confidence& confidence, const Progre
     return {.verdict = good ? Verdict::good : Verdict::weak,
             .score = score,
             .confidence = sure,
-            .reason = "confidence " + number(sure) + (good ? " is at or above " : " is below ") +
-                      number(demands.confidence)};
+            .reason = "confidence " + two_decimals(sure) +
+                      (good ? " is at or above " : " is below ") +
+                      two_decimals(demands.confidence)};
 }
 
 }  // namespace drover::router

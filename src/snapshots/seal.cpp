@@ -8,7 +8,7 @@ namespace drover::snapshots {
 
 namespace {
 
-constexpr std::uint64_t kMagic = 0x31706E7372767244;  // "Drvrsnp1"
+constexpr std::uint64_t kSealMagic = 0x31706E7372767244;  // "Drvrsnp1"
 
 /// The bytes as they stand in the file. Only this machine reads them, so they have its byte order.
 struct Image {
@@ -28,7 +28,7 @@ std::uint64_t own_checksum(const Image& image) {
 }  // namespace
 
 std::string to_bytes(const Seal& seal) {
-    Image image{.magic = kMagic,
+    Image image{.magic = kSealMagic,
                 .model = seal.model,
                 .binding = seal.binding,
                 .prefill_ns = seal.prefill.count(),
@@ -43,7 +43,7 @@ Result<Seal> read_seal(std::string_view file) {
     if (file.size() >= kSealSize) {
         std::memcpy(&image, file.data() + file.size() - kSealSize, kSealSize);
     }
-    if (image.magic != kMagic || image.own_checksum != own_checksum(image)) {
+    if (image.magic != kSealMagic || image.own_checksum != own_checksum(image)) {
         return Error{ErrorCode::invalid_argument, "it was not written to its end, or is damaged"};
     }
     return Seal{.model = image.model,

@@ -9,7 +9,7 @@ namespace drover::snapshots {
 
 namespace {
 
-constexpr std::uint32_t kMagic = 0x67677371;  // "ggsq"
+constexpr std::uint32_t kStateMagic = 0x67677371;  // "ggsq"
 constexpr std::uint32_t kVersion = 3;
 /// In place of the first token: a list of tokens and media follows.
 constexpr std::int32_t kPackedMark = -1;
@@ -151,7 +151,7 @@ Result<std::size_t> head_size(std::string_view start) {
     const auto magic = reader.read<std::uint32_t>();
     const auto version = reader.read<std::uint32_t>();
     const auto words = reader.read<std::uint32_t>();
-    if (!reader.ok() || magic != kMagic || version != kVersion) {
+    if (!reader.ok() || magic != kStateMagic || version != kVersion) {
         return malformed("it begins differently");
     }
     return reader.at() + std::size_t{words} * kWord;

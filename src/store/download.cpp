@@ -15,6 +15,7 @@
 
 #include "platform/clock.hpp"
 #include "platform/files.hpp"
+#include "platform/os_error.hpp"
 #include "platform/pause.hpp"
 #include "store/transfer.hpp"
 
@@ -35,10 +36,6 @@ constexpr mode_t kJournalMode = S_IRUSR | S_IWUSR;
 
 Error stopped_error() {
     return {ErrorCode::cancelled, "the pull was stopped; what is there is kept"};
-}
-
-Error os_error(const fs::path& path) {
-    return {ErrorCode::io_error, path.string() + ": " + std::generic_category().message(errno)};
 }
 
 std::string short_name(const RemoteBlob& blob) {
@@ -310,7 +307,7 @@ Result<Digest> admit(const Http& http,
                          "again"};
     }
     if (::fdatasync(fd) != 0 || ::rename(partial.c_str(), store.blob(*digest).c_str()) != 0) {
-        return os_error(partial);
+        return platform::os_error(partial.string(), errno);
     }
     ::unlink(journal_of(partial).c_str());
     return digest;
@@ -351,11 +348,11 @@ Result<Digest> download(Http& http,
         ::unlink(journal_of(partial).c_str());
     }
     if (::ftruncate(fd, static_cast<off_t>(total)) != 0) {
-        return os_error(partial);
+        return platform::os_error(partial.string(), errno);
     }
     const Journal journal(journal_of(partial));
     if (!journal.ok()) {
-        return os_error(journal_of(partial));
+        return platform::os_error(journal_of(partial).string(), errno);
     }
     Swarm swarm(http, blob, fd, journal, std::move(there));
     DROVER_TRY(swarm.run(std::max(connections, 1U), on_progress));
@@ -419,7 +416,7 @@ Result<Layer> import_file(const Store& store,
         }
         fs::copy_file(file, partial, fs::copy_options::overwrite_existing, error);
         if (error || ::fdatasync(lock->fd()) != 0) {
-            return os_error(partial);
+            return platform::os_error(partial.string(), errno);
         }
         fs::rename(partial, store.blob(*digest), error);
         if (error) {

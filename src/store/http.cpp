@@ -26,7 +26,7 @@ constexpr std::chrono::seconds kRetryAfterMax{120};
 constexpr Bytes kTokenMax = 64_KiB;
 /// Of an error's body this much is shown.
 constexpr std::size_t kReasonMax = 300;
-constexpr std::size_t kHeaderMax = 16384;
+constexpr std::size_t kHeaderLineMax = 16384;
 
 using Handle = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
 using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
@@ -70,7 +70,7 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* con
         return line.size();
     }
     const std::size_t colon = line.find(':');
-    if (colon == line.npos || line.size() > kHeaderMax) {
+    if (colon == line.npos || line.size() > kHeaderLineMax) {
         return line.size();
     }
     const std::string_view name = line.substr(0, colon);

@@ -9,17 +9,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "platform/os_error.hpp"
 #include "store/disk_space.hpp"
 
 namespace drover::store {
 
-namespace {
-
-Error os_error(const std::filesystem::path& path) {
-    return {ErrorCode::io_error, path.string() + ": " + std::generic_category().message(errno)};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Result<std::unique_ptr<IncomingBlob>> IncomingBlob::begin(const Store& store,
                                                           const Digest& digest,
@@ -33,7 +28,7 @@ Result<std::unique_ptr<IncomingBlob>> IncomingBlob::begin(const Store& store,
     std::string file = store.blob(digest).string() + "-upload-XXXXXX";
     const int fd = ::mkostemp(file.data(), O_CLOEXEC);
     if (fd < 0) {
-        return os_error(file);
+        return platform::os_error(file, errno);
     }
     return std::unique_ptr<IncomingBlob>(
         new IncomingBlob(store, digest, std::move(*writing), file, fd));
@@ -66,7 +61,7 @@ Status IncomingBlob::write(std::string_view piece) {
             continue;
         }
         if (count <= 0) {
-            return os_error(file_);
+            return platform::os_error(file_.string(), errno);
         }
         piece.remove_prefix(static_cast<std::size_t>(count));
     }
@@ -81,7 +76,7 @@ Status IncomingBlob::finish() {
                          received.to_string() + "\""};
     }
     if (::fdatasync(fd_) != 0 || ::rename(file_.c_str(), store_.blob(digest_).c_str()) != 0) {
-        return os_error(file_);
+        return platform::os_error(file_.string(), errno);
     }
     file_.clear();
     return {};

@@ -17,7 +17,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kVendor = "application/vnd.ollama.image.";
-constexpr std::string_view kManifestType = "application/vnd.docker.distribution.manifest.v2+json";
 constexpr std::string_view kConfigType = "application/vnd.docker.container.image.v1+json";
 constexpr std::string_view kTitle = "org.opencontainers.image.title";
 /// One layer: more than any model, less than what could make sums overflow.

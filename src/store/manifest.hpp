@@ -13,6 +13,8 @@
 
 namespace drover::store {
 
+inline constexpr std::string_view kManifestType =
+    "application/vnd.docker.distribution.manifest.v2+json";
 /// A manifest may be this long; real ones have a few kilobytes.
 inline constexpr Bytes kManifestMax = 4_MiB;
 /// Layers of one model at most; models of many tensors have a thousand or two.

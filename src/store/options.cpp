@@ -8,7 +8,7 @@ namespace drover::store {
 
 namespace {
 
-constexpr Bytes kTokenMax = 4_KiB;
+constexpr Bytes kTokenFileMax = 4_KiB;
 
 std::string hub_token(const platform::Environment& environment) {
     for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
@@ -24,7 +24,7 @@ std::string hub_token(const platform::Environment& environment) {
     if (const auto named = environment("HF_TOKEN_PATH")) {
         file = *named;
     }
-    const auto text = platform::read_file(file, kTokenMax);
+    const auto text = platform::read_file(file, kTokenFileMax);
     return text.ok() ? text->substr(0, text->find_first_of(" \r\n")) : "";
 }
 

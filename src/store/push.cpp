@@ -11,12 +11,12 @@ namespace drover::store {
 
 namespace {
 
-constexpr const char* kManifestType = "application/vnd.docker.distribution.manifest.v2+json";
-
 Status put_manifest(Http& http, const std::string& url, std::string text, const std::string& what) {
-    const auto put = http.send_patiently(
-        {.url = url, .method = "PUT", .content_type = kManifestType, .text = std::move(text)},
-        what);
+    const auto put = http.send_patiently({.url = url,
+                                          .method = "PUT",
+                                          .content_type = std::string(kManifestType),
+                                          .text = std::move(text)},
+                                         what);
     if (!put.ok()) {
         return put.error();
     }

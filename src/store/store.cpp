@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "models/naming.hpp"
 #include "platform/files.hpp"
+#include "platform/os_error.hpp"
 
 namespace drover::store {
 
@@ -21,14 +22,10 @@ constexpr int kManifestDepth = 4;
 constexpr std::size_t kManifestsMax = 20'000;
 constexpr Bytes kTextMax = 16_MiB;
 
-Error os_error(const fs::path& path, const std::error_code& error) {
-    return {ErrorCode::io_error, path.string() + ": " + error.message()};
-}
-
 Status make_directories(const fs::path& path) {
     std::error_code error;
     fs::create_directories(path, error);
-    return error ? Status(os_error(path, error)) : Status();
+    return error ? Status(platform::os_error(path.string(), error.value())) : Status();
 }
 
 bool same_name(const ModelName& a, const ModelName& b) {
@@ -184,7 +181,7 @@ Result<Bytes> Store::remove(const ModelName& name) const {
     std::error_code error;
     fs::remove(entry->file, error);
     if (error) {
-        return os_error(entry->file, error);
+        return platform::os_error(entry->file.string(), error.value());
     }
     remove_empty_parents(entry->file.parent_path(), root_ / "manifests");
     fs::remove_all(root_ / "parts" / entry->digest.file_name(), error);
@@ -285,7 +282,7 @@ Result<std::vector<fs::path>> Store::model_files(const Entry& entry) const {
             fs::remove(link, error);
             fs::create_symlink(target, link, error);
             if (error) {
-                return os_error(link, error);
+                return platform::os_error(link.string(), error.value());
             }
         }
         files[i] = link;

@@ -11,7 +11,7 @@ namespace drover::store {
 namespace {
 
 /// A killed program loses at most this much of each range.
-constexpr std::uint64_t kTellEvery = std::uint64_t{1} << 20;
+constexpr std::uint64_t kTellEveryBytes = std::uint64_t{1} << 20;
 constexpr std::size_t kErrorBodyMax = 4096;
 
 bool write_at(int fd, std::string_view data, std::uint64_t at) {
@@ -101,7 +101,7 @@ bool Transfer::accept(std::string_view data) {
         return false;
     }
     at_ += data.size();
-    if (at_ - told_ >= kTellEvery || at_ == range_.end) {
+    if (at_ - told_ >= kTellEveryBytes || at_ == range_.end) {
         tell();
     }
     return true;

@@ -18,7 +18,7 @@ namespace drover::store {
 namespace {
 
 /// A registry that cannot tell how much of a piece it has gets the piece again.
-constexpr std::uint64_t kPieceMax = std::uint64_t{64} << 20;
+constexpr std::uint64_t kUploadPiece = std::uint64_t{64} << 20;
 /// A registry reads a blob of many gigabytes once more before it takes it.
 constexpr std::chrono::seconds kCommitPatience{900};
 
@@ -86,7 +86,7 @@ class Uploader {
             if (is_taken(*answer, commits)) {
                 failures_ = 0;
                 done_ = commits;
-                at_ = commits ? total_ : std::min(at_ + kPieceMax, total_);
+                at_ = commits ? total_ : std::min(at_ + kUploadPiece, total_);
                 go_on_at(answer->head);
                 tell(at_);
             } else {
@@ -128,7 +128,7 @@ class Uploader {
     }
 
     HttpRequest piece() const {
-        const std::uint64_t size = std::min(kPieceMax, total_ - at_);
+        const std::uint64_t size = std::min(kUploadPiece, total_ - at_);
         return {.url = session_,
                 .method = "PATCH",
                 .content_type = "application/octet-stream",

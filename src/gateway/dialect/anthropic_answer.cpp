@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "gateway/dialect/chat_parts.hpp"
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/error_reply.hpp"
 
@@ -37,13 +38,6 @@ json::object usage_of(const json::value* usage) {
 }
 
 /// The first choice of an answer or a chunk.
-const json::value* choice_of(const json::value& answer) {
-    const json::value* choices = member_of(&answer, "choices");
-    return choices != nullptr && choices->is_array() && !choices->get_array().empty()
-               ? &choices->get_array().front()
-               : nullptr;
-}
-
 std::string id_of(const json::value& answer) {
     return "msg_" + std::string(text_of(&answer, "id"));
 }

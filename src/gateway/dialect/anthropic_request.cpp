@@ -9,7 +9,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
-#include "gateway/dialect/chat_tools.hpp"
+#include "gateway/dialect/chat_parts.hpp"
 #include "gateway/dialect/field_reader.hpp"
 
 namespace drover::gateway::dialect {
@@ -18,25 +18,8 @@ namespace json = boost::json;
 
 namespace {
 
-using Problem = std::optional<Error>;
-
 /// Of tokens, where a request that wants thoughts does not say: llama-server's.
 constexpr double kThinkingBudget = 10'000;
-
-void refuse(Problem& problem, const std::string& what) {
-    if (!problem.has_value()) {
-        problem = Error{ErrorCode::invalid_argument,
-                        what + ": a chat completion of OpenAI's API has nothing like it"};
-    }
-}
-
-std::string_view type_of(const json::value& block) {
-    return text_of(&block, "type");
-}
-
-json::object text_part(std::string_view text) {
-    return {{"type", "text"}, {"text", text}};
-}
 
 void add_image(const json::value& block, json::array& parts, Problem& problem) {
     const json::value* source = member_of(&block, "source");

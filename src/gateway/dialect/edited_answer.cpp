@@ -15,7 +15,7 @@ namespace json = boost::json;
 namespace {
 
 /// An event longer than this passes in pieces, as it is.
-constexpr std::size_t kEventMax = std::size_t{16} << 20;
+constexpr std::size_t kEditedEventMax = std::size_t{16} << 20;
 constexpr std::string_view kEventEnd = "\n\n";
 constexpr std::string_view kData = "data: ";
 
@@ -38,7 +38,7 @@ void EditedAnswer::put(std::string_view piece, std::string& out) {
         begin = end;
     }
     held_.erase(0, begin);
-    if (held_.size() > kEventMax) {
+    if (held_.size() > kEditedEventMax) {
         out += std::exchange(held_, {});
     }
 }

@@ -6,6 +6,7 @@
 #include <boost/json/value.hpp>
 
 #include "gateway/dialect/field_reader.hpp"
+#include "gateway/http_status.hpp"
 
 namespace drover::gateway::dialect {
 
@@ -13,23 +14,16 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr unsigned kBadRequest = 400;
-constexpr unsigned kNotFound = 404;
-constexpr unsigned kTooLarge = 413;
-constexpr unsigned kNotImplemented = 501;
-constexpr unsigned kUnavailable = 503;
-constexpr unsigned kServerError = 500;
-
 std::string_view anthropic_type(unsigned status) {
     switch (status) {
-        case kNotFound:
+        case kHttpNotFound:
             return "not_found_error";
-        case kTooLarge:
+        case kHttpTooLarge:
             return "request_too_large";
-        case kUnavailable:
+        case kHttpUnavailable:
             return "overloaded_error";
         default:  // any HTTP status
-            return status < kServerError ? "invalid_request_error" : "api_error";
+            return status < kHttpServerError ? "invalid_request_error" : "api_error";
     }
 }
 
@@ -51,7 +45,7 @@ json::object openai_error(const json::value& error, unsigned status) {
     translated["code"] = too_long                        ? "context_length_exceeded"
                          : type == "not_supported_error" ? "not_supported"
                                                          : type;
-    if (status < kServerError) {
+    if (status < kHttpServerError) {
         translated["type"] = "invalid_request_error";
     }
     translated["param"] = nullptr;
@@ -61,7 +55,8 @@ json::object openai_error(const json::value& error, unsigned status) {
 }  // namespace
 
 EngineError translate_engine_error(Dialect dialect, unsigned status, std::string_view body) {
-    EngineError translated{status == kNotImplemented ? kBadRequest : status, std::string(body)};
+    EngineError translated{status == kHttpNotImplemented ? kHttpBadRequest : status,
+                           std::string(body)};
     json::error_code failure;
     const json::value answer = json::parse(body, failure);
     const json::value* error = failure ? nullptr : member_of(&answer, "error");

@@ -14,15 +14,16 @@
 
 namespace drover::gateway::dialect {
 
+/// The first thing that is wrong with a request.
+using Problem = std::optional<Error>;
+
 /// Typed access to the members of one object. The first member of a wrong type is remembered in
 /// `problem` by its path ("options.temperature"); reading goes on with nothing in its place, so
 /// that a caller asks once, at the end. A null member counts as absent, as it does for Ollama.
 class FieldReader {
   public:
     /// `object` and `problem` outlive the reader. `path` is what messages put before a name.
-    FieldReader(const boost::json::object& object,
-                std::optional<Error>& problem,
-                std::string path = {})
+    FieldReader(const boost::json::object& object, Problem& problem, std::string path = {})
         : object_(object), problem_(problem), path_(std::move(path)) {}
 
     /// The member whatever its type; nullptr when absent or null.
@@ -45,7 +46,7 @@ class FieldReader {
 
   private:
     const boost::json::object& object_;
-    std::optional<Error>& problem_;
+    Problem& problem_;
     std::string path_;
 };
 
@@ -60,6 +61,11 @@ std::string_view text_of(const boost::json::value* value, std::string_view name)
 
 /// The member `name` of `value` if it is an object that has one, else nullptr.
 const boost::json::value* member_of(const boost::json::value* value, std::string_view name);
+
+/// The kind of a message's part, an item or a tool: its member `type`.
+inline std::string_view type_of(const boost::json::value& value) {
+    return text_of(&value, "type");
+}
 
 /// The same as a number; `fallback` when there is none.
 double number_of(const boost::json::value* value, std::string_view name, double fallback = 0);

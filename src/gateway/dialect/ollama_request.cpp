@@ -18,8 +18,6 @@ namespace json = boost::json;
 
 namespace {
 
-using Problem = std::optional<Error>;
-
 std::string indexed(std::string_view name, std::size_t index) {
     return std::string(name) + "[" + std::to_string(index) + "]";
 }

@@ -5,6 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "gateway/dialect/chat_parts.hpp"
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/error_reply.hpp"
 
@@ -14,7 +15,7 @@ namespace json = boost::json;
 
 namespace {
 
-json::value usage_of(const json::value* usage) {
+json::value response_usage_of(const json::value* usage) {
     if (usage == nullptr || !usage->is_object()) {
         return nullptr;
     }
@@ -30,14 +31,7 @@ json::value usage_of(const json::value* usage) {
                         {"input_tokens_details", json::object{{"cached_tokens", cached}}}};
 }
 
-const json::value* choice_of(const json::value& answer) {
-    const json::value* choices = member_of(&answer, "choices");
-    return choices != nullptr && choices->is_array() && !choices->get_array().empty()
-               ? &choices->get_array().front()
-               : nullptr;
-}
-
-json::object text_part(std::string_view type, std::string_view text) {
+json::object part_of_type(std::string_view type, std::string_view text) {
     json::object part{{"type", type}, {"text", text}};
     if (type == "output_text") {
         part["annotations"] = json::array();
@@ -79,7 +73,8 @@ json::object complete(json::object item, std::string_view said) {
         item["arguments"] = said;
     } else {
         const bool thought = item.at("type") == "reasoning";
-        item["content"] = json::array{text_part(thought ? "reasoning_text" : "output_text", said)};
+        item["content"] =
+            json::array{part_of_type(thought ? "reasoning_text" : "output_text", said)};
     }
     return item;
 }
@@ -110,7 +105,7 @@ std::string ResponsesOfChat::whole(std::string_view body) {
                 complete(call_item(call), text_of(member_of(&call, "function"), "arguments")));
         }
     }
-    usage_ = usage_of(member_of(&answer, "usage"));
+    usage_ = response_usage_of(member_of(&answer, "usage"));
     finish_reason_ = text_of(choice, "finish_reason");
     return shape_.whole(json::serialize(response("completed")));
 }
@@ -130,7 +125,7 @@ void ResponsesOfChat::take(std::string_view data) {
     if (const json::value* error = member_of(&chunk, "error"); error != nullptr) {
         return fail(text_of(error, "message"));
     }
-    if (json::value usage = usage_of(member_of(&chunk, "usage")); !usage.is_null()) {
+    if (json::value usage = response_usage_of(member_of(&chunk, "usage")); !usage.is_null()) {
         usage_ = std::move(usage);
     }
     const json::value* choice = choice_of(chunk);
@@ -172,7 +167,7 @@ void ResponsesOfChat::take_text(std::string_view type, std::string_view text) {
         open_item(message ? message_item(id_) : reasoning_item(id_));
         if (message) {
             emit("response.content_part.added",
-                 {{"item_id", item_.at("id")}, {"part", text_part("output_text", "")}});
+                 {{"item_id", item_.at("id")}, {"part", part_of_type("output_text", "")}});
         }
     }
     said_ += text;

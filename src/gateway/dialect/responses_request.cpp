@@ -8,7 +8,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
-#include "gateway/dialect/chat_tools.hpp"
+#include "gateway/dialect/chat_parts.hpp"
 #include "gateway/dialect/field_reader.hpp"
 
 namespace drover::gateway::dialect {
@@ -16,8 +16,6 @@ namespace drover::gateway::dialect {
 namespace json = boost::json;
 
 namespace {
-
-using Problem = std::optional<Error>;
 
 /// Members of a request for a response that a chat completion does not have, or has otherwise.
 constexpr std::string_view kOwnMembers[] = {"background",
@@ -37,21 +35,6 @@ constexpr std::string_view kOwnMembers[] = {"background",
                                             "tools",
                                             "top_logprobs",
                                             "truncation"};
-
-std::string_view type_of(const json::value& item) {
-    return text_of(&item, "type");
-}
-
-void refuse(Problem& problem, const std::string& what) {
-    if (!problem.has_value()) {
-        problem =
-            Error{ErrorCode::invalid_argument, what + ": a chat completion has nothing like it"};
-    }
-}
-
-json::object text_part(std::string_view text) {
-    return {{"type", "text"}, {"text", text}};
-}
 
 /// Strings stay; of parts the texts and images are kept.
 json::value content_of(const json::value* content, Problem& problem) {
@@ -153,7 +136,7 @@ class Conversation {
     Problem& problem_;
 };
 
-json::array messages_of(const FieldReader& fields, Problem& problem) {
+json::array input_messages_of(const FieldReader& fields, Problem& problem) {
     Conversation conversation(problem);
     if (const auto instructions = fields.text("instructions")) {
         conversation.add_text("system", *instructions);
@@ -225,7 +208,7 @@ Result<json::object> openai_chat_of_responses(const json::object& request) {
     for (const std::string_view name : kOwnMembers) {
         body.erase(name);
     }
-    body["messages"] = messages_of(fields, problem);
+    body["messages"] = input_messages_of(fields, problem);
     put_tools(fields, body);
     put_format(fields.object("text"), body);
     if (const json::value* limit = fields.any("max_output_tokens")) {

@@ -9,6 +9,7 @@
 
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/error_reply.hpp"
+#include "gateway/json_body.hpp"
 
 namespace drover::gateway::dialect {
 
@@ -20,9 +21,7 @@ namespace {
 /// Of a stream so much is held back at most, however few tokens that is.
 constexpr std::size_t kHeldMax = std::size_t{256} << 10;
 /// A whole answer with its log-probabilities; what is larger is not judged good.
-constexpr std::size_t kWholeMax = std::size_t{64} << 20;
-/// As deep as the gateway lets a request's body be.
-constexpr std::size_t kDepthMax = 256;
+constexpr std::size_t kWholeAnswerMax = std::size_t{64} << 20;
 
 /// The log-probabilities of so many candidates are asked for: the chosen one and the next best.
 constexpr int kCandidatesAsked = 2;
@@ -40,7 +39,7 @@ void append_event(std::string& out, std::string_view data) {
 bool is_object(std::string_view text) {
     json::error_code failure;
     json::parse_options options;
-    options.max_depth = kDepthMax;
+    options.max_depth = kJsonDepthMax;
     const json::value value = json::parse(text, failure, {}, options);
     return !failure && value.is_object();
 }
@@ -88,7 +87,7 @@ void WatchedAnswer::start(bool stream) {
     json_.reset();
     if (terms_.json) {
         json::parse_options options;
-        options.max_depth = kDepthMax;
+        options.max_depth = kJsonDepthMax;
         json_ = std::make_unique<json::stream_parser>(json::storage_ptr(), options);
     }
 }
@@ -101,7 +100,7 @@ void WatchedAnswer::put(std::string_view piece, std::string& out) {
         events_.put(piece, [&](std::string_view data) { take_event(data, out); });
         return;
     }
-    if (held_.size() + piece.size() > kWholeMax) {
+    if (held_.size() + piece.size() > kWholeAnswerMax) {
         opinion_ = {.verdict = Verdict::weak, .reason = "answer is too large"};
         held_.clear();
         return;
