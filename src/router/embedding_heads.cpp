@@ -13,15 +13,15 @@ namespace {
 
 /// Bounds on a file, so that a hostile one cannot ask for much.
 constexpr std::uint32_t kSizeMax = 16384;
-constexpr std::uint32_t kExamplesMax = 65536;
+constexpr std::uint32_t kNearestMax = 65536;
 constexpr std::uint32_t kModelMax = 256;
-constexpr std::uint32_t kKnotsMax = 4096;
+constexpr std::uint32_t kPartKnotsMax = 4096;
 
 /// Examples that count, the nearest ones; 10 and 40 did as well.
 constexpr std::size_t kNearest = 20;
 /// A neighbour counts by this power of its cosine, so that the closest decide.
 constexpr float kSharpness = 4;
-constexpr float kStepsMax = 127;
+constexpr float kByteSteps = 127;
 
 struct PartHeader {
     std::uint32_t size;
@@ -33,7 +33,7 @@ struct PartHeader {
 };
 static_assert(sizeof(PartHeader) == 32);
 
-Error broken(std::string_view what) {
+Error broken_part(std::string_view what) {
     return Error{ErrorCode::invalid_argument,
                  "its part for embeddings cannot be used: " + std::string(what) +
                      "; make it anew with `drover route train`"};
@@ -43,9 +43,9 @@ bool sane(const PartHeader& header) {
     const EmbeddingShares& shares = header.shares;
     const bool parts = shares.words >= 0 && shares.linear >= 0 && shares.nearest >= 0 &&
                        std::abs(shares.words + shares.linear + shares.nearest - 1) < 1e-3F;
-    return parts && header.size > 0 && header.size <= kSizeMax && header.examples <= kExamplesMax &&
-           header.model > 0 && header.model <= kModelMax && header.knots <= kKnotsMax &&
-           header.frontier <= kKnotsMax;
+    return parts && header.size > 0 && header.size <= kSizeMax && header.examples <= kNearestMax &&
+           header.model > 0 && header.model <= kModelMax && header.knots <= kPartKnotsMax &&
+           header.frontier <= kPartKnotsMax;
 }
 
 std::int32_t product(std::span<const signed char> a, std::span<const signed char> b) {
@@ -82,7 +82,7 @@ float step_of(std::span<const float> vector) {
     for (const float number : vector) {
         largest = std::max(largest, std::abs(number));
     }
-    return largest / kStepsMax;
+    return largest / kByteSteps;
 }
 
 std::vector<signed char> in_steps(std::span<const float> vector) {
@@ -101,7 +101,7 @@ Result<EmbeddingHeads> EmbeddingHeads::open(std::string_view part,
     ByteReader in(part);
     PartHeader header{};
     if (!in.take(header) || !sane(header)) {
-        return broken("its header makes no sense");
+        return broken_part("its header makes no sense");
     }
     EmbeddingHeads opened;
     EmbeddingFacts& facts = opened.facts_;
@@ -118,11 +118,11 @@ Result<EmbeddingHeads> EmbeddingHeads::open(std::string_view part,
     opened.truths_ = in.bytes(heads * header.examples);
     if (!complete || opened.table_.size() != table ||
         opened.truths_.size() != heads * header.examples || in.left() != 0) {
-        return broken("its size is not what its header says");
+        return broken_part("its size is not what its header says");
     }
     if (!finite(facts.scales) || !finite(facts.biases) || !is_calibration(facts.knots) ||
         !is_frontier(facts.frontier)) {
-        return broken("its numbers make no sense");
+        return broken_part("its numbers make no sense");
     }
     for (std::size_t i = 0; i < header.examples; ++i) {
         const auto example = opened.row(heads + i);
