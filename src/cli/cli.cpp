@@ -91,6 +91,7 @@ int run(int argc, const char* const* argv, const Services& services) {
     CLI::App app("Drover runs many local language models as one service, under one memory budget.",
                  "drover");
     app.require_subcommand(1);
+    app.fallthrough();  // what is for every command may stand behind it, too
     app.set_version_flag("--version", "drover " DROVER_VERSION);
     app.add_option("-c,--config",
                    context.config_file,

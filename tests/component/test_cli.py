@@ -70,6 +70,7 @@ def test_precedence_is_file_environment_flags(tmp_path):
     file.write_text("memory: {budget: 1GiB}\n")
     good = drover("-c", str(file), "config", "check", environment={"DROVER_BUDGET": "2GiB"})
     assert good.returncode == 0
+    assert drover("config", "check", "-c", str(file), environment={"DROVER_BUDGET": "2GiB"}).stdout == good.stdout
     bad = drover("-c", str(file), "--set", "memory.budget=x", "config", "check", environment={"DROVER_BUDGET": "2GiB"})
     assert "--set memory.budget" in bad.stderr
 
