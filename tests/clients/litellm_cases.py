@@ -52,5 +52,5 @@ CASES = {
     "openai embedding": lambda url: [len(one["embedding"]) for one in litellm.embedding(
         model="openai/minilm", api_base=f"{url}/v1", api_key="any", input=["a river"], dimensions=16, encoding_format="float", allowed_openai_params=["dimensions"]).data],
     "responses": lambda url: litellm.responses(
-        model="openai/smol", api_base=f"{url}/v1", api_key="any", input="Say hello.", max_output_tokens=6).status,
+        model="openai/smol", api_base=f"{url}/v1", api_key="any", input="What is the weather in Paris?", temperature=0, max_output_tokens=6).status,
 }
