@@ -4,8 +4,6 @@
 
 namespace drover::engines {
 
-namespace {}  // namespace
-
 ResolvedSettings resolve_child_settings(config::Task task,
                                         const config::ModelSettings& model,
                                         const config::ModelSettings& defaults,

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "gateway/dialect/chat_form.hpp"
 #include "gateway/http_status.hpp"
 #include "gateway/translated_relay.hpp"
 #include "platform/clock.hpp"
@@ -17,9 +18,10 @@ using std::chrono::milliseconds;
 
 namespace {
 
-/// Where log-probabilities are told and answers are bounded by a schema.
-constexpr std::string_view kChatPath = "/v1/chat/completions";
-constexpr std::string_view kEmbeddingPath = "/v1/embeddings";
+/// A chat completion tells log-probabilities and can be bounded by a schema.
+std::string_view path_for(const router::Classifier& classifier) {
+    return classifier.embeds() ? "/v1/embeddings" : dialect::kChatPath;
+}
 
 std::string body_of(const ClassifierQuestion& question, bool remote) {
     const router::Classifier& classifier = question.classifier;
@@ -52,7 +54,7 @@ Task<Result<router::Prediction>> ask(control::Fleet& fleet,
                       .model = *model,
                       .acquire = options,
                       .may_load = !classifier.embeds(),
-                      .path = classifier.embeds() ? kEmbeddingPath : kChatPath,
+                      .path = path_for(classifier),
                       .relay = &relay};
     Status status = co_await turn.hold(asked);
     if (status.ok()) {
