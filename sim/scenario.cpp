@@ -122,6 +122,17 @@ void sleep_on_gpus(Rng& rng, Scenario& scenario) {
     scenario.budget += scaled(Footprint::host(moved_in_all), 0.3 * rng.unit());
 }
 
+/// Only so many models may be in memory, however small they are.
+void limit_number(Rng& rng, Scenario& scenario) {
+    for (SimModel& model : scenario.models) {
+        for (memory::Placement& placement : model.traits.placements) {
+            placement.footprint[memory::kModelCount] = Bytes(1);
+        }
+    }
+    const auto most = static_cast<std::int64_t>(1 + rng.below(scenario.models.size()));
+    scenario.budget[memory::kModelCount] = Bytes(most);
+}
+
 FaultRates random_faults(Rng& rng) {
     return {.load_fails = 0.1 * rng.unit(),
             .load_hangs = 0.02 * rng.unit(),
@@ -144,6 +155,9 @@ Footprint scaled(const Footprint& footprint, double factor) {
             const auto bytes = static_cast<double>(footprint[device].count()) * factor;
             result[device] = Bytes(static_cast<std::int64_t>(bytes));
         }
+    }
+    if (footprint[memory::kModelCount] != Bytes(0)) {
+        result[memory::kModelCount] = footprint[memory::kModelCount];
     }
     return result;
 }
@@ -213,6 +227,9 @@ Scenario random_scenario(std::uint64_t seed) {
     // With numbers of its own, so that seeds mean what they meant before.
     Rng beds(seed ^ 0xbed5U);
     sleep_on_gpus(beds, scenario);
+    if (beds.chance(0.2)) {
+        limit_number(beds, scenario);
+    }
     return scenario;
 }
 

@@ -280,6 +280,7 @@ int run_server(const config::Config& config) {
                                     .gpus = devices->gpus,
                                     .gpu_probe = devices->probe,
                                     .kept_free = kept_free(config.memory),
+                                    .models_max = config.memory.max_models,
                                     .runtime_dir = runtime->path(),
                                     .snapshots = {.folder = means.snapshot_dir,
                                                   .budget = config.snapshots.budget,

@@ -147,6 +147,7 @@ struct MemoryConfig {
     std::optional<Bytes> budget;     ///< unset: `auto`, what is available minus the reserve
     std::filesystem::path measured;  ///< set after loading: what models turned out to take
     Bytes reserve{1_GiB};            ///< left to the rest of the machine when the budget is `auto`
+    std::uint32_t max_models = 0;    ///< in memory at once, beside those asleep; 0: any number
     bool give_back = true;           ///< the budget shrinks while other programs need the memory
     bool use_gpus = true;
     std::vector<GpuBudget> gpus;  ///< of others: `auto`

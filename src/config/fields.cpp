@@ -271,6 +271,16 @@ std::vector<Field> make_fields() {
          "libnvidia-ml.so.1",
          "NVIDIA's management library, by which GPUs are found.",
          setter<Config>(memory(&MemoryConfig::nvml), any_path)},
+        {"memory.max_models",
+         "",
+         "0",
+         "Most models in memory at once, beside those that sleep, however small they are; 0: as "
+         "many as the budget holds.",
+         setter<Config>(memory(&MemoryConfig::max_models),
+                        [](std::string_view text) {
+                            return parse_number<std::uint32_t>(
+                                text, 0, 100'000, "a number of models");
+                        })},
         {"memory.give_back",
          "",
          "true",

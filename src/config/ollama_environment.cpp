@@ -74,9 +74,9 @@ const std::vector<OllamaVariable>& ollama_variables() {
         {"OLLAMA_FLASH_ATTENTION", {"defaults.flash_attention"}, "flash attention", flag},
         {"OLLAMA_LOAD_TIMEOUT", {"engine.load_timeout"}, "longest load", unless_zero},
         {"OLLAMA_MAX_LOADED_MODELS",
-         {},
-         "not honoured: memory.budget decides in bytes how many models are loaded",
-         nothing},
+         {"memory.max_models"},
+         "models in memory at once",
+         unless_zero},
         {"OLLAMA_GPU_OVERHEAD", {}, "not honoured: memory.reserve is what is left free", nothing},
     };
     return kVariables;

@@ -60,7 +60,8 @@ TEST(OllamaEnvironment, SetsWhatBothHave) {
                                   {"OLLAMA_FLASH_ATTENTION", "1"},
                                   {"OLLAMA_ORIGINS", "http://a.example, app://*"},
                                   {"OLLAMA_LOAD_TIMEOUT", ""},
-                                  {"OLLAMA_MAX_LOADED_MODELS", "3"}});
+                                  {"OLLAMA_MAX_LOADED_MODELS", "3"},
+                                  {"OLLAMA_GPU_OVERHEAD", "1000"}});
     EXPECT_TRUE(result.problems.empty());
     const ModelSettings& defaults = result.config.defaults;
     EXPECT_LT(defaults.keep_alive->count(), 0);
@@ -71,7 +72,8 @@ TEST(OllamaEnvironment, SetsWhatBothHave) {
     EXPECT_EQ(defaults.cache_type_v, "q8_0");
     EXPECT_EQ(defaults.flash_attention, true);
     EXPECT_THAT(result.config.origins, testing::ElementsAre("http://a.example", "app://*"));
-    EXPECT_THAT(result.notes, Contains(HasSubstr("OLLAMA_MAX_LOADED_MODELS is not honoured")));
+    EXPECT_EQ(result.config.memory.max_models, 3U);
+    EXPECT_THAT(result.notes, Contains(HasSubstr("OLLAMA_GPU_OVERHEAD is not honoured")));
 }
 
 TEST(OllamaEnvironment, ReportsWhatCannotBeRead) {

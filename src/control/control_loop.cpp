@@ -67,7 +67,7 @@ ControlLoop::ControlLoop(platform::Loop& loop,
       scales_(options_.gpus, options_.gpu_probe),
       budget_(options_.budget, options_.gpus, options_.kept_free),
       remotes_(loop, std::move(options_.remotes)),
-      scheduler_(options_.scheduler, options_.budget),
+      scheduler_(options_.scheduler, with_count(options_.budget)),
       wake_timer_(loop),
       instance_ended_(loop),
       tasks_(loop) {

@@ -42,6 +42,7 @@ struct ControlOptions {
     std::shared_ptr<const platform::GpuProbe> gpu_probe{};  ///< there when there are GPUs
     /// Left to other programs: when there is less, the budget shrinks. Unset: it never does.
     std::optional<KeptFree> kept_free{};
+    std::uint32_t models_max = 0;       ///< in memory at once, beside those asleep; 0: any number
     std::filesystem::path runtime_dir;  ///< private; engine sockets
     SnapshotOptions snapshots;
     /// Longest that load() waits.
@@ -164,6 +165,7 @@ class ControlLoop final : public Fleet {
     std::vector<Engine> running_engines() const;
     std::vector<InstanceId> ready_instances() const;
     void update_budget();
+    memory::Footprint with_count(memory::Footprint budget) const;
     std::string label_of(std::size_t slot) const;
     std::string short_of(const memory::RefuseRequest& effect) const;
     static Bytes room_for(const memory::RefuseRequest& effect);

@@ -208,10 +208,18 @@ std::vector<Engine> ControlLoop::running_engines() const {
 }
 
 void ControlLoop::update_budget() {
-    const Footprint budget = budget_.available();
+    const Footprint budget = with_count(budget_.available());
     if (budget != scheduler_.budget()) {
         feed(memory::BudgetChanged{budget});
     }
+}
+
+/// The budget in bytes, and in models where their number is limited.
+Footprint ControlLoop::with_count(Footprint budget) const {
+    if (options_.models_max != 0) {
+        budget[memory::kModelCount] = Bytes(options_.models_max);
+    }
+    return budget;
 }
 
 /// "host", "GPU 0".
@@ -235,6 +243,11 @@ std::string ControlLoop::short_of(const memory::RefuseRequest& effect) const {
                     drover::to_string(std::max(effect.available[slot], Bytes(0))) +
                     " can be freed for it";
         }
+    }
+    if (effect.needed[memory::kModelCount] > effect.available[memory::kModelCount]) {
+        text += std::string(text.empty() ? "" : "; and ") + "a place among the " +
+                std::to_string(options_.models_max) +
+                " models that may be loaded (memory.max_models), all of which are pinned ones'";
     }
     return text;
 }

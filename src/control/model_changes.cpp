@@ -12,6 +12,12 @@ namespace drover::control {
 namespace log = platform::log;
 
 void ControlLoop::declare(ManagedModel model) {
+    if (options_.models_max != 0) {
+        for (std::size_t i = 0; i < model.placements.size(); ++i) {
+            model.traits.placements[i].footprint[memory::kModelCount] = Bytes(1);
+            model.placements[i].least[memory::kModelCount] = Bytes(1);
+        }
+    }
     names_.insert_or_assign(model.id, &*all_names_.insert(model.view.name).first);
     const ModelId id = model.id;
     const memory::ModelTraits traits = model.traits;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 #include "base/assert.hpp"
 
@@ -64,32 +65,28 @@ double VictimChoice::density(const LeavingRank& rank) const {
     return scale_.has_value() ? std::exp(rank.value - *scale_) : 0;
 }
 
-double VictimChoice::loss(const Candidate& one) const {
-    return density(one.rank) * static_cast<double>(one.held.total().count());
-}
-
 bool VictimChoice::offer(const LeavingRank& rank, const Footprint& held) {
-    const Footprint gap = missing_.lacks(freed_);
     const double a_byte = density(rank);
     if (closing_.has_value()) {
-        const bool same_class =
-            closing_->rank.stays == rank.stays && closing_->rank.priority == rank.priority;
+        const LeavingRank& closing = *closing_->rank;
+        const bool same_class = closing.stays == rank.stays && closing.priority == rank.priority;
         // Whoever closes the gap frees at least as much, at no less a byte.
-        const double at_least = prefix_loss_ + a_byte * static_cast<double>(gap.total().count());
+        const double at_least = prefix_loss_ + a_byte * static_cast<double>(gap_.total().count());
         if (!same_class || at_least >= closing_loss_) {
             return false;
         }
     }
-    if (gap.empty() || !held.overlaps(gap)) {
-        return !gap.empty();
+    if (gap_.empty() || !held.overlaps(gap_)) {
+        return !gap_.empty();
     }
-    const double with_this = prefix_loss_ + a_byte * static_cast<double>(held.total().count());
-    if (!gap.fits(held)) {
-        prefix_.push_back({rank, held});
-        freed_ += held;
+    const Offered one{&rank, &held, a_byte * static_cast<double>(held.total().count())};
+    const double with_this = prefix_loss_ + one.loss;
+    if (!gap_.fits(held)) {
+        prefix_.push_back(one);
+        gap_ = gap_.lacks(held);
         prefix_loss_ = with_this;
     } else if (!closing_.has_value() || with_this < closing_loss_) {
-        closing_ = {rank, held};
+        closing_ = one;
         closed_after_ = prefix_.size();
         closing_loss_ = with_this;
     }
@@ -97,51 +94,71 @@ bool VictimChoice::offer(const LeavingRank& rank, const Footprint& held) {
 }
 
 Victims VictimChoice::take() const {
-    std::vector<Candidate> chosen = prefix_;
+    std::vector<Offered> chosen = prefix_;
     if (closing_.has_value()) {
         chosen.resize(closed_after_);
         chosen.push_back(*closing_);
     }
+    Victims victims;
+    for (const Offered& one : without_unnecessary(std::move(chosen))) {
+        const bool first = victims.empty();
+        victims.instances.push_back(one.rank->instance);
+        victims.priority =
+            first ? one.rank->priority : std::max(victims.priority, one.rank->priority);
+        const double highest = first ? one.rank->value : std::max(victims.loss, one.rank->value);
+        victims.loss = scale_.has_value() ? victims.loss + one.loss : highest;
+    }
+    return victims;
+}
+
+/// A later, larger victim may make earlier small ones unnecessary: the most valuable of them are
+/// spared. In the order of their ranks.
+std::vector<VictimChoice::Offered> VictimChoice::without_unnecessary(
+    std::vector<Offered> chosen) const {
+    if (chosen.size() <= 1) {
+        return chosen;
+    }
     Footprint freed;
-    for (const Candidate& one : chosen) {
-        freed += one.held;
+    for (const Offered& one : chosen) {
+        freed += *one.held;
     }
-    // A later, larger victim may make earlier small ones unnecessary: spare the most valuable of
-    // them.
-    std::vector<Candidate> leaving;
     if (scale_.has_value()) {
-        std::stable_sort(
-            chosen.begin(), chosen.end(), [this](const Candidate& a, const Candidate& b) {
-                return std::tuple(a.rank.stays, a.rank.priority, loss(a)) <
-                       std::tuple(b.rank.stays, b.rank.priority, loss(b));
-            });
+        std::stable_sort(chosen.begin(), chosen.end(), [](const Offered& a, const Offered& b) {
+            return std::tuple(a.rank->stays, a.rank->priority, a.loss) <
+                   std::tuple(b.rank->stays, b.rank->priority, b.loss);
+        });
     }
+    std::vector<Offered> leaving;
     for (auto one = chosen.rbegin(); one != chosen.rend(); ++one) {
-        if (enough() && missing_.fits(freed - one->held)) {
-            freed -= one->held;
+        if (enough() && missing_.fits(freed - *one->held)) {
+            freed -= *one->held;
         } else {
             leaving.push_back(*one);
         }
     }
-    std::sort(leaving.begin(), leaving.end(), [](const Candidate& a, const Candidate& b) {
-        return a.rank < b.rank;
+    std::sort(leaving.begin(), leaving.end(), [](const Offered& a, const Offered& b) {
+        return *a.rank < *b.rank;
     });
-    Victims victims;
-    for (const Candidate& one : leaving) {
-        const bool first = victims.empty();
-        victims.instances.push_back(one.rank.instance);
-        victims.priority =
-            first ? one.rank.priority : std::max(victims.priority, one.rank.priority);
-        const double highest = first ? one.rank.value : std::max(victims.loss, one.rank.value);
-        victims.loss = scale_.has_value() ? victims.loss + loss(one) : highest;
-    }
-    return victims;
+    return leaving;
 }
 
 void LeavingOrder::put(const LeavingRank& rank, const Footprint& held) {
     const auto [place, is_new] = order_.emplace(rank, held);
     DROVER_ASSERT(is_new && places_.emplace(rank.instance, place).second);
     total_ += held;
+}
+
+bool LeavingOrder::move(const LeavingRank& rank, const Footprint& held) {
+    const auto found = places_.find(rank.instance);
+    if (found == places_.end()) {
+        return false;
+    }
+    auto node = order_.extract(found->second);
+    node.key() = rank;
+    total_ += held - node.mapped();
+    node.mapped() = held;
+    found->second = order_.insert(std::move(node)).position;
+    return true;
 }
 
 void LeavingOrder::remove(InstanceId instance) {

@@ -88,25 +88,33 @@ struct Victims {
 /// one leaves when those below suffice. Without a scale the first that suffice are taken.
 class VictimChoice {
   public:
-    VictimChoice(const Footprint& missing, ValueScale scale) : missing_(missing), scale_(scale) {}
+    VictimChoice(const Footprint& missing, ValueScale scale)
+        : missing_(missing), scale_(scale), gap_(missing.positive()) {}
 
-    /// Offers the next candidate; smallest rank first. False when no later one can be better.
+    /// Offers the next candidate; smallest rank first. False when no later one can be better. Both
+    /// must stay where they are as long as the choice is used.
     bool offer(const LeavingRank& rank, const Footprint& held);
     bool enough() const { return closing_.has_value() || missing_.empty(); }
     /// The choice. When it is not enough: all that help.
     Victims take() const;
 
   private:
+    struct Offered {
+        const LeavingRank* rank;
+        const Footprint* held;
+        double loss;  ///< zero without a scale
+    };
+
     /// What a byte of it is worth.
     double density(const LeavingRank& rank) const;
-    double loss(const Candidate& one) const;
+    std::vector<Offered> without_unnecessary(std::vector<Offered> chosen) const;
 
     Footprint missing_;
     ValueScale scale_;
-    std::vector<Candidate> prefix_;  ///< in order, none of which closes the gap
-    Footprint freed_;                ///< by them
+    std::vector<Offered> prefix_;  ///< in order, none of which closes the gap
+    Footprint gap_;                ///< what they leave missing
     double prefix_loss_ = 0;
-    std::optional<Candidate> closing_{};  ///< closes the gap that the first `closed_after_` leave
+    std::optional<Offered> closing_{};  ///< closes the gap that the first `closed_after_` leave
     std::size_t closed_after_ = 0;
     double closing_loss_ = 0;
 };
@@ -116,6 +124,8 @@ class LeavingOrder {
   public:
     /// REQUIRES: the instance is not in.
     void put(const LeavingRank& rank, const Footprint& held);
+    /// Gives the instance another place, and what it holds now. False: it is not in.
+    bool move(const LeavingRank& rank, const Footprint& held);
     /// Does nothing when the instance is not in.
     void remove(InstanceId instance);
     bool contains(InstanceId instance) const { return places_.contains(instance); }

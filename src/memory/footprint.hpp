@@ -1,34 +1,37 @@
-// Bytes on each device. Pure; any thread.
+// Bytes on each device, and a place among the loaded models. Pure; any thread.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <compare>
 #include <cstddef>
+#include <memory>
 
 #include "base/units.hpp"
 
 namespace drover::memory {
 
 /// Devices one machine can have: host RAM is device 0, then GPUs.
-inline constexpr std::size_t kDevicesMax = 16;
+inline constexpr std::size_t kDevicesMax = 15;
 inline constexpr std::size_t kHostDevice = 0;
+/// No device: where the number of loaded models is limited, each takes one of what is here.
+inline constexpr std::size_t kModelCount = kDevicesMax;
 
 /// What an instance holds, or a budget allows, on each device.
 class Footprint {
   public:
-    constexpr Footprint() = default;
-    // Copies what is there: most machines have one device or few, and copies are made all the time.
-    constexpr Footprint(const Footprint& other) : width_(other.width_) {
-        for (std::size_t i = 0; i < width_; ++i) {
-            bytes_[i] = other.bytes_[i];
-        }
-    }
+    // Sets and copies only what is there: most machines have one device or few, and the scheduler
+    // makes footprints all the time. The host's slot apart, or compilers make each copy a call.
+    constexpr Footprint() {}
+    constexpr Footprint(const Footprint& other) { *this = other; }
     constexpr Footprint& operator=(const Footprint& other) {
-        for (std::size_t i = 0; i < std::max(width_, other.width_); ++i) {
-            bytes_[i] = other.bytes_[i];
-        }
         width_ = other.width_;
+        if (width_ > kHostDevice) {
+            copy_slot(kHostDevice, other);
+        }
+        for (std::size_t i = kHostDevice + 1; i < width_; ++i) {
+            copy_slot(i, other);
+        }
         return *this;
     }
 
@@ -40,16 +43,18 @@ class Footprint {
     }
 
     constexpr Bytes& operator[](std::size_t device) {
-        width_ = std::max(width_, device + 1);
-        return bytes_[device];
+        widen(device + 1);
+        return slots_[device].bytes;
     }
-    constexpr Bytes operator[](std::size_t device) const { return bytes_[device]; }
+    constexpr Bytes operator[](std::size_t device) const {
+        return device < width_ ? slots_[device].bytes : Bytes(0);
+    }
 
     /// True when every device that is needed has enough. A device of which nothing is needed may
     /// even be overdrawn.
     constexpr bool fits(const Footprint& limit) const {
         for (std::size_t i = 0; i < width_; ++i) {
-            if (bytes_[i] > limit.bytes_[i] && bytes_[i] > Bytes(0)) {
+            if (slots_[i].bytes > limit[i] && slots_[i].bytes > Bytes(0)) {
                 return false;
             }
         }
@@ -61,8 +66,8 @@ class Footprint {
     constexpr Footprint lacks(const Footprint& there) const {
         Footprint missing;
         for (std::size_t i = 0; i < width_; ++i) {
-            if (bytes_[i] > there.bytes_[i] && bytes_[i] > Bytes(0)) {
-                missing[i] = bytes_[i] - there.bytes_[i];
+            if (slots_[i].bytes > there[i] && slots_[i].bytes > Bytes(0)) {
+                missing[i] = slots_[i].bytes - there[i];
             }
         }
         return missing;
@@ -77,7 +82,7 @@ class Footprint {
     /// True when there is a device that both need.
     constexpr bool overlaps(const Footprint& other) const {
         for (std::size_t i = 0; i < std::min(width_, other.width_); ++i) {
-            if (bytes_[i] > Bytes(0) && other.bytes_[i] > Bytes(0)) {
+            if (slots_[i].bytes > Bytes(0) && other[i] > Bytes(0)) {
                 return true;
             }
         }
@@ -87,7 +92,7 @@ class Footprint {
     /// True when it needs something of each device of which there is any in `other`.
     constexpr bool spans(const Footprint& other) const {
         for (std::size_t i = 0; i < other.width_; ++i) {
-            if (other.bytes_[i] > Bytes(0) && bytes_[i] <= Bytes(0)) {
+            if (other[i] > Bytes(0) && (*this)[i] <= Bytes(0)) {
                 return false;
             }
         }
@@ -97,7 +102,7 @@ class Footprint {
     /// True when both need the same devices.
     constexpr bool same_devices(const Footprint& other) const {
         for (std::size_t i = 0; i < std::max(width_, other.width_); ++i) {
-            if ((bytes_[i] > Bytes(0)) != (other.bytes_[i] > Bytes(0))) {
+            if (((*this)[i] > Bytes(0)) != (other[i] > Bytes(0))) {
                 return false;
             }
         }
@@ -108,8 +113,8 @@ class Footprint {
     constexpr Bytes leaves_of(const Footprint& there) const {
         Bytes left;
         for (std::size_t i = 0; i < width_; ++i) {
-            if (bytes_[i] > Bytes(0)) {
-                left += there.bytes_[i] - bytes_[i];
+            if (slots_[i].bytes > Bytes(0)) {
+                left += there[i] - slots_[i].bytes;
             }
         }
         return left;
@@ -117,32 +122,32 @@ class Footprint {
 
     /// Becomes at least `other`, on each device.
     constexpr void raise_to(const Footprint& other) {
-        width_ = std::max(width_, other.width_);
+        widen(other.width_);
         for (std::size_t i = 0; i < other.width_; ++i) {
-            bytes_[i] = std::max(bytes_[i], other.bytes_[i]);
+            slots_[i].bytes = std::max(slots_[i].bytes, other[i]);
         }
     }
 
     /// Sum over all devices.
     constexpr Bytes total() const {
         Bytes sum;
-        for (std::size_t i = 0; i < width_; ++i) {
-            sum += bytes_[i];
+        for (std::size_t i = 0; i < std::min(width_, kDevicesMax); ++i) {
+            sum += slots_[i].bytes;
         }
         return sum;
     }
 
     constexpr Footprint& operator+=(const Footprint& other) {
-        width_ = std::max(width_, other.width_);
+        widen(other.width_);
         for (std::size_t i = 0; i < other.width_; ++i) {
-            bytes_[i] += other.bytes_[i];
+            slots_[i].bytes += other[i];
         }
         return *this;
     }
     constexpr Footprint& operator-=(const Footprint& other) {
-        width_ = std::max(width_, other.width_);
+        widen(other.width_);
         for (std::size_t i = 0; i < other.width_; ++i) {
-            bytes_[i] -= other.bytes_[i];
+            slots_[i].bytes -= other[i];
         }
         return *this;
     }
@@ -150,7 +155,7 @@ class Footprint {
     friend constexpr Footprint operator-(Footprint a, const Footprint& b) { return a -= b; }
     constexpr bool operator==(const Footprint& other) const {
         for (std::size_t i = 0; i < std::max(width_, other.width_); ++i) {
-            if (bytes_[i] != other.bytes_[i]) {
+            if ((*this)[i] != other[i]) {
                 return false;
             }
         }
@@ -158,8 +163,24 @@ class Footprint {
     }
 
   private:
-    std::array<Bytes, kDevicesMax> bytes_{};
-    /// Devices from here on have zero.
+    /// Room for a number; an array of Bytes would be set to zero as a whole.
+    union Slot {
+        constexpr Slot() {}
+        Bytes bytes;
+    };
+
+    constexpr void copy_slot(std::size_t i, const Footprint& other) {
+        std::construct_at(&slots_[i].bytes, other.slots_[i].bytes);
+    }
+
+    constexpr void widen(std::size_t width) {
+        for (; width_ < width; ++width_) {
+            std::construct_at(&slots_[width_].bytes);
+        }
+    }
+
+    std::array<Slot, kDevicesMax + 1> slots_;
+    /// Slots from here on are unset, and mean zero.
     std::size_t width_ = 0;
 };
 

@@ -37,12 +37,14 @@ void PolicySelector::serve(Shadow& shadow,
                            const ShadowVisit& visit,
                            const Usage& usage,
                            const Footprint& budget) {
-    const InstanceId resident{visit.model.value};
-    if (shadow.residents.contains(resident)) {
-        shadow.residents.remove(resident);
-    } else {
-        shadow.cost += std::chrono::duration<double>(visit.load_time).count();
+    const LeavingRank rank{.priority = visit.priority,
+                           .value = keep_value(policy, usage, visit.load_time, visit.needed),
+                           .last_used = visit.at,
+                           .instance = InstanceId{visit.model.value}};
+    if (shadow.residents.move(rank, visit.needed)) {
+        return;
     }
+    shadow.cost += std::chrono::duration<double>(visit.load_time).count();
     if (!visit.needed.fits(budget)) {
         return;
     }
@@ -53,11 +55,7 @@ void PolicySelector::serve(Shadow& shadow,
             shadow.residents.remove(victim);
         }
     }
-    shadow.residents.put({.priority = visit.priority,
-                          .value = keep_value(policy, usage, visit.load_time, visit.needed),
-                          .last_used = visit.at,
-                          .instance = resident},
-                         visit.needed);
+    shadow.residents.put(rank, visit.needed);
 }
 
 }  // namespace drover::memory

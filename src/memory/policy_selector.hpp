@@ -46,9 +46,8 @@ class PolicySelector {
                       const Usage& usage,
                       const Footprint& budget);
 
-    /// Until there is evidence: half way between sessions, where the last few visits count, and
-    /// habits.
-    static constexpr std::size_t kFirst = static_cast<std::size_t>(EvictionPolicy::gdsf_8);
+    /// Until there is evidence: the one whose worst case is the mildest (bench/eviction).
+    static constexpr std::size_t kFirst = static_cast<std::size_t>(EvictionPolicy::gdsf_4);
 
     std::array<Shadow, kEvictionPolicies.size()> shadows_;
     std::size_t current_ = kFirst;

@@ -32,7 +32,7 @@ TEST_F(PolicySelection, StaysWithThePolicyItHasAsLongAsNoneIsBetter) {
         EXPECT_FALSE(visit(1));
         EXPECT_FALSE(visit(2));
     }
-    EXPECT_EQ(selector_.current(), EvictionPolicy::gdsf_8);
+    EXPECT_EQ(selector_.current(), EvictionPolicy::gdsf_4);
 }
 
 TEST_F(PolicySelection, PrefersLongMemoriesForHabitsAndShortOnesForSessions) {

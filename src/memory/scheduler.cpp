@@ -39,6 +39,8 @@ Effects Scheduler::on(const Event& event, TimePoint now) {
     std::visit([this](const auto& one) { handle(one); }, event);
     expire();
     resume();
+    line_.age(now_);
+    idle_.age(now_);
     while (replan_) {
         replan_ = false;
         plan();
@@ -298,9 +300,11 @@ void Scheduler::handle(const BudgetChanged& event) {
     replan_ = ceiling_fell_ = true;
 }
 
+// What ripens concerns those who are not owed memory yet, and who is owed it from now on stands
+// behind those who are already.
 void Scheduler::handle(const TimerFired&) {
     armed_.reset();
-    replan_ = true;
+    replan_ = !looked_until_.has_value() || !looked_until_->owed;
 }
 
 void Scheduler::handle(const DrainStarted&) {
@@ -396,7 +400,7 @@ void Scheduler::update_place(ModelId id, Model& model) {
     }
     if (place.has_value()) {
         line_.put(*place);
-        replan_ = true;
+        replan_ = replan_ || !is_out_of_reach(*place);
     } else {
         model.claim.reset();
     }

@@ -20,6 +20,7 @@
 #include "memory/footprint.hpp"
 #include "memory/instance_view.hpp"
 #include "memory/ledger.hpp"
+#include "memory/planning_pass.hpp"
 #include "memory/policy_selector.hpp"
 #include "memory/usage.hpp"
 #include "memory/waiting_line.hpp"
@@ -126,19 +127,6 @@ class Scheduler {
         TimePoint granted_at{};
     };
 
-    /// What one pass over the waiting line has given away so far.
-    struct Pass {
-        Footprint ceiling;     ///< the most that a model could ever get
-        Footprint claimed{};   ///< by models that cannot start yet
-        Footprint promised{};  ///< to them: held by idle and by retiring instances
-        Footprint
-            exhausted{};       ///< missed by models that are owed it but must wait for loads to end
-        Footprint retiring{};  ///< missed by models for which busy instances are to leave
-        /// Asleep, and left to their models, which were looked at already.
-        std::vector<InstanceId> set_aside{};
-        std::size_t blocked = 0;
-    };
-
     void handle(const ModelDeclared& event);
     void handle(const RequestArrived& event);
     void handle(const RequestCancelled& event);
@@ -184,22 +172,20 @@ class Scheduler {
 
     // Planning: who loads, who leaves (scheduler_plan.cpp).
     void plan();
-    bool consider(const WaitingLine::Place& place, bool owed, Pass& pass);
-    void set_aside(const Model& model, Pass& pass);
-    void put_back(const Pass& pass);
+    bool is_out_of_reach(const WaitingLine::Place& place) const;
+    bool consider(const WaitingLine::Place& place, bool owed, PlanningPass& pass);
+    void set_aside(const Model& model, PlanningPass& pass);
+    void put_back(const PlanningPass& pass);
     const Placement* bed_of(const Model& model) const;
     Footprint still_needed(const Model& model) const;
     const std::optional<Footprint>& kept_asleep(const Instance& instance) const;
-    void evict(const Victims& victims, const Footprint& needed, const Pass& pass);
+    void evict(const Victims& victims, const Footprint& needed, const PlanningPass& pass);
     std::set<InstanceId> choose_sleepers(const Victims& victims, Footprint spare) const;
-    template <typename Visit>
-    void each_placement(const Model& model, const Pass& pass, Visit visit) const;
-    const Placement* free_placement(const Model& model,
-                                    const Footprint& free,
-                                    const Pass& pass) const;
-    bool evict_for(const Model& model, bool owed, const Footprint& free, Pass& pass);
-    void claim(Model& model, const Footprint& free, Pass& pass);
-    Footprint free_for(const Pass& pass) const {
+    void look_at_placements(const Model& model, PlanningPass& pass) const;
+    const Placement* free_placement(const Footprint& free, const PlanningPass& pass) const;
+    bool evict_for(bool owed, const Footprint& free, PlanningPass& pass);
+    void claim(Model& model, const Footprint& free, PlanningPass& pass);
+    Footprint free_for(const PlanningPass& pass) const {
         return ledger_.available() + leaving_ - pass.claimed;
     }
     void refuse_what_never_fits();
@@ -241,7 +227,8 @@ class Scheduler {
     std::size_t waiting_ = 0;
     std::uint64_t last_ticket_ = 0;
     InstanceId last_instance_{};
-    bool replan_ = false;        ///< something changed that may let a model load, or make one leave
+    bool replan_ = false;  ///< something changed that may let a model load, or make one leave
+    std::optional<PlanningPass::End> looked_until_{};  ///< by the last pass; unset: it saw all
     bool ceiling_fell_ = false;  ///< some waiting model may never fit any more
     bool draining_ = false;
     std::optional<TimePoint> armed_{};  ///< the WakeAt that is out

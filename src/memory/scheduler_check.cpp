@@ -133,8 +133,9 @@ void Scheduler::check_line() const {
             placements.begin(), placements.end(), [most = ceiling()](const Placement& one) {
                 return one.footprint.fits(most);
             }));
-        const Pass fresh{.ceiling = ceiling()};
-        DROVER_ASSERT(free_placement(model, free_for(fresh), fresh) == nullptr);
+        PlanningPass fresh{.ceiling = ceiling()};
+        look_at_placements(model, fresh);
+        DROVER_ASSERT(free_placement(free_for(fresh), fresh) == nullptr);
         bool under_way = armed_.has_value();
         for (const auto& [id, instance] : instances_) {
             const bool still = instance.leases == 0 && (instance.state == InstanceState::ready ||

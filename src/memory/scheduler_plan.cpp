@@ -19,18 +19,28 @@ constexpr std::size_t kLookAhead = 32;
 }  // namespace
 
 void Scheduler::plan() {
-    line_.age(now_);
-    idle_.age(now_);
     shrink();
-    Pass pass{.ceiling = ceiling()};
-    line_.visit(
-        [&](const WaitingLine::Place& place, bool owed) { return consider(place, owed, pass); });
+    PlanningPass pass{.ceiling = ceiling()};
+    looked_until_.reset();
+    line_.visit([&](const WaitingLine::Place& place, bool owed) {
+        const bool goes_on = consider(place, owed, pass);
+        if (!goes_on) {
+            looked_until_ = PlanningPass::End{owed, place};
+        }
+        return goes_on;
+    });
     put_back(pass);
     return_to_service(StopReason::evicted, pass.retiring);
     if (ceiling_fell_) {
         ceiling_fell_ = false;
         refuse_what_never_fits();
     }
+}
+
+/// True when the last pass ended before it would have come to `place`: nothing has changed for it.
+bool Scheduler::is_out_of_reach(const WaitingLine::Place& place) const {
+    return looked_until_.has_value() && place.owed_at > now_ &&
+           (looked_until_->owed || looked_until_->place < place);
 }
 
 // One model without an instance that somebody waits for, in the order of WaitingLine, with the
@@ -47,33 +57,25 @@ void Scheduler::plan() {
 //     their memory and come back sooner, as far as that part is not needed.
 //  6. Not owed yet: it is blocked, and models behind it may overtake.
 //  7. Owed: it claims memory, see claim().
-bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass) {
+bool Scheduler::consider(const WaitingLine::Place& place, bool owed, PlanningPass& pass) {
     Model& model = models_.at(place.model);
     if (refuse_if_never_fits(place.model, model, pass.ceiling)) {
         return true;
     }
-    if (const Placement* bed = bed_of(model);
-        model.asleep && (bed == nullptr || !bed->footprint.fits(pass.ceiling))) {
-        stop(model.asleep, StopReason::evicted);
-        return true;
+    if (model.asleep) {
+        const Placement* bed = bed_of(model);
+        if (bed == nullptr || !bed->footprint.fits(pass.ceiling)) {
+            stop(model.asleep, StopReason::evicted);
+            return true;
+        }
     }
     set_aside(model, pass);
-    std::optional<Footprint> soon;
-    Footprint free;
-    bool any = false;
-    each_placement(model, pass, [&](const Placement&, const Footprint& needed) {
-        if (!any) {
-            free = free_for(pass);
-        }
-        any = true;
-        if (!soon.has_value() && needed.fits(free)) {
-            soon = needed;
-        }
-    });
-    if (!any) {
+    look_at_placements(model, pass);
+    if (pass.options.empty()) {
         return ++pass.blocked < kLookAhead;
     }
-    if (const Placement* now = free_placement(model, free, pass); now != nullptr) {
+    const Footprint free = free_for(pass);
+    if (const Placement* now = free_placement(free, pass); now != nullptr) {
         if (model.asleep) {
             wake(place.model, model);
         } else {
@@ -81,8 +83,12 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
         }
         return true;
     }
-    if (soon.has_value()) {
-        pass.claimed += *soon;
+    const auto soon =
+        std::find_if(pass.options.begin(), pass.options.end(), [&free](const auto& option) {
+            return option.needed.fits(free);
+        });
+    if (soon != pass.options.end()) {
+        pass.claimed += soon->needed;
         return true;
     }
     if (model.queue.empty()) {
@@ -90,7 +96,7 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
         update_place(place.model, model);
         return true;
     }
-    if (evict_for(model, owed, free, pass)) {
+    if (evict_for(owed, free, pass)) {
         return true;
     }
     if (owed) {
@@ -100,13 +106,12 @@ bool Scheduler::consider(const WaitingLine::Place& place, bool owed, Pass& pass)
     return ++pass.blocked < kLookAhead && !pass.exhausted.spans(pass.ceiling);
 }
 
-/// Calls `visit(placement, needed)` for the placements that the model may have in this pass, with
-/// what it still needs there.
-template <typename Visit>
-void Scheduler::each_placement(const Model& model, const Pass& pass, Visit visit) const {
+/// Sets the options of the model in this pass.
+void Scheduler::look_at_placements(const Model& model, PlanningPass& pass) const {
+    pass.options.clear();
     if (model.asleep) {
-        if (const Footprint needed = still_needed(model); !needed.overlaps(pass.exhausted)) {
-            visit(*bed_of(model), needed);
+        if (Footprint needed = still_needed(model); !needed.overlaps(pass.exhausted)) {
+            pass.options.push_back({bed_of(model), needed});
         }
         return;
     }
@@ -118,45 +123,43 @@ void Scheduler::each_placement(const Model& model, const Pass& pass, Visit visit
         if (one.footprint.fits(pass.ceiling)) {
             grade = one.grade;
             if (!one.footprint.overlaps(pass.exhausted)) {
-                visit(one, one.footprint);
+                pass.options.push_back({&one, one.footprint});
             }
         }
     }
 }
 
 /// Where it can start now; null: nowhere.
-const Placement* Scheduler::free_placement(const Model& model,
-                                           const Footprint& free,
-                                           const Pass& pass) const {
+const Placement* Scheduler::free_placement(const Footprint& free, const PlanningPass& pass) const {
     const Footprint available = ledger_.available();
     const Footprint unclaimed = free + pass.promised;
     const Placement* best = nullptr;
     Bytes least;
-    each_placement(model, pass, [&](const Placement& one, const Footprint& needed) {
+    for (const auto& [placement, needed] : pass.options) {
         if (!needed.fits(available) || !needed.fits(unclaimed)) {
-            return;
+            continue;
         }
         const Bytes left = needed.leaves_of(available);
         if (best == nullptr || left < least) {
-            best = &one;
+            best = placement;
             least = left;
         }
-    });
+    }
     return best;
 }
 
 /// Lets idle instances leave for it where least is lost. False: nowhere do they suffice.
-bool Scheduler::evict_for(const Model& model, bool owed, const Footprint& free, Pass& pass) {
-    std::optional<Footprint> chosen;
+bool Scheduler::evict_for(bool owed, const Footprint& free, PlanningPass& pass) {
+    const Footprint* chosen = nullptr;
     Victims leaving;
-    each_placement(model, pass, [&](const Placement&, const Footprint& needed) {
+    for (const auto& [placement, needed] : pass.options) {
         Victims victims = idle_.choose(needed.lacks(free), scale(), owed);
-        if (!victims.empty() && (!chosen.has_value() || victims.cheaper_than(leaving))) {
-            chosen = needed;
+        if (!victims.empty() && (chosen == nullptr || victims.cheaper_than(leaving))) {
+            chosen = &needed;
             leaving = std::move(victims);
         }
-    });
-    if (!chosen.has_value()) {
+    }
+    if (chosen == nullptr) {
         return false;
     }
     evict(leaving, *chosen, pass);
@@ -166,7 +169,7 @@ bool Scheduler::evict_for(const Model& model, bool owed, const Footprint& free, 
 
 /// Frees what is `needed` beyond what is free. What is left of the victims' memory, and of what is
 /// free, is for those that can sleep. REQUIRES: together they hold enough.
-void Scheduler::evict(const Victims& victims, const Footprint& needed, const Pass& pass) {
+void Scheduler::evict(const Victims& victims, const Footprint& needed, const PlanningPass& pass) {
     const Footprint free = free_for(pass);
     Footprint spare = (free - needed).positive() - needed.lacks(free);
     for (const InstanceId victim : victims.instances) {
@@ -188,42 +191,40 @@ void Scheduler::evict(const Victims& victims, const Footprint& needed, const Pas
 //     there, and it would wait for ever.
 //  2. It takes one for which nobody more has to retire; else the one where least is lost.
 //  3. There is none: only the end of a load can help. Nobody else gets what it is short of.
-void Scheduler::claim(Model& model, const Footprint& free, Pass& pass) {
+void Scheduler::claim(Model& model, const Footprint& free, PlanningPass& pass) {
     const Footprint promised = idle_.total() + retiring_held_;
     const auto index_of = [&model](const Placement& one) {
         return static_cast<std::size_t>(&one - model.traits.placements.data());
     };
-    bool kept = false;
-    each_placement(model, pass, [&](const Placement& one, const Footprint&) {
-        kept = kept || model.claim == index_of(one);
-    });
-    const Placement* where = nullptr;
-    Footprint claimed;
+    const bool kept =
+        std::any_of(pass.options.begin(), pass.options.end(), [&](const auto& option) {
+            return model.claim == index_of(*option.placement);
+        });
+    const PlanningPass::Option* chosen = nullptr;
     bool enough = false;
     Victims leaving;
-    each_placement(model, pass, [&](const Placement& one, const Footprint& needed) {
-        if (kept && model.claim != index_of(one)) {
-            return;
+    for (const PlanningPass::Option& option : pass.options) {
+        if (kept && model.claim != index_of(*option.placement)) {
+            continue;
         }
         // What is missing counts what models ahead claim beyond what is free now, so it is compared
         // with everything that leaves later.
-        const Footprint short_of = needed.lacks(free).lacks(promised);
+        const Footprint short_of = option.needed.lacks(free).lacks(promised);
         Victims victims = short_of.empty() ? Victims() : choose_busy(short_of, false);
         const bool suffices = short_of.empty() || !victims.empty();
-        if (where == nullptr || (suffices && (!enough || victims.cheaper_than(leaving)))) {
-            where = &one;
-            claimed = needed;
+        if (chosen == nullptr || (suffices && (!enough || victims.cheaper_than(leaving)))) {
+            chosen = &option;
             enough = suffices;
             leaving = std::move(victims);
         }
-    });
-    const Footprint missing = claimed.lacks(free);
-    model.claim = index_of(*where);
+    }
+    const Footprint missing = chosen->needed.lacks(free);
+    model.claim = index_of(*chosen->placement);
     retire(leaving, {StopReason::evicted, model.queue.front().ticket});
     if (!enough) {
         pass.exhausted += missing;
     }
-    pass.claimed += claimed;
+    pass.claimed += chosen->needed;
     pass.retiring += missing;
     pass.promised = idle_.total() + retiring_held_;
 }

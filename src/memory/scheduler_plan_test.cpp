@@ -15,6 +15,13 @@ using testing::Stage;
 
 constexpr SchedulerOptions kOptions{.min_residency = seconds(2), .max_wait = seconds(10)};
 
+/// So many GiB, and one of so many places for models: of what a model takes, or of a budget.
+Footprint counted(std::int64_t gib, std::int64_t models) {
+    Footprint footprint = Stage::gib(gib);
+    footprint[kModelCount] = Bytes(models);
+    return footprint;
+}
+
 /// Room for ten GiB, and `a` and `b` of six each: only one fits.
 Stage one_of_two(ModelTraits traits = {}) {
     Stage stage(10, kOptions);
@@ -31,6 +38,43 @@ TEST(Loads, RunSideBySideWhereTheyFit) {
     EXPECT_EQ(stage.request("a"), "start a");
     EXPECT_EQ(stage.request("b"), "start b");
     EXPECT_EQ(stage.request("c"), "");
+}
+
+TEST(Loads, AreNoMoreThanTheNumberOfModelsAllows) {
+    Stage stage(counted(10, 2), kOptions);
+    for (const char* name : {"a", "b", "c"}) {
+        stage.model(name, {{counted(1, 1)}});
+    }
+    stage.warm("a");
+    stage.warm("b");
+    stage.pass(seconds(10));
+    EXPECT_EQ(stage.request("c"), "stop a evicted");
+    EXPECT_EQ(stage.gone("a"), "start c");
+}
+
+TEST(Loads, DoNotCountModelsAsleep) {
+    Stage stage(counted(10, 1), kOptions);
+    for (const char* name : {"a", "b"}) {
+        stage.model(name, {{.footprint = counted(2, 1), .asleep = Stage::gib(1)}});
+    }
+    stage.warm("a");
+    stage.pass(seconds(10));
+    EXPECT_EQ(stage.request("b"), "sleep a");
+    EXPECT_EQ(stage.asleep("a", 1), "start b");
+    stage.ready("b");
+    stage.end(2);
+    stage.pass(seconds(10));
+    EXPECT_EQ(stage.request("a"), "sleep b");
+    EXPECT_EQ(stage.asleep("b", 1), "wake a");
+}
+
+TEST(Loads, OfMoreThanThePinnedOnesLeaveRoomForAreRefused) {
+    Stage stage(counted(10, 1), kOptions);
+    stage.model("a", {{counted(1, 1)}}, {.pinned = true});
+    stage.model("b", {{counted(1, 1)}});
+    stage.warm("a");
+    EXPECT_EQ(stage.request("b"), "refuse 2 never_fits");
+    EXPECT_EQ(stage.last_refusal().available[kModelCount], Bytes(0));
 }
 
 TEST(Loads, HappenOnceForAllThatWait) {

@@ -60,7 +60,7 @@ void Scheduler::wake(ModelId id, Model& model) {
 }
 
 /// The instance that sleeps for the model is no victim of those behind it in the line.
-void Scheduler::set_aside(const Model& model, Pass& pass) {
+void Scheduler::set_aside(const Model& model, PlanningPass& pass) {
     if (!model.asleep || !idle_.contains(model.asleep)) {
         return;
     }
@@ -71,7 +71,7 @@ void Scheduler::set_aside(const Model& model, Pass& pass) {
     }
 }
 
-void Scheduler::put_back(const Pass& pass) {
+void Scheduler::put_back(const PlanningPass& pass) {
     for (const InstanceId id : pass.set_aside) {
         if (const auto found = instances_.find(id);
             found != instances_.end() && found->second.state == InstanceState::asleep) {

@@ -67,6 +67,27 @@ def test_a_busy_model_gives_way_to_one_that_has_waited(fake):
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("variable", [True, False])
+def test_no_more_models_are_loaded_than_max_models(fake, variable):
+    """Ollama's variable means the same."""
+    memory = {"min_residency": "1ms"} | ({} if variable else {"max_models": 2})
+    environment = {"OLLAMA_MAX_LOADED_MODELS": "2"} if variable else {}
+    server = fake({"a": "", "b": "", "c": ""}, {"memory": memory}, environment=environment)
+    for model in "abcab":
+        assert server.chat(model).status_code == 200
+        awake = [one for one in server.instances().values() if one["state"] != "asleep"]
+        assert len(awake) <= 2
+    assert "c" not in server.instances() or server.instances()["c"]["state"] == "asleep"
+
+
+def test_a_model_is_refused_when_pinned_ones_are_as_many_as_may_be_loaded(fake):
+    server = fake({"a": "", "b": ""}, {"memory": {"max_models": 1}}, a={"pin": True})
+    assert server.chat("a").status_code == 200
+    answer = server.chat("b")
+    assert answer.status_code == 507
+    assert "memory.max_models" in answer.json()["error"]["message"]
+
+
 def test_keep_alive_zero_leaves_at_once_and_negative_stays(fake):
     server = fake({"a": "", "b": ""})
     server.chat("a", keep_alive=0)
