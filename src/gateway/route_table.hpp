@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,23 +15,12 @@
 #include "config/routes.hpp"
 #include "control/fleet.hpp"
 #include "gateway/classifier_circuits.hpp"
+#include "gateway/need.hpp"
+#include "gateway/policy_builder.hpp"
 #include "router/policy.hpp"
 #include "router/recent_table.hpp"
 
 namespace drover::gateway {
-
-/// What an endpoint needs of a model.
-enum class Need {
-    generation,
-    embedding,
-    rerank
-};
-
-/// What the endpoint at `path` needs.
-Need need_of(std::string_view path);
-
-/// Which of config::kEndpointKinds the endpoint at `path` is.
-std::string_view endpoint_kind(std::string_view path);
 
 /// One route.
 struct NamedRoute {
@@ -54,7 +42,6 @@ struct Choice {
 class RouteTable {
   public:
     explicit RouteTable(std::vector<config::RouteEntry> entries);
-    ~RouteTable();
 
     /// Reads the predictors. Errors name the route and the file. Call once, before anything else.
     Status open();
@@ -90,7 +77,7 @@ class RouteTable {
                   const router::Decision& decision);
 
     /// The headers, in lower case, that rules look at.
-    const std::vector<std::string>& headers() const { return headers_; }
+    const std::vector<std::string>& headers() const { return builder_.headers(); }
 
     /// Routes whose targets or classifiers are not there, or whose model embeds in another size
     /// than its predictor was trained with, in words.
@@ -103,21 +90,9 @@ class RouteTable {
     std::vector<control::ModelView> views() const;
 
   private:
-    struct PredictorFile;
-
-    Result<const router::Predictor*> predictor_of(const std::filesystem::path& file,
-                                                  router::Purpose purpose);
-    Result<router::Policy> policy_of(const config::RouteEntry& entry);
-    Status add_rules(const config::RouteEntry& entry, router::Policy& policy);
-    Status add_task(const config::TaskStage& stage, router::Policy& policy);
-    Status add_cascade(const config::CascadeStage& stage, router::Policy& policy);
-    Status add_complexity(const config::ComplexityStage& stage, router::Policy& policy);
-
     std::vector<config::RouteEntry> entries_;
-    std::vector<std::unique_ptr<PredictorFile>> files_;
-    std::list<router::Calibration> calibrations_;
+    PolicyBuilder builder_;  ///< has what the policies point to
     std::list<NamedRoute> routes_;
-    std::vector<std::string> headers_;
     std::vector<router::Featurizer> featurizers_;
     router::RecentTable<router::Earlier> conversations_;
     router::RecentTable<router::Prediction> classifications_;
