@@ -142,13 +142,14 @@ Featurizer::Featurizer(FeatureOptions options)
 
 void Featurizer::read(std::string_view text, FeatureVector& out) {
     out.clear();
+    buckets_.clear();
     Surface surface;
     marks_.fill(0);
     amounts_asked_ = 0;
     const auto part = [&](std::string_view some) {
         before_ = kWordBasis;
         before_that_ = kWordBasis;
-        read_part(some, out);
+        read_part(some);
         surface.read(some);
     };
     if (text.size() <= kTextHead + kTextTail) {
@@ -157,7 +158,8 @@ void Featurizer::read(std::string_view text, FeatureVector& out) {
         part(text.substr(0, kTextHead));
         part(text.substr(text.size() - kTextTail));
     }
-    add_choices(text, out);
+    add_choices(text);
+    count(out);
     surface.write(text.size(), out.surface);
     const auto marks = [this](Mark mark) {
         return static_cast<float>(marks_[static_cast<std::size_t>(mark)]);
@@ -183,12 +185,9 @@ void Featurizer::read(std::string_view text, FeatureVector& out) {
     // Numbers and something to be done with them: a sum, in symbols or in words.
     out.surface[place++] = numbers * std::max(some(marks(Mark::formal)), amounts);
     DROVER_ASSERT(place == kSurfaceSize);
-    for (const Feature& feature : out.hashed) {
-        places_[feature.bucket] = 0;
-    }
 }
 
-void Featurizer::read_part(std::string_view text, FeatureVector& out) {
+void Featurizer::read_part(std::string_view text) {
     std::size_t at = 0;
     while (at < text.size()) {
         const Kind kind = kKinds[static_cast<unsigned char>(text[at])];
@@ -199,13 +198,13 @@ void Featurizer::read_part(std::string_view text, FeatureVector& out) {
             }
         }
         if (kind != Kind::space) {
-            add_word(text.substr(at, end - at), out);
+            add_word(text.substr(at, end - at));
         }
         at = end;
     }
 }
 
-void Featurizer::add_word(std::string_view word, FeatureVector& out) {
+void Featurizer::add_word(std::string_view word) {
     std::array<char, kWordMax + 2> letters;
     std::size_t size = 0;
     letters[size++] = ' ';
@@ -219,15 +218,15 @@ void Featurizer::add_word(std::string_view word, FeatureVector& out) {
     for (std::size_t i = 1; i + 1 < size; ++i) {
         hash = mixed(hash, static_cast<unsigned char>(letters[i]));
     }
-    add(hash, out);
+    add(hash);
     count_mark(hash);
     if (options_.words >= 2) {
-        add(mixed(mixed(before_, 1), hash), out);
+        add(mixed(mixed(before_, 1), hash));
     }
     if (options_.words >= 3) {
-        add(mixed(mixed(mixed(before_that_, 3), before_), hash), out);
+        add(mixed(mixed(mixed(before_that_, 3), before_), hash));
         // With a gap of one word: what stands in it changes from prompt to prompt.
-        add(mixed(mixed(before_that_, 5), hash), out);
+        add(mixed(mixed(before_that_, 5), hash));
     }
     before_that_ = before_;
     before_ = hash;
@@ -239,18 +238,18 @@ void Featurizer::add_word(std::string_view word, FeatureVector& out) {
         for (std::size_t i = begin; i < size && i < begin + options_.pieces; ++i) {
             piece = mixed(piece, static_cast<unsigned char>(letters[i]));
             if (i >= begin + 2) {
-                add(piece, out);
+                add(piece);
             }
         }
     }
 }
 
-void Featurizer::add_choices(std::string_view text, FeatureVector& out) {
+void Featurizer::add_choices(std::string_view text) {
     constexpr std::uint64_t kChoices = 7;  // apart from words, pairs and pieces
     const auto shape =
         choice_shape(text.substr(text.size() - std::min(text.size(), kTextHead + kTextTail)));
     for (std::size_t i = 0; shape.has_value() && i < shape->size(); ++i) {
-        add(mixed(mixed(mixed(kWordBasis, kChoices), i), (*shape)[i]), out);
+        add(mixed(mixed(mixed(kWordBasis, kChoices), i), (*shape)[i]));
     }
 }
 
@@ -263,14 +262,26 @@ void Featurizer::count_mark(std::uint64_t hash) {
     }
 }
 
-void Featurizer::add(std::uint64_t hash, FeatureVector& out) {
-    const std::uint32_t bucket = static_cast<std::uint32_t>(finished(hash)) & mask_;
-    std::uint32_t& place = places_[bucket];
-    if (place == 0) {
-        out.hashed.push_back({bucket, 1.0F});
-        place = static_cast<std::uint32_t>(out.hashed.size());
-    } else {
-        out.hashed[place - 1].value += 1.0F;
+void Featurizer::add(std::uint64_t hash) {
+    buckets_.push_back(static_cast<std::uint32_t>(finished(hash)) & mask_);
+}
+
+/// How often each bucket was added.
+void Featurizer::count(FeatureVector& out) {
+    for (std::size_t i = 0; i < buckets_.size(); ++i) {
+        if (i + kFetchAhead < buckets_.size()) {
+            __builtin_prefetch(&places_[buckets_[i + kFetchAhead]], 1);
+        }
+        std::uint32_t& place = places_[buckets_[i]];
+        if (place == 0) {
+            out.hashed.push_back({buckets_[i], 1.0F});
+            place = static_cast<std::uint32_t>(out.hashed.size());
+        } else {
+            out.hashed[place - 1].value += 1.0F;
+        }
+    }
+    for (const Feature& feature : out.hashed) {
+        places_[feature.bucket] = 0;
     }
 }
 

@@ -33,6 +33,10 @@ struct FeatureVector {
     }
 };
 
+/// How many features ahead the processor is told to fetch what it will need from a table with a row
+/// for each bucket, which is larger than the caches that are near to it.
+inline constexpr std::size_t kFetchAhead = 16;
+
 struct FeatureOptions {
     std::uint32_t bits = 16;   ///< 2^bits buckets
     std::uint32_t words = 2;   ///< words that follow each other: up to this many, 3 at most
@@ -51,7 +55,8 @@ class Featurizer {
     explicit Featurizer(FeatureOptions options);
 
     /// Replaces `out` by the features of `text`, which may be any bytes. Time is linear in the text
-    /// up to kTextHead + kTextTail bytes; no memory is allocated once `out` has grown.
+    /// up to kTextHead + kTextTail bytes; no memory is allocated once `out` and the Featurizer have
+    /// grown.
     void read(std::string_view text, FeatureVector& out);
 
     /// The same into memory of its own; valid until the next call.
@@ -63,15 +68,17 @@ class Featurizer {
     const FeatureOptions& options() const { return options_; }
 
   private:
-    void read_part(std::string_view text, FeatureVector& out);
-    void add_word(std::string_view word, FeatureVector& out);
-    void add_choices(std::string_view text, FeatureVector& out);
+    void read_part(std::string_view text);
+    void add_word(std::string_view word);
+    void add_choices(std::string_view text);
     void count_mark(std::uint64_t hash);
-    void add(std::uint64_t hash, FeatureVector& out);
+    void add(std::uint64_t hash);
+    void count(FeatureVector& out);
 
     FeatureOptions options_;
     std::uint32_t mask_;
-    std::vector<std::uint32_t> places_;  ///< bucket -> 1 + its place in `out`; all 0 between calls
+    std::vector<std::uint32_t> buckets_;  ///< of the text, as often as they occur
+    std::vector<std::uint32_t> places_;   ///< bucket -> 1 + its place in `out`; all 0 between calls
     FeatureVector own_;
     std::uint64_t before_ = 0;  ///< hash of the word before
     std::uint64_t before_that_ = 0;

@@ -193,8 +193,15 @@ Prediction Predictor::predict(const FeatureVector& features) const {
     Prediction prediction;
     std::array<float, kHeadsMax> sums{};
     float norm = 0;
-    for (const Feature& feature : features.hashed) {
-        const char* row = table_.data() + feature.bucket * (1 + heads);
+    const auto row_of = [&](const Feature& feature) {
+        return table_.data() + feature.bucket * (1 + heads);
+    };
+    for (std::size_t i = 0; i < features.hashed.size(); ++i) {
+        if (i + kFetchAhead < features.hashed.size()) {
+            __builtin_prefetch(row_of(features.hashed[i + kFetchAhead]));
+        }
+        const Feature& feature = features.hashed[i];
+        const char* row = row_of(feature);
         const float value = occurrence_weight(feature.value) *
                             static_cast<float>(static_cast<unsigned char>(row[0])) *
                             facts_.rarity_step;
