@@ -55,7 +55,7 @@ void add_stop(CLI::App& app, Context& context) {
                           const Bytes freed(number(answer, "freed"));
                           return freed == Bytes(0)
                                      ? model + " was not in memory"
-                                     : model + " has left, " + to_string(freed) + " are free";
+                                     : model + " has left, " + to_string(freed) + " freed";
                       });
 }
 

@@ -120,8 +120,7 @@ void add_remove(CLI::App& app, Context& context) {
             const auto freed = remove(*config, *client, name, *force);
             if (freed.ok()) {
                 context.tell_server();
-                std::printf(
-                    "%s is removed, %s are free\n", name.c_str(), to_string(*freed).c_str());
+                std::printf("%s is removed, %s freed\n", name.c_str(), to_string(*freed).c_str());
             } else {
                 context.fail(freed.error());
             }
@@ -162,7 +161,7 @@ void add_prune(CLI::App& app, Context& context) {
             }
             const auto freed = store::Store(config->store.dir).collect_garbage();
             if (freed.ok()) {
-                std::printf("%s are free\n", to_string(*freed).c_str());
+                std::printf("%s freed\n", to_string(*freed).c_str());
             } else {
                 context.fail(freed.error());
             }
