@@ -1,5 +1,5 @@
-# What components with PRECOMPILED read once. Not with DROVER_UNITY, where so few files are compiled that it costs more.
-set(DROVER_PRECOMPILED
+# What takes longer to read than all the rest of most files that work with connections.
+set(DROVER_ASIO_AND_JSON
     <boost/asio/as_tuple.hpp> <boost/asio/awaitable.hpp> <boost/asio/basic_stream_socket.hpp>
     <boost/asio/co_spawn.hpp> <boost/asio/ip/tcp.hpp> <boost/json.hpp>
     <chrono> <functional> <map> <memory> <optional> <string> <unordered_map> <vector>)
@@ -9,13 +9,17 @@ set(DROVER_PRECOMPILED
 #   HEADERS ...    its .hpp files; each must compile alone (all_verify_interface_header_sets)
 #   DEPENDS ...    other components
 #   EXTERNAL ...   third-party targets
-#   PRECOMPILED    most of its files include Asio and Boost.JSON, which take longer to read than all the rest
+#   PRECOMPILED ...  headers that most of its files include, read once. Not with DROVER_UNITY, where so few files are
+#                  compiled that it costs more
+#   COLD           it runs when the server starts or when somebody types a command: a release is optimised less there,
+#                  which takes a quarter less time to compile
 #   TESTS ...      unit tests beside the code: binary drover_NAME_test, ctest names "NAME.*"
 #   TEST_LABEL unit|component   ctest label of the tests (default unit, 10 s each)
 #   TEST_EXTERNAL ...  third-party targets that only the tests need)
 # makes library drover_NAME with alias drover::NAME and include root src/.
 function(drover_component name)
-  cmake_parse_arguments(arg "PRECOMPILED" "TEST_LABEL" "SOURCES;HEADERS;DEPENDS;EXTERNAL;TESTS;TEST_EXTERNAL" ${ARGN})
+  cmake_parse_arguments(arg "COLD" "TEST_LABEL"
+                        "SOURCES;HEADERS;DEPENDS;EXTERNAL;PRECOMPILED;TESTS;TEST_EXTERNAL" ${ARGN})
   set(target drover_${name})
   if(arg_SOURCES)
     add_library(${target} STATIC ${arg_SOURCES})
@@ -26,7 +30,10 @@ function(drover_component name)
       # It takes the files that are put together for headers, whose anonymous namespaces would be a mistake.
       target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
     elseif(arg_PRECOMPILED)
-      target_precompile_headers(${target} PRIVATE ${DROVER_PRECOMPILED})
+      target_precompile_headers(${target} PRIVATE ${arg_PRECOMPILED})
+    endif()
+    if(arg_COLD)
+      target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
     endif()
   else()
     add_library(${target} INTERFACE)

@@ -32,6 +32,55 @@ step() {
     say "== $name: done in $((SECONDS - begun)) s"
 }
 
+# begin NAME COMMAND...: starts a step that goes on beside others. What it says goes to a file, so that
+# two progress displays do not mix; `finish NAME` shows it, waits, and has its exit status. The script
+# must call break_off when it exits.
+declare -A BESIDE=() BESIDE_LOGS=()
+begin() {
+    local name="$1"
+    shift
+    BESIDE_LOGS[$name]=$(mktemp)
+    set -m  # its own process group, so that it can be ended as a whole
+    (trap - EXIT; "$@") >"${BESIDE_LOGS[$name]}" 2>&1 </dev/null &
+    BESIDE[$name]=$!
+    set +m
+}
+
+finish() {
+    local job="${BESIDE[$1]}" log="${BESIDE_LOGS[$1]}" lines status=0
+    lines=$(wc -l <"$log")
+    head -n "$lines" "$log" | latest_progress >&2
+    tail -n "+$((lines + 1))" -f --pid="$job" "$log" >&2 || true
+    wait "$job" || status=$?
+    unset "BESIDE[$1]"
+    rm -f "$log"
+    return "$status"
+}
+
+# finish_or_run NAME COMMAND...: as finish when it was begun, else it runs now.
+finish_or_run() {
+    if [ -n "${BESIDE[$1]:-}" ]; then
+        finish "$1"
+    else
+        "${@:2}"
+    fi
+}
+
+break_off() {
+    local name
+    for name in "${!BESIDE[@]}"; do
+        kill -TERM -- "-${BESIDE[$name]}" 2>/dev/null || true
+    done
+    rm -f "${BESIDE_LOGS[@]}"
+}
+
+# Of several lines of progress in a row only the last.
+latest_progress() {
+    awk '/^   .* \[[0-9]+\/[0-9]+\], [0-9]+ s$/ {last = $0; next} last {print last; last = ""} {print} END {if (last) print last}'
+}
+
+available_megabytes() { awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo; }
+
 # need_space DIRECTORY MEGABYTES WHAT: fails before a disk fills up half-way.
 need_space() {
     mkdir -p "$1" || die "cannot create $1" "check its owner, or set DROVER_CACHE to another directory"

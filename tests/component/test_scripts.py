@@ -1,0 +1,49 @@
+"""What the set-up scripts share: steps that go on beside others."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import support
+
+COMMON = Path(__file__).parents[2] / "scripts" / "lib" / "common.sh"
+BEGIN = f"""
+source {COMMON}
+trap break_off EXIT
+trap 'exit 143' TERM
+counts() {{ for i in 1 2 3; do say "   compiling [$i/3], $i s"; done; say "   $1"; [ "$1" = good ]; }}
+"""
+
+
+def bash(script, tmp_path):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    return subprocess.run(["bash", "-c", BEGIN + script], capture_output=True, text=True, timeout=30, env=environment)
+
+
+def test_a_step_beside_others_is_shown_when_it_is_its_turn(tmp_path):
+    result = bash('begin a counts good; wait "${BESIDE[a]}"; say first; step a finish a; say last', tmp_path)
+    assert result.returncode == 0
+    # Of the progress that nobody saw only the last line.
+    assert result.stderr.splitlines() == [
+        "first", "== a", "   compiling [3/3], 3 s", "   good", "== a: done in 0 s", "last"]  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_beside_others_that_fails_ends_the_script_when_it_is_its_turn(tmp_path):
+    result = bash("begin a counts bad; step a finish a; say never", tmp_path)
+    assert result.returncode == 1
+    assert "   bad" in result.stderr and "never" not in result.stderr
+
+
+def test_what_was_not_begun_runs_at_its_turn(tmp_path):
+    result = bash("step a finish_or_run a counts good", tmp_path)
+    assert result.returncode == 0
+    assert "   compiling [1/3], 1 s" in result.stderr
+
+
+def test_steps_beside_others_end_with_the_script(tmp_path):
+    result = bash('begin a sleep 100; say "${BESIDE[a]}"; exit 3', tmp_path)
+    assert result.returncode == 3
+    job = int(result.stderr)
+    support.wait_until(lambda: not os.path.exists(f"/proc/{job}"), 10)
+    assert list(tmp_path.iterdir()) == []
