@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -18,7 +19,7 @@ import machine
 import servers
 
 CLIENTS, COPIES, OVERCOMMIT = 16, {"smol": 5, "gemma": 3, "minilm": 8}, 4
-KILL_EVERY_SECONDS = 3.0
+KILL_EVERY_REQUESTS = 14  # on average: about every three seconds on two cores
 SAMPLE_SECONDS = 0.05
 ZIPF_EXPONENT = 0.9
 PATIENCE_SECONDS = 600
@@ -26,7 +27,7 @@ MIB = 1 << 20
 
 
 def fleet(bed):
-    """Sixteen files of their own name, as (name, model, file); the most wanted first, kinds mixed."""
+    """Sixteen files, as (name, model, file); the most wanted first, kinds mixed. Copies, so that none shares pages."""
     folder = bed.new_folder("sixteen")
     found = []
     for turn in range(max(COPIES.values())):
@@ -34,7 +35,7 @@ def fleet(bed):
             if turn < count:
                 model = bed.model(kind)
                 file = os.path.join(folder, f"{kind}-{turn}.gguf")
-                os.symlink(model.file, file)
+                shutil.copyfile(model.file, file)
                 found.append((f"{kind}-{turn}", model, file))
     return found
 
@@ -64,25 +65,39 @@ class Memory(threading.Thread):
             self.samples += 1
 
 
-class Killer(threading.Thread):
-    """Kills one engine after the other, and remembers whose it was and when."""
+class Killer:
+    """Kills one engine after so many answers, and remembers whose it was and when.
+
+    By answers, not by the clock: on a machine that is slow at the moment an engine would else be killed again before
+    it could serve anybody, which is another story (a back-off, and at its end refusals).
+    """
 
     def __init__(self, server, seed):
-        super().__init__(daemon=True)
-        self.server, self.generator, self.ended = server, random.Random(seed), threading.Event()
+        self.server, self.generator, self.lock = server, random.Random(seed), threading.Lock()
         self.kills = collections.defaultdict(list)
+        self.answers_left = self.next_gap()
 
-    def run(self):
-        while not self.ended.wait(self.generator.expovariate(1 / KILL_EVERY_SECONDS)):
-            instances = json.loads(self.server.request("GET", "/admin/ps")[1])["instances"]
-            ready = [one for one in instances if one["state"] == "ready"]
-            if ready:
-                victim = self.generator.choice(ready)
-                self.kills[victim["model"]].append(time.perf_counter())
-                try:
-                    os.kill(victim["pid"], signal.SIGKILL)
-                except ProcessLookupError:
-                    self.kills[victim["model"]].pop()
+    def next_gap(self):
+        return self.generator.expovariate(1 / KILL_EVERY_REQUESTS)
+
+    def note_answer(self):
+        with self.lock:
+            self.answers_left -= 1
+            if self.answers_left > 0:
+                return
+            self.answers_left = self.next_gap()
+            self.kill_one()
+
+    def kill_one(self):
+        instances = json.loads(self.server.request("GET", "/admin/ps")[1])["instances"]
+        ready = [one for one in instances if one["state"] == "ready"]
+        if ready:
+            victim = self.generator.choice(ready)
+            self.kills[victim["model"]].append(time.perf_counter())
+            try:
+                os.kill(victim["pid"], signal.SIGKILL)
+            except ProcessLookupError:
+                self.kills[victim["model"]].pop()
 
     def hit(self, model, begun, ended):
         return any(begun <= at <= ended for at in self.kills[model])
@@ -111,6 +126,7 @@ def drive(server, killer, requests):
             good, said = False, repr(failure)
         hit = killer.hit(name, begun, time.perf_counter())
         outcome = "served" if good else "at a killed engine" if hit else "lost"
+        killer.note_answer()
         with lock:
             outcomes[outcome] += 1
             if outcome == "lost" and len(examples) < 5:
@@ -131,11 +147,10 @@ def measure(bed, count, seed):
     begun = time.perf_counter()
     with servers.drover(bed, "overcommit", settings, memory={"budget": budget}) as server:
         memory, killer = Memory(server.process.pid), Killer(server, seed)
-        memory.start(), killer.start()
+        memory.start()
         outcomes, examples = drive(server, killer, requests)
-        for one in (memory, killer):
-            one.ended.set()
-            one.join()
+        memory.ended.set()
+        memory.join()
         loads = machine.read(server.log_path).count("instance.starting")
     return {"requests": count, "seed": seed, "seconds": time.perf_counter() - begun, "budget": budget,
             "peak": memory.peak, "samples": memory.samples, "loads": loads,
