@@ -1,7 +1,15 @@
 import pytest
 
 import support
+from machine import Machine
+from registry import Registry
 from vllm_folder import make_folder
+
+
+@pytest.fixture
+def needs_the_program():
+    if not support.DROVER:
+        pytest.skip("DROVER_BIN is not set; run scripts/test")
 
 
 @pytest.fixture
@@ -83,3 +91,24 @@ def real_models():
     if missing or not support.ENGINE:
         pytest.skip(f"needs the engine and the default models ({missing}); run scripts/test")
     return files
+
+
+@pytest.fixture
+def registry():
+    one = Registry()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def elsewhere():
+    """Another host: where blobs are redirected to, or models are pushed."""
+    one = Registry()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def machine(tmp_path, registry):
+    """Where `drover` runs without a server, and pulls from `registry`."""
+    return Machine(tmp_path, registry)

@@ -7,6 +7,8 @@ import pytest
 import support
 from support import DROVER, subprocess
 
+pytestmark = pytest.mark.usefixtures("needs_the_program")
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -14,12 +16,6 @@ def drover(*arguments, environment=None, cwd=None):
     return subprocess.run(
         [DROVER, *arguments], capture_output=True, text=True, timeout=30, env={**support.os.environ, **(environment or {})}, cwd=cwd
     )
-
-
-@pytest.fixture(autouse=True)
-def needs_the_program():
-    if not DROVER:
-        pytest.skip("DROVER_BIN is not set; run scripts/test")
 
 
 def test_list_ps_load_and_stop(fake):

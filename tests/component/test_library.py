@@ -7,15 +7,8 @@ import socket
 
 import pytest
 import support
-from registry import Registry, digest_of
+from registry import digest_of
 from support import wait_until
-
-
-@pytest.fixture
-def registry():
-    one = Registry()
-    yield one
-    one.close()
 
 
 @pytest.fixture

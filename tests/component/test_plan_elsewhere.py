@@ -3,38 +3,12 @@
 import json
 
 import pytest
-from machine import Machine
 from random_model import F32, STRING, U32, entry, tokenizer, write_file
-from registry import Registry, digest_of
-from support import DROVER
+from registry import digest_of
+
+pytestmark = pytest.mark.usefixtures("needs_the_program")
 
 MIB = 1 << 20
-
-
-@pytest.fixture(autouse=True)
-def needs_the_program():
-    if not DROVER:
-        pytest.skip("DROVER_BIN is not set; run scripts/test")
-
-
-@pytest.fixture
-def registry():
-    one = Registry()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def elsewhere():
-    """Another host: where blobs are redirected to."""
-    one = Registry()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def machine(tmp_path, registry):
-    return Machine(tmp_path, registry)
 
 
 def header(long: bool = False):

@@ -7,39 +7,19 @@ import signal
 
 import pytest
 import support
-from machine import Machine
-from registry import Registry, digest_of
-from support import DROVER, wait_until
+from registry import digest_of
+from support import wait_until
+
+pytestmark = pytest.mark.usefixtures("needs_the_program")
 
 MIB = 1 << 20
 WEIGHTS = random.Random(1).randbytes(24 * MIB)  # six ranges
 
 
-@pytest.fixture(autouse=True)
-def needs_the_program():
-    if not DROVER:
-        pytest.skip("DROVER_BIN is not set; run scripts/test")
-
-
 @pytest.fixture
-def registry():
-    one = Registry()
-    one.add("library/tiny:latest", [("model", WEIGHTS), ("template", b"{{ .Prompt }}"), ("license", b"MIT")])
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def elsewhere():
-    """Another host: where blobs are redirected to."""
-    one = Registry()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def machine(tmp_path, registry):
-    return Machine(tmp_path, registry)
+def registry(registry):
+    registry.add("library/tiny:latest", [("model", WEIGHTS), ("template", b"{{ .Prompt }}"), ("license", b"MIT")])
+    return registry
 
 
 def received(machine):

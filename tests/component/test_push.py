@@ -4,41 +4,30 @@ import json
 import random
 
 import pytest
-from machine import Machine
-from registry import Registry, digest_of
-from support import DROVER
+from registry import digest_of
+
+pytestmark = pytest.mark.usefixtures("needs_the_program")
 
 MIB = 1 << 20
 WEIGHTS = random.Random(2).randbytes(3 * MIB)
 
 
-@pytest.fixture(autouse=True)
-def needs_the_program():
-    if not DROVER:
-        pytest.skip("DROVER_BIN is not set; run scripts/test")
-
-
 @pytest.fixture
-def origin():
+def origin(registry):
     """Where the model comes from."""
-    one = Registry()
-    one.add("library/tiny:latest", [("model", WEIGHTS), ("license", b"MIT")])
-    yield one
-    one.close()
+    registry.add("library/tiny:latest", [("model", WEIGHTS), ("license", b"MIT")])
+    return registry
 
 
 @pytest.fixture
-def target():
-    one = Registry()
-    yield one
-    one.close()
+def target(elsewhere):
+    return elsewhere
 
 
 @pytest.fixture
-def machine(tmp_path, origin, target):
-    one = Machine(tmp_path, origin)
-    one.pull("tiny")
-    return one
+def machine(machine, origin):
+    machine.pull("tiny")
+    return machine
 
 
 def push(machine, target, *more):
