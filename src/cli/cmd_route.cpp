@@ -156,12 +156,51 @@ std::vector<std::uint32_t> all_of(const Dataset& data) {
     return all;
 }
 
-std::vector<Prediction> predict_all(const Dataset& data, const Predictor& predictor) {
-    std::vector<Prediction> predictions;
-    for (const FeatureVector& one : router::read_features(data, predictor.facts().features)) {
-        predictions.push_back(predictor.predict(one));
+/// What a predictor says of all prompts.
+struct Said {
+    std::vector<Prediction> by_words;
+    std::vector<Prediction> by_sum;  ///< with embeddings; empty: nobody asked for them
+};
+
+/// Whether the predictor is one for such embeddings.
+Status check_embeddings(const Predictor& predictor, const router::Embeddings& embeddings) {
+    if (!predictor.embedding().has_value()) {
+        return Error{ErrorCode::invalid_argument,
+                     "--embedding: the predictor was not trained with any; make one with "
+                     "`drover route train --embedding " +
+                         embeddings.model + "`"};
     }
-    return predictions;
+    const router::EmbeddingFacts& trained = predictor.embedding()->facts();
+    if (trained.size != embeddings.size) {
+        return Error{ErrorCode::invalid_argument,
+                     "--embedding: the vectors of '" + embeddings.model + "' have " +
+                         std::to_string(embeddings.size) +
+                         " numbers; the predictor was trained with " +
+                         std::to_string(trained.size) + " of '" + trained.model + "'"};
+    }
+    return {};
+}
+
+Result<Said> predict_all(const Wishes& wishes, const Dataset& data, const Predictor& predictor) {
+    const auto embeddings = embeddings_of(wishes, data);
+    if (!embeddings.ok()) {
+        return embeddings.error();
+    }
+    if (embeddings->has_value()) {
+        if (const Status fit = check_embeddings(predictor, **embeddings); !fit.ok()) {
+            return fit.error().with(wishes.predictor);
+        }
+    }
+    Said said;
+    for (const FeatureVector& one : router::read_features(data, predictor.facts().features)) {
+        const std::size_t example = said.by_words.size();
+        said.by_words.push_back(predictor.predict(one));
+        if (embeddings->has_value()) {
+            said.by_sum.push_back(predictor.sum(
+                said.by_words.back(), predictor.embedding()->opinion((**embeddings)[example])));
+        }
+    }
+    return said;
 }
 
 Status write_predictor(const Wishes& wishes, const std::string& image) {
@@ -281,7 +320,15 @@ Status eval(const Wishes& wishes) {
         if (facts.data_digest == data->digest) {
             std::printf("note: it was trained on this very file; these figures flatter it\n");
         }
-        predictions = predict_all(*data, (*opened)->predictor);
+        auto said = predict_all(wishes, *data, (*opened)->predictor);
+        if (!said.ok()) {
+            return said.error();
+        }
+        if (!said->by_sum.empty()) {
+            report_sum({*data, said->by_sum}, wishes);
+            std::printf("\nwithout:\n");
+        }
+        predictions = std::move(said->by_words);
     } else {
         const router::TrainOptions options = options_of(wishes, data->purpose);
         const router::Folds folds = wishes.groups_out.has_value()
@@ -342,9 +389,17 @@ Status calibrate(const Wishes& wishes) {
         return Error{ErrorCode::invalid_argument,
                      wishes.data + " has other labels than " + wishes.predictor};
     }
-    const std::vector<Prediction> predictions = predict_all(*data, predictor);
-    std::fputs(route_report({*data, predictions}).c_str(), stdout);
-    return write_predictor(wishes, router::calibrate((*opened)->image, *data, predictions));
+    const auto said = predict_all(wishes, *data, predictor);
+    if (!said.ok()) {
+        return said.error();
+    }
+    std::fputs(route_report({*data, said->by_words}).c_str(), stdout);
+    std::string image = router::calibrate((*opened)->image, *data, said->by_words);
+    if (!said->by_sum.empty()) {
+        report_sum({*data, said->by_sum}, wishes);
+        image = router::calibrate(image, *data, said->by_sum, router::PredictedBy::sum);
+    }
+    return write_predictor(wishes, image);
 }
 
 void add_data(CLI::App& command, Wishes& wishes) {
@@ -356,6 +411,12 @@ void add_data(CLI::App& command, Wishes& wishes) {
     command.add_option("--strong", wishes.fields.strong, "Member with the strong model's outcome");
 }
 
+void add_embedding(CLI::App& command, Wishes& wishes) {
+    command.add_option("--embedding",
+                       wishes.embedding,
+                       "A model of the server that embeds the prompts; its vectors count, too");
+}
+
 void add_training(CLI::App& command, Wishes& wishes) {
     command.add_option("--bits", wishes.bits, "2^BITS buckets")->check(CLI::Range(8, 22));
     command.add_option("--words", wishes.words, "Longest run of words")->check(CLI::Range(1, 3));
@@ -364,9 +425,7 @@ void add_training(CLI::App& command, Wishes& wishes) {
     command.add_option("--strength", wishes.strength, "Weight of the examples (C)");
     command.add_option("--surface", wishes.surface, "Weight of the surface measures");
     command.add_option("--also", wishes.also, "More prompts to train on; they are never judged");
-    command.add_option("--embedding",
-                       wishes.embedding,
-                       "A model of the server that embeds the prompts; its vectors count, too");
+    add_embedding(command, wishes);
     command.add_option("--seed", wishes.seed, "Seed of everything that is drawn");
 }
 
@@ -396,7 +455,6 @@ void add_route(CLI::App& app, Context& context) {
     add_data(*command, *wishes);
     add_training(*command, *wishes);
     command->add_option("--predictor", wishes->predictor, "Judge this one instead of training")
-        ->excludes("--embedding")
         ->excludes("--also");
     command->add_option("--folds", wishes->folds, "Cross-validation by chance")
         ->check(CLI::Range(2, 100));
@@ -419,6 +477,7 @@ void add_route(CLI::App& app, Context& context) {
                      "The predictor's file, or the word `cascade`: data is then score and correct")
         ->required();
     add_data(*command, *wishes);
+    add_embedding(*command, *wishes);
     command->add_option("-o,--output", wishes->output, "The new file")->required();
     command->callback(run(calibrate));
 }

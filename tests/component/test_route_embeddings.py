@@ -36,6 +36,23 @@ def predictor(fake, tmp_path):
     return file
 
 
+def test_one_can_be_judged_and_calibrated_with_its_embeddings(fake, predictor, tmp_path):
+    data, file = tmp_path / "tasks.jsonl", tmp_path / "anew.route"
+    server = fake({"embedder": "dimensions=8", "other": "dimensions=6"}, embedder={"task": "embedding"}, other={"task": "embedding"})
+    anew = server.run("route", "calibrate", predictor, data, "-o", file, "--embedding", "embedder")
+    assert anew.returncode == 0 and "with embeddings of embedder:" in anew.stdout, anew.stderr
+    assert file.stat().st_size > 0 and file.read_bytes() != predictor.read_bytes()
+    judged = server.run("route", "eval", data, "--predictor", file, "--embedding", "embedder")
+    assert judged.returncode == 0 and judged.stdout.count("accuracy 100.0 %") == 2, judged.stderr
+    refused = server.run("route", "eval", data, "--predictor", file, "--embedding", "other")
+    assert refused.returncode == 1
+    assert "have 6 numbers; the predictor was trained with 8 of 'embedder'" in refused.stderr
+    words = tmp_path / "words.route"
+    assert server.run("route", "train", data, "-o", words, "--bits", "12").returncode == 0
+    refused = server.run("route", "calibrate", words, data, "-o", file, "--embedding", "embedder")
+    assert refused.returncode == 1 and "was not trained with any" in refused.stderr
+
+
 @pytest.fixture
 def routed(fake, predictor):
     def start(embedder, embedding="embedder"):
