@@ -83,6 +83,7 @@ def main():
             text = module.report(result) + "\n\n" + conditions(result)
             print(text, flush=True)
             if arguments.json:
+                os.makedirs(arguments.json, exist_ok=True)
                 with open(os.path.join(arguments.json, f"{name}.json"), "w") as file:
                     json.dump(result, file, indent=1)
             if arguments.output:

@@ -256,6 +256,8 @@ void Scheduler::handle(const InstanceGone& event) {
         }
     } else if (in_service(instance.state)) {
         note_failure(model, instance);
+    } else if (instance.first_served_at.has_value()) {
+        model.backoff.note_success();
     }
     update_place(instance.model, model);
     replan_ = true;

@@ -199,6 +199,18 @@ TEST(Failures, OfALoadRefuseThoseWhoWaitedForIt) {
     EXPECT_EQ(stage.request("a"), "start a");
 }
 
+// Those of a model that is rarely used added up, whatever it had served and left in between.
+TEST(Failures, AreInNoRowWhenAnInstanceServedAndLeftBetweenThem) {
+    Stage stage = one_of_two();
+    for (int i = 0; i < 10; ++i) {
+        stage.request("a");
+        EXPECT_EQ(stage.gone("a"), "refuse " + std::to_string(2 * i + 1) + " load_failed");
+        stage.warm("a");
+        EXPECT_EQ(stage.unload("a"), "stop a unloaded");
+        stage.gone("a");
+    }
+}
+
 TEST(Failures, InARowBackOff) {
     Stage stage = one_of_two();
     stage.request("a");
