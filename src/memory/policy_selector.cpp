@@ -41,10 +41,14 @@ void PolicySelector::serve(Shadow& shadow,
                            .value = keep_value(policy, usage, visit.load_time, visit.needed),
                            .last_used = visit.at,
                            .instance = InstanceId{visit.model.value}};
-    if (shadow.residents.move(rank, visit.needed)) {
+    if (shadow.residents.total().fits(budget) && shadow.residents.move(rank, visit.needed)) {
         return;
     }
-    shadow.cost += std::chrono::duration<double>(visit.load_time).count();
+    if (shadow.residents.contains(rank.instance)) {
+        shadow.residents.remove(rank.instance);  // and others leave: the budget shrank
+    } else {
+        shadow.cost += std::chrono::duration<double>(visit.load_time).count();
+    }
     if (!visit.needed.fits(budget)) {
         return;
     }
