@@ -66,21 +66,20 @@ class Bed:
         return os.path.abspath(path) if path else None
 
     def model(self, name):
-        """One of the default models, or the large random one, with Drover's plan for it."""
-        file = self.large_model() if name == "large" else self.models[name]
+        """One of the default models, or a random one (large_model.SHAPES), with Drover's plan for it."""
+        file = self.random_model(name) if name in large_model.SHAPES else self.models[name]
         if not file or not self.engine:
             raise SystemExit("the default models or the engine are not there; scripts/start --setup-only gets them")
         socket = os.path.join(self.folder, f"{name}.sock")
         plan = json.loads(subprocess.check_output([self.estimate, file, self.engine, socket]))
         return Model(name, file, self.engine, plan)
 
-    @staticmethod
-    def large_model():
-        """Of 1.1 billion parameters; made once."""
-        file = os.path.join(CACHE, "bench", "large.gguf")
+    def random_model(self, shape):
+        """Made once."""
+        file = os.path.join(CACHE, "bench", f"random-{shape}.gguf")
         if not os.path.exists(file):
             os.makedirs(os.path.dirname(file), exist_ok=True)
-            large_model.write(file, first(f"{CACHE}/models/SmolLM2-135M*.gguf"))
+            large_model.write(file, self.models["smol"], shape)
         return file
 
     def new_folder(self, name):

@@ -16,7 +16,7 @@ import servers
 from switch import engine_alone, through_drover, unload
 
 DISK, ALONE, DROVER, CACHED = "disk", "engine alone", "Drover", "Drover, file cached"
-MODELS = ("gemma", "large")
+MODELS = ("gemma", "1.1b")
 PIECE_BYTES = 8 << 20
 PATIENCE_SECONDS = 10
 WATCH_SECONDS = 0.01

@@ -17,7 +17,6 @@ import time
 import machine
 import servers
 
-OTHER = "gemma"
 WORDS = "river stone cloud seven green walks over the a house never falls winter paper small train".split()
 MIB = 1 << 20
 # Beyond the larger of the two models: Drover's own memory, which is charged in steps of 16 MiB.
@@ -89,27 +88,30 @@ def restarted(bed, talk, messages):
     return begun, back
 
 
-def drover(bed, name, models, defaults=None, **snapshots):
-    """With room for the larger of the models, and what the other one keeps asleep."""
+def room_for_one(models):
+    """For the larger of the models, and what the other one keeps asleep."""
+    return {"budget": max(model.total for model in models) + OWN_BYTES + ASLEEP_BYTES}
+
+
+def drover(bed, name, models, room=room_for_one, defaults=None, **snapshots):
     settings = {model.name: {"file": model.file} for model in models}
-    budget = max(model.total for model in models) + OWN_BYTES + ASLEEP_BYTES
     snapshots.setdefault("directory", bed.new_folder("snapshots"))
     return servers.drover(bed, name, settings, snapshots=snapshots, defaults=defaults or {},
-                          memory={"budget": budget, "min_residency": "1ms"})
+                          memory={**room(models), "min_residency": "1ms"})
 
 
 def written(server):
     return json.loads(server.request("GET", "/admin/ps")[1])["snapshots"]["bytes"]
 
 
-def measure(bed, rounds, talk="smol", tokens=3000):
-    """A chat with the model `talk` that begins with about `tokens` tokens."""
-    talk, other = bed.model(talk), bed.model(OTHER)
+def measure(bed, rounds, talk="smol", tokens=3000, other="gemma", room=room_for_one):
+    """A chat with the model `talk` that begins with about `tokens` tokens; `room` is Drover's memory for the two."""
+    talk, other = bed.model(talk), bed.model(other)
     models = [talk, other]
     runs, swaps = [], []
     with contextlib.ExitStack() as stack:
-        systems = {DROVER: stack.enter_context(drover(bed, "drover", models)),
-                   FORGETFUL: stack.enter_context(drover(bed, "drover-forgetful", models, budget="0"))}
+        systems = {DROVER: stack.enter_context(drover(bed, "drover", models, room)),
+                   FORGETFUL: stack.enter_context(drover(bed, "drover-forgetful", models, room, budget="0"))}
         systems[ROUTER] = stack.enter_context(servers.llama_router(bed, "router", models, 1))
         if bed.llama_swap:
             systems[SWAP] = stack.enter_context(servers.llama_swap(bed, "swap", models, together=False))

@@ -1,14 +1,32 @@
-"""Writes a model of 1.1 billion parameters with random weights in Q4_0, to measure what only size shows.
+"""Writes models with random weights in Q4_0, to measure what only size shows.
 
-Its shape is TinyLlama's, its vocabulary that of the small default model. It says nonsense as fast as a real one.
+Their shapes are those of known models (TinyLlama, Mistral 7B, Qwen2.5 32B), their vocabulary is that of the small default
+model. They say nonsense as fast as real ones.
+
+usage: large_model.py FILE SOURCE [SHAPE]
 """
 
 import os
 import random
 import struct
 import sys
+from dataclasses import dataclass
 
-LAYERS, WIDTH, FEED_FORWARD, HEADS, KV_HEADS, CONTEXT = 22, 2048, 5632, 32, 4, 8192
+@dataclass
+class Shape:
+    layers: int
+    width: int
+    feed_forward: int
+    heads: int
+    kv_heads: int
+    context: int
+
+
+SHAPES = {
+    "1.1b": Shape(22, 2048, 5632, 32, 4, 8192),
+    "7b": Shape(32, 4096, 14336, 32, 8, 32768),
+    "32b": Shape(64, 5120, 27648, 40, 8, 32768),
+}
 ALIGNMENT = 32
 U32, F32, STRING, ARRAY = 4, 6, 8, 9
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, U32: 4, 5: 4, F32: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # of GGUF's scalar types
@@ -75,62 +93,67 @@ def vocabulary_size(entries):
     return struct.unpack_from("<Q", one, 8 + len("tokenizer.ggml.tokens") + 8)[0]
 
 
-def shapes(vocabulary):
-    tensors = {"token_embd.weight": (WIDTH, vocabulary), "output_norm.weight": (WIDTH,)}
-    for layer in range(LAYERS):
+def tensors_of(shape, vocabulary):
+    width, narrow, forward = shape.width, shape.width * shape.kv_heads // shape.heads, shape.feed_forward
+    tensors = {"token_embd.weight": (width, vocabulary), "output_norm.weight": (width,)}
+    for layer in range(shape.layers):
         at = f"blk.{layer}"
         tensors |= {
-            f"{at}.attn_norm.weight": (WIDTH,), f"{at}.ffn_norm.weight": (WIDTH,),
-            f"{at}.attn_q.weight": (WIDTH, WIDTH), f"{at}.attn_output.weight": (WIDTH, WIDTH),
-            f"{at}.attn_k.weight": (WIDTH, WIDTH * KV_HEADS // HEADS),
-            f"{at}.attn_v.weight": (WIDTH, WIDTH * KV_HEADS // HEADS),
-            f"{at}.ffn_gate.weight": (WIDTH, FEED_FORWARD), f"{at}.ffn_up.weight": (WIDTH, FEED_FORWARD),
-            f"{at}.ffn_down.weight": (FEED_FORWARD, WIDTH),
+            f"{at}.attn_norm.weight": (width,), f"{at}.ffn_norm.weight": (width,),
+            f"{at}.attn_q.weight": (width, width), f"{at}.attn_output.weight": (width, width),
+            f"{at}.attn_k.weight": (width, narrow), f"{at}.attn_v.weight": (width, narrow),
+            f"{at}.ffn_gate.weight": (width, forward), f"{at}.ffn_up.weight": (width, forward),
+            f"{at}.ffn_down.weight": (forward, width),
         }
     return tensors
 
 
-def pieces(shape, rng):
-    """A tensor's bytes. Blocks of Q4_0 are a scale of 1/256 and 32 random values."""
+def blocks_of_random_values(rng):
+    """Blocks of Q4_0 are a scale of 1/256 and 32 random values."""
+    return b"".join(b"\x00\x1c" + rng.randbytes(BLOCK_BYTES - 2) for _ in range(PIECE_BLOCKS))
+
+
+def pieces(shape, piece):
+    """A tensor's bytes: the same random blocks over and over."""
     if len(shape) == 1:
         yield struct.pack(f"<{shape[0]}f", *[1.0] * shape[0])
         return
     blocks = shape[0] * shape[1] // BLOCK
-    piece = b"".join(b"\x00\x1c" + rng.randbytes(BLOCK_BYTES - 2) for _ in range(PIECE_BLOCKS))
     while blocks > 0:
         yield piece[:blocks * BLOCK_BYTES]
         blocks -= PIECE_BLOCKS
 
 
-def write(file, source):
+def write(file, source, name="1.1b"):
     """`source` is a GGUF file of which the vocabulary is taken."""
+    shape = SHAPES[name]
     with open(source, "rb") as model:
         entries = Header(model.read(64 << 20)).entries("tokenizer.")
-    tensors = shapes(vocabulary_size(entries))
+    tensors = tensors_of(shape, vocabulary_size(entries))
     entries += [
-        entry("general.architecture", STRING, "llama"), entry("general.name", STRING, "random 1.1B"),
-        entry("llama.context_length", U32, CONTEXT), entry("llama.embedding_length", U32, WIDTH),
-        entry("llama.block_count", U32, LAYERS), entry("llama.feed_forward_length", U32, FEED_FORWARD),
-        entry("llama.attention.head_count", U32, HEADS), entry("llama.attention.head_count_kv", U32, KV_HEADS),
+        entry("general.architecture", STRING, "llama"), entry("general.name", STRING, f"random {name}"),
+        entry("llama.context_length", U32, shape.context), entry("llama.embedding_length", U32, shape.width),
+        entry("llama.block_count", U32, shape.layers), entry("llama.feed_forward_length", U32, shape.feed_forward),
+        entry("llama.attention.head_count", U32, shape.heads), entry("llama.attention.head_count_kv", U32, shape.kv_heads),
         entry("llama.attention.layer_norm_rms_epsilon", F32, 1e-5), entry("general.file_type", U32, TYPE_Q4_0),
-        entry("llama.rope.dimension_count", U32, WIDTH // HEADS),
+        entry("llama.rope.dimension_count", U32, shape.width // shape.heads),
     ]
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries)) + b"".join(entries)
     offset = 0
-    for name, shape in tensors.items():
-        plain = len(shape) == 1
-        size = shape[0] * 4 if plain else shape[0] * shape[1] // BLOCK * BLOCK_BYTES
-        head += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
+    for tensor, sizes in tensors.items():
+        plain = len(sizes) == 1
+        size = sizes[0] * 4 if plain else sizes[0] * sizes[1] // BLOCK * BLOCK_BYTES
+        head += text(tensor) + struct.pack("<I", len(sizes)) + struct.pack(f"<{len(sizes)}Q", *sizes)
         head += struct.pack("<IQ", TYPE_F32 if plain else TYPE_Q4_0, offset)
         offset += size + -size % ALIGNMENT
-    rng = random.Random(1)
+    blocks = blocks_of_random_values(random.Random(1))
     with open(file + ".part", "wb") as out:
         out.write(head + bytes(-len(head) % ALIGNMENT))
-        for shape in tensors.values():
-            size = sum(out.write(piece) for piece in pieces(shape, rng))
+        for sizes in tensors.values():
+            size = sum(out.write(piece) for piece in pieces(sizes, blocks))
             out.write(bytes(-size % ALIGNMENT))
     os.replace(file + ".part", file)
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], sys.argv[2])
+    write(*sys.argv[1:])

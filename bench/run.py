@@ -19,6 +19,7 @@ import cold
 import conversation
 import document
 import gateway
+import gpu
 import machine
 import mixed
 import overcommit
@@ -27,17 +28,28 @@ import switch
 
 # By name: what has its report(), and how it is measured.
 BENCHES = {
-    "gateway": (gateway, lambda bed, given: gateway.measure(bed, given.rounds or 7, given.seconds)),
-    "switch": (switch, lambda bed, given: switch.measure(bed, given.rounds or 7)),
-    "alternate": (alternate, lambda bed, given: alternate.measure(bed, given.rounds or 7)),
-    "cold": (cold, lambda bed, given: cold.measure(bed, given.rounds or 5)),
-    "mixed": (mixed, lambda bed, given: mixed.measure(bed, given.rounds or 3, given.seed, given.only)),
-    "conversation": (conversation, lambda bed, given: conversation.measure(bed, given.rounds or 3)),
+    "gateway": (gateway.report, lambda bed, given: gateway.measure(bed, given.rounds or 7, given.seconds)),
+    "switch": (switch.report, lambda bed, given: switch.measure(bed, given.rounds or 7)),
+    "alternate": (alternate.report, lambda bed, given: alternate.measure(bed, given.rounds or 7)),
+    "cold": (cold.report, lambda bed, given: cold.measure(bed, given.rounds or 5)),
+    "mixed": (mixed.report, lambda bed, given: mixed.measure(bed, given.rounds or 3, given.seed, given.only)),
+    "conversation": (conversation.report, lambda bed, given: conversation.measure(bed, given.rounds or 3)),
     "conversation-large": (
-        conversation, lambda bed, given: conversation.measure(bed, given.rounds or 1, "large", 3900)),
-    "overcommit": (overcommit, lambda bed, given: overcommit.measure(bed, given.requests, given.seed)),
-    "route": (route, lambda bed, given: route.measure(bed, given)),
+        conversation.report, lambda bed, given: conversation.measure(bed, given.rounds or 1, "1.1b", 3900)),
+    "overcommit": (overcommit.report, lambda bed, given: overcommit.measure(bed, given.requests, given.seed)),
+    "route": (route.report, lambda bed, given: route.measure(bed, given)),
+    "gpu-sizes": (gpu.report_sizes, lambda bed, _: gpu.measure_sizes(bed)),
+    "gpu-swaps": (gpu.report_swaps, lambda bed, given: gpu.measure_swaps(bed, given.rounds or 3)),
+    "gpu-conversation": (gpu.report_conversation, lambda bed, given: gpu.measure_conversation(bed, given.rounds or 3)),
 }
+
+
+def chosen(given):
+    """All, unless some are named."""
+    if given or gpu.there_is_one():
+        return given or list(BENCHES)
+    print("no NVIDIA GPU: gpu-... left out", flush=True)
+    return [name for name in BENCHES if not name.startswith("gpu-")]
 
 
 def conditions(result):
@@ -74,13 +86,13 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that all servers are stopped
     bed = beds.Bed(arguments)
     try:
-        for name in arguments.benches or BENCHES:
+        for name in chosen(arguments.benches):
             print(f"== {name}", flush=True)
             before = machine.load()
-            module, measure = BENCHES[name]
+            report, measure = BENCHES[name]
             result = measure(bed, arguments)
             result.update(machine=machine.facts(), date=time.strftime("%Y-%m-%d"), load=[before, machine.load()])
-            text = module.report(result) + "\n\n" + conditions(result)
+            text = report(result) + "\n\n" + conditions(result)
             print(text, flush=True)
             if arguments.json:
                 os.makedirs(arguments.json, exist_ok=True)
