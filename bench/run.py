@@ -14,6 +14,7 @@ import sys
 import time
 
 import alternate
+import batching
 import bed as beds
 import cold
 import conversation
@@ -41,15 +42,22 @@ BENCHES = {
     "gpu-sizes": (gpu.report_sizes, lambda bed, _: gpu.measure_sizes(bed)),
     "gpu-swaps": (gpu.report_swaps, lambda bed, given: gpu.measure_swaps(bed, given.rounds or 3)),
     "gpu-conversation": (gpu.report_conversation, lambda bed, given: gpu.measure_conversation(bed, given.rounds or 3)),
+    "gpu-batching": (batching.report, lambda bed, given: batching.measure(bed, given.rounds or 5, given.vllm)),
 }
 
 
-def chosen(given):
-    """All, unless some are named."""
-    if given or gpu.there_is_one():
-        return given or list(BENCHES)
-    print("no NVIDIA GPU: gpu-... left out", flush=True)
-    return [name for name in BENCHES if not name.startswith("gpu-")]
+def chosen(arguments):
+    """All that this machine can do, unless some are named."""
+    if arguments.benches:
+        return arguments.benches
+    left_out = []
+    if not gpu.there_is_one():
+        print("no NVIDIA GPU: gpu-... left out", flush=True)
+        left_out = [name for name in BENCHES if name.startswith("gpu-")]
+    elif not arguments.vllm:
+        print("no --vllm: gpu-batching left out", flush=True)
+        left_out = ["gpu-batching"]
+    return [name for name in BENCHES if name not in left_out]
 
 
 def conditions(result):
@@ -77,6 +85,7 @@ def main():
     parser.add_argument("--engine", help="llama-server; default: the engine cache's")
     parser.add_argument("--llama-swap", default=os.environ.get("BENCH_LLAMA_SWAP"), help="or BENCH_LLAMA_SWAP")
     parser.add_argument("--ollama", default=os.environ.get("BENCH_OLLAMA"), help="or BENCH_OLLAMA")
+    parser.add_argument("--vllm", help="gpu-batching: an environment with vLLM for CUDA, and the models of tests/vllm")
     parser.add_argument("--json", help="a folder for the raw results")
     parser.add_argument("--output", help="a document with marks; its tables are replaced")
     arguments = parser.parse_args()
@@ -86,7 +95,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that all servers are stopped
     bed = beds.Bed(arguments)
     try:
-        for name in chosen(arguments.benches):
+        for name in chosen(arguments):
             print(f"== {name}", flush=True)
             before = machine.load()
             report, measure = BENCHES[name]

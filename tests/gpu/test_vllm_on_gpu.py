@@ -1,0 +1,151 @@
+"""vLLM on a real NVIDIA GPU, alone and beside llama.cpp: memory, sleep, and what happens when something is killed. A run of
+its own: scripts/test gpu, with DROVER_VLLM naming an environment that vLLM for CUDA is installed in."""
+
+import os
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from support import MODELS, SMOL, Drover, is_alive, tree_of, wait_until
+from test_real_gpu import ENGINE, MIB, smi, users
+
+VLLM = Path(os.environ.get("DROVER_VLLM", "/nonexistent"))
+TIMEOUT_S = 600
+GIB = 1 << 30
+
+pytestmark = [
+    pytest.mark.skipif(not ENGINE or not VLLM.exists(), reason="DROVER_VLLM and DROVER_GPU_ENGINE are not both set"),
+    pytest.mark.timeout(2 * TIMEOUT_S),
+]
+
+
+@pytest.fixture(scope="module")
+def folder():
+    """The small model in Hugging Face's layout; made once and kept beside vLLM."""
+    folder = VLLM / "models"
+    if not (folder / "minilm" / "modules.json").exists():
+        script = Path(__file__).parents[1] / "vllm" / "make_models.py"
+        subprocess.run([VLLM / "bin" / "python", script, MODELS, folder], check=True, timeout=TIMEOUT_S)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder, tmp_path_factory):
+    """Two models of vLLM that sleep in its two ways and one of llama.cpp; the GPU's budget holds one of vLLM's awake."""
+    entry = {"engine": "vllm", "venv": str(VLLM), "file": str(folder / "smol"), "context": 1024, "parallel": 32,
+             "extra_args": ["--enforce-eager"], "keep_alive": -1, "memory": "5GiB"}
+    models = {
+        "light": {**entry, "sleep": 1},
+        "deep": {**entry, "sleep": 2},
+        "little": {"file": str(SMOL), "keep_alive": -1},
+    }
+    config = {
+        "engine": {"llama_server": ENGINE, "load_timeout": f"{TIMEOUT_S}s", "health_timeout": "5m"},
+        "limits": {"queue_timeout": f"{TIMEOUT_S}s"},
+        "memory": {"gpus": {"0": "9GiB"}, "min_residency": "1ms"},
+        "models": models,
+    }
+    drover = Drover(tmp_path_factory.mktemp("server"), config, ENGINE)
+    drover.client.timeout = httpx.Timeout(TIMEOUT_S)
+    yield drover
+    if drover.process.poll() is None:
+        drover.stop()
+
+
+def used_by(server, model) -> int:
+    pids = {process.pid for process in tree_of(server, model)}
+    return sum(used for pid, used in users().items() if pid in pids)
+
+
+def says(server, model) -> str:
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    answer = server.chat(model, messages=question, max_tokens=16, temperature=0)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["choices"][0]["message"]["content"]
+
+
+def state_of(server, model):
+    return server.instances().get(model, {}).get("state")
+
+
+def charged(server, model) -> int:
+    return server.instances()[model]["devices"]["GPU 0"]
+
+
+def wait_measured(server, model):
+    """Until what is charged is what the driver says, and a little that may still come."""
+    wait_until(lambda: used_by(server, model) <= charged(server, model) <= used_by(server, model) + 600 * MIB, 20,
+               f"the measurement of {model}")
+
+
+def report(text, *values):
+    """Figures for the docs; pytest shows them with -s."""
+    print("\nFIGURE", text, *(round(value / MIB) for value in values))
+
+
+def test_it_answers_on_the_gpu_and_is_measured_there(server):
+    assert "Paris" in says(server, "light")
+    assert server.instances()["light"]["where"] == "GPU 0"
+    report("awake: on the GPU, charged, host", used_by(server, "light"), charged(server, "light"),
+           server.instances()["light"]["devices"]["host"])
+    wait_measured(server, "light")
+
+
+@pytest.mark.parametrize("model, other", [("light", "deep"), ("deep", "light")])
+def test_it_sleeps_and_wakes_up_as_it_was(server, model, other):
+    before, awake = says(server, model), used_by(server, model)
+    pids = [process.pid for process in tree_of(server, model)]
+    says(server, other)
+    assert state_of(server, model) == "asleep", server.instances()
+    asleep = used_by(server, model)
+    report(f"{model}: awake, asleep, charged asleep, host asleep", awake, asleep, charged(server, model),
+           server.instances()[model]["devices"]["host"])
+    assert asleep < awake - GIB
+    assert charged(server, model) >= asleep
+    begun = time.monotonic()
+    assert says(server, model) == before
+    print("\nFIGURE", model, "wakes up and answers in", round(time.monotonic() - begun, 2), "s")
+    assert [process.pid for process in tree_of(server, model)] == pids
+    assert sum(users().values()) <= 9 * GIB
+
+
+def test_it_shares_the_gpu_with_another_engine(server):
+    assert "Paris" in says(server, "light")
+    assert "Paris" in says(server, "little")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda one: says(server, one), ["light", "little"] * 8))
+    assert len(set(answers)) == 2
+    assert used_by(server, "light") > 0 and used_by(server, "little") > 0
+    assert sum(users().values()) <= 9 * GIB
+
+
+def test_a_killed_worker_is_survived(server):
+    says(server, "light")
+    tree = tree_of(server, "light")
+    worker = next(process for process in tree if process.pid in users())
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_until(lambda: not any(is_alive(p) for p in tree), 120, "the end of the whole tree")
+    assert "Paris" in says(server, "light")
+
+
+def test_two_hundred_at_once_lose_nothing(server):
+    body = {"model": "light", "max_tokens": 16, "messages": [{"role": "user", "content": "Hi"}]}
+
+    def ask(_):
+        return httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=TIMEOUT_S, trust_env=False).status_code
+
+    with ThreadPoolExecutor(200) as pool:
+        assert set(pool.map(ask, range(400))) == {200}
+
+
+def test_a_killed_server_leaves_nothing_on_the_gpu(server):
+    says(server, "light")
+    tree = tree_of(server, "light")
+    server.stop(signal.SIGKILL)
+    wait_until(lambda: not any(is_alive(p) for p in tree), 30, "the end of the whole tree")
+    wait_until(lambda: not users(), 30, "the driver to forget them")
+    assert smi("--query-gpu=memory.used")
