@@ -1,4 +1,4 @@
-"""What the set-up scripts share: steps that go on beside others."""
+"""The set-up scripts: steps that go on beside others, and which engine is found."""
 
 import os
 import subprocess
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import support
 
-COMMON = Path(__file__).parents[2] / "scripts" / "lib" / "common.sh"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+COMMON = SCRIPTS / "lib" / "common.sh"
 BEGIN = f"""
 source {COMMON}
 trap break_off EXIT
@@ -47,3 +48,29 @@ def test_steps_beside_others_end_with_the_script(tmp_path):
     job = int(result.stderr)
     support.wait_until(lambda: not os.path.exists(f"/proc/{job}"), 10)
     assert list(tmp_path.iterdir()) == []
+
+
+def put_engine(cache, flavour, devices):
+    """One that runs and lists these devices."""
+    folder = cache / "engines" / f"llama.cpp-v0.5.0-{flavour}"
+    for name in ("bin/llama-quantize", "lib/libdrover-preload.so", "engine.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch(mode=0o755)
+    program = folder / "bin" / "llama-server"
+    program.write_text(f"#!/bin/sh\necho 'Available devices:'\necho '{devices}'\n")
+    program.chmod(0o755)
+    return program
+
+
+def found(cache):
+    command = [SCRIPTS / "install-engine", "--print-path"]
+    environment = os.environ | {"DROVER_CACHE": str(cache)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment).stdout.strip()
+
+
+def test_an_engine_for_gpus_is_found_only_where_it_sees_one(tmp_path):
+    processor = put_engine(tmp_path, "prebuilt-cpu", "")
+    put_engine(tmp_path, "prebuilt-cuda", "")
+    assert found(tmp_path) == str(processor)
+    gpu = put_engine(tmp_path, "prebuilt-cuda", "  CUDA0: NVIDIA H100 (81079 MiB, 80552 MiB free)")
+    assert found(tmp_path) == str(gpu)
