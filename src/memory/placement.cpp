@@ -157,8 +157,9 @@ class LayerPlacement {
         }
         Layout result{.whole = count == all()};
         Footprint& bytes = result.footprint;
-        bytes[kHostDevice] = sizes_.host;
-        result.growth[kHostDevice] = sizes_.host_growth;
+        const Bytes computing = result.whole ? Bytes(0) : sizes_.computing;
+        bytes[kHostDevice] = sizes_.host + computing;
+        result.growth[kHostDevice] = sizes_.host_growth + computing;
         const std::vector<std::uint32_t> shares = divide(set, count);
         std::size_t layer = sizes_.layers.size() - count;
         for (std::size_t on_host = 0; on_host < layer; ++on_host) {

@@ -45,11 +45,18 @@ constexpr std::uint64_t kExpertWeights = 4;
 constexpr std::uint64_t kStateCopies = 4;
 constexpr std::uint64_t kHoles = 20;  // a twentieth, between tensors of other lifetimes
 
-// ---- never measured: upper bounds after what people report of CUDA ----
+// ---- measured on an H100 with driver 580 and CUDA 13.0 (bench/gpu.py) ----
 
-constexpr Bytes kGpuContext = 512_MiB;    // context, kernels, the allocator's pools
-constexpr Bytes kGpuWorkspace = 128_MiB;  // of it, matrix products and graphs once it serves
-constexpr Bytes kGpuHost = 512_MiB;  // in host memory: the driver, its libraries, pinned buffers
+// Context, kernels, the allocator's pools: 477 to 586 MiB when ready, 10 to 38 more once it serves.
+constexpr Bytes kGpuContext = 624_MiB;
+constexpr Bytes kGpuWorkspace = 48_MiB;  // of it, once it serves
+// Attention by matrix products loads cuBLAS: 172 to 226 MiB.
+constexpr Bytes kGpuMatrices = 240_MiB;
+// In host memory: the driver, its libraries, pinned buffers: 262 to 330 MiB; cuBLAS: 163 to 239.
+constexpr Bytes kGpuHost = 352_MiB;
+constexpr Bytes kGpuHostMatrices = 256_MiB;
+// Heads that are smaller have no fused attention on NVIDIA's GPUs.
+constexpr std::uint64_t kFusedHeadMin = 40;
 
 std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
     return (value + step - 1) / step * step;
@@ -253,6 +260,19 @@ Amount output_size(const ModelFacts& facts, const SizeSettings& settings, const 
     return row * rows * kFloat;
 }
 
+/// What the host hands to GPUs for each batch: embedded tokens and masks.
+Amount input_size(const ModelFacts& facts, const SizeSettings& settings, const Shape& shape) {
+    const Amount mask = Amount(shape.cells + shape.sliding_cells) * shape.batch;
+    return Amount(facts.embedding_length) * shape.batch * kFloat +
+           mask * (settings.flash_attention ? kHalf : kFloat);
+}
+
+/// Whether attention is one operation on a GPU.
+bool fuses_attention(const ModelFacts& facts, const SizeSettings& settings) {
+    const std::uint64_t heads = std::max<std::uint64_t>(facts.head_count, 1);
+    return settings.flash_attention && facts.attention_width / heads >= kFusedHeadMin;
+}
+
 /// Layers for several tokens at once stay in the file unless they are used.
 Bytes weights_read(const ModelFacts& facts, const SizeSettings& settings) {
     return settings.drafts ? facts.weights.total : facts.weights.total - facts.weights.draft;
@@ -369,10 +389,14 @@ LayerSizes layer_sizes(const ModelFacts& facts,
         sizes.layers.push_back({read + cache, on_host(read) + cache});
     }
     sizes.layers.push_back({output, on_host(weights.output)});
-    sizes.host = weights.input_embedding + size.process + size.growth() + kGpuHost;
-    sizes.host_growth = size.growth();
-    sizes.gpu = kGpuContext + size.compute_buffer;
-    sizes.gpu_growth = kGpuWorkspace;
+    const bool fused = fuses_attention(facts, settings);
+    const Bytes inputs = std::min(input_size(facts, settings, shape).bytes(), size.compute_buffer);
+    const Bytes libraries = fused ? Bytes(0) : kGpuHostMatrices;
+    sizes.computing = size.compute_buffer - inputs;
+    sizes.host_growth = size.growth() - sizes.computing + libraries;
+    sizes.host = weights.input_embedding + size.process + kGpuHost + sizes.host_growth;
+    sizes.gpu_growth = kGpuWorkspace + (fused ? Bytes(0) : kGpuMatrices);
+    sizes.gpu = kGpuContext - kGpuWorkspace + sizes.gpu_growth + size.compute_buffer;
     // With several GPUs the inputs of a batch are kept in several copies, to compute in parallel.
     sizes.several = size.compute_buffer;
     sizes.first = beside.total();

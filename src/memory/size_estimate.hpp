@@ -69,6 +69,7 @@ struct LayerSizes {
     std::vector<Layer> layers;  ///< in the order of computing; the last one is the output
     Bytes host;                 ///< in host memory wherever the layers are
     Bytes host_growth;          ///< of it, what comes only when it serves
+    Bytes computing;            ///< more of both when some layers are on the host
     Bytes gpu;                  ///< on every GPU that has layers
     Bytes gpu_growth;           ///< of it, what comes only when it serves
     Bytes several;              ///< more on each of several GPUs
