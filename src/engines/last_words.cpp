@@ -8,9 +8,9 @@ namespace drover::engines {
 
 namespace {
 
-constexpr std::size_t kLineMax = 400;         ///< longer lines are cut: they are not for people
-constexpr std::size_t kLinesMax = 4;          ///< an engine's error and its context
-constexpr std::size_t kTailMax = 8UL * 1024;  ///< enough for those lines and long ones between
+constexpr std::size_t kLineMax = 400;          ///< longer lines are cut: they are not for people
+constexpr std::size_t kLinesMax = 4;           ///< an engine's error and its context
+constexpr std::size_t kTailMax = 16UL * 1024;  ///< enough for those lines and a traceback before
 constexpr std::string_view kLineEnds = "\n\r";
 
 unsigned char byte_at(std::string_view text, std::size_t at) {
@@ -61,6 +61,25 @@ std::size_t escape_length(std::string_view text) {
     return std::min(end + 1, text.size());
 }
 
+/// "ModuleNotFoundError: ", wherever in a line.
+bool names_an_error(std::string_view line) {
+    return line.find("Error: ") != std::string_view::npos ||
+           line.find("Exception: ") != std::string_view::npos;
+}
+
+/// The last line of `text` that names an error, without its end; empty: none does.
+std::string_view last_error_in(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t end = text.find_last_of(kLineEnds);
+        const std::size_t begin = end == std::string_view::npos ? 0 : end + 1;
+        if (names_an_error(text.substr(begin))) {
+            return text.substr(begin);
+        }
+        text = text.substr(0, begin == 0 ? 0 : end);
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string printable(std::string_view text, std::size_t max) {
@@ -108,6 +127,10 @@ std::string LastWords::text() const {
         left = left.substr(0, begin == 0 ? 0 : end);
     }
     std::string text;
+    // What failed may have been told by another process long before the last one gave up.
+    if (const std::string_view cause = last_error_in(left); !cause.empty()) {
+        text = printable(cause, kLineMax) + " | ...";
+    }
     for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
         text += (text.empty() ? "" : " | ") + *line;
     }

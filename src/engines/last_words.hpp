@@ -16,7 +16,8 @@ class LastWords {
   public:
     void add(std::string_view piece);
 
-    /// The last lines, joined by " | ": what a person needs to see why it ended.
+    /// The last lines, joined by " | ": what a person needs to see why it ended. The latest line
+    /// before them that names an error (of a traceback, say) precedes them.
     std::string text() const;
 
   private:

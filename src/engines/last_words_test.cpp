@@ -21,6 +21,19 @@ TEST(LastWords, AreTheLastFourLines) {
     EXPECT_EQ(last_words_of("\n\n"), "");
 }
 
+TEST(LastWords, NameTheCauseThatStoodLongBeforeTheEnd) {
+    // As of vLLM, whose worker fails, and whose server then says "See root cause above".
+    std::string output = "(EngineCore pid=1) ModuleNotFoundError: No module named 'flashinfer'\n";
+    for (int frame = 0; frame < 100; ++frame) {
+        output += "(APIServer pid=2)   File \"api_server.py\", line 1272, in wait_for_startup\n";
+    }
+    output += "1\n2\n3\nRuntimeError: See root cause above.\n";
+    EXPECT_EQ(
+        last_words_of(output),
+        "(EngineCore pid=1) ModuleNotFoundError: No module named 'flashinfer' | ... | 1 | 2 | "
+        "3 | RuntimeError: See root cause above.");
+}
+
 TEST(LastWords, JoinPieces) {
     LastWords words;
     words.add("error: no such");

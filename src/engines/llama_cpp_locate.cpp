@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -44,21 +45,29 @@ bool is_executable(const fs::path& file) {
            (status.permissions() & kAnyExec) != fs::perms::none;
 }
 
-/// Lower is better: what computes faster comes first. A build for a device that is not there fails
-/// its probe (its libraries are missing) and is passed over.
-int rank_of(const std::string& directory) {
-    constexpr std::array<std::pair<std::string_view, int>, 4> kKinds{
-        {{"cuda", 0}, {"metal", 0}, {"native", 1}, {"vulkan", 2}}};
-    for (const auto& [kind, rank] : kKinds) {
-        if (directory.find(kind) != std::string::npos) {
-            return rank;
-        }
-    }
-    return 3;
+/// A kind of build in the engine cache.
+struct Build {
+    std::string_view word;  ///< in the name of its folder
+    int rank;               ///< lower is better: what computes faster comes first
+    bool for_gpus;
+};
+
+Build build_of(const std::string& directory) {
+    constexpr std::array<Build, 4> kBuilds{
+        {{"cuda", 0, true}, {"metal", 0, true}, {"native", 1, false}, {"vulkan", 2, true}}};
+    const auto found = std::find_if(kBuilds.begin(), kBuilds.end(), [&](const Build& build) {
+        return directory.find(build.word) != std::string::npos;
+    });
+    return found != kBuilds.end() ? *found : Build{"", 3, false};
 }
 
-std::vector<fs::path> cached_engines(const fs::path& cache_dir) {
-    std::vector<std::pair<int, fs::path>> ranked;
+struct CachedEngine {
+    fs::path program;
+    Build build;
+};
+
+std::vector<CachedEngine> cached_engines(const fs::path& cache_dir) {
+    std::vector<CachedEngine> engines;
     const std::string prefix = "llama.cpp-v" + std::string(kLlamaCppRelease) + "-";
     std::error_code error;
     for (fs::directory_iterator entry(cache_dir / "engines", error), end; !error && entry != end;
@@ -66,16 +75,13 @@ std::vector<fs::path> cached_engines(const fs::path& cache_dir) {
         const std::string name = entry->path().filename().string();
         const fs::path program = entry->path() / "bin" / kProgram;
         if (name.rfind(prefix, 0) == 0 && is_executable(program)) {
-            ranked.emplace_back(rank_of(name.substr(prefix.size())), program);
+            engines.push_back({program, build_of(name.substr(prefix.size()))});
         }
     }
-    std::sort(ranked.begin(), ranked.end());
-    std::vector<fs::path> programs;
-    programs.reserve(ranked.size());
-    for (auto& [rank, program] : ranked) {
-        programs.push_back(std::move(program));
-    }
-    return programs;
+    std::sort(engines.begin(), engines.end(), [](const CachedEngine& a, const CachedEngine& b) {
+        return std::tie(a.build.rank, a.program) < std::tie(b.build.rank, b.program);
+    });
+    return engines;
 }
 
 std::vector<fs::path> engines_on_path(std::string_view search_path) {
@@ -173,7 +179,11 @@ std::vector<std::string> llama_cpp_devices(const std::filesystem::path& program)
 EngineSearch default_engine_search(std::filesystem::path configured,
                                    std::filesystem::path cache_dir,
                                    std::string search_path) {
-    return {std::move(configured), std::move(cache_dir), std::move(search_path), run_probe};
+    return {std::move(configured),
+            std::move(cache_dir),
+            std::move(search_path),
+            run_probe,
+            llama_cpp_devices};
 }
 
 Result<LocatedEngine> locate_llama_cpp(const EngineSearch& search) {
@@ -188,23 +198,28 @@ Result<LocatedEngine> locate_llama_cpp(const EngineSearch& search) {
         return located.ok() ? std::move(located) : located.error().with("engine.llama_server");
     }
     std::string tried;
-    const auto attempt = [&](const std::vector<fs::path>& programs, EngineSource source) {
-        std::optional<LocatedEngine> found;
-        for (const fs::path& program : programs) {
-            auto located = try_program(search, program, source);
-            if (located.ok()) {
-                found = std::move(located).value();
-                break;
-            }
+    const auto attempt = [&](const fs::path& program, EngineSource source) {
+        auto located = try_program(search, program, source);
+        if (!located.ok()) {
             tried += "\n  " + located.error().message;
         }
-        return found;
+        return located;
     };
-    if (auto found = attempt(cached_engines(search.cache_dir), EngineSource::cache)) {
-        return std::move(*found);
+    for (const CachedEngine& engine : cached_engines(search.cache_dir)) {
+        auto located = attempt(engine.program, EngineSource::cache);
+        if (!located.ok()) {
+            continue;
+        }
+        // Some builds also run where their GPU is missing, on the processor: others do it better.
+        if (!engine.build.for_gpus || !search.devices(engine.program).empty()) {
+            return located;
+        }
+        tried += "\n  " + engine.program.string() + " sees no GPU";
     }
-    if (auto found = attempt(engines_on_path(search.search_path), EngineSource::path)) {
-        return std::move(*found);
+    for (const fs::path& program : engines_on_path(search.search_path)) {
+        if (auto located = attempt(program, EngineSource::path); located.ok()) {
+            return located;
+        }
     }
     return Error{ErrorCode::not_found,
                  "no llama-server found (release " + std::string(kLlamaCppRelease) + "): not in " +

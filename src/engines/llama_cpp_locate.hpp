@@ -57,6 +57,8 @@ struct EngineSearch {
     std::string search_path;  ///< $PATH
     /// Gives what a program prints for --version. Replaced in tests.
     std::function<Result<std::string>(const std::filesystem::path&)> probe;
+    /// Gives the devices that a program lists. Replaced in tests.
+    std::function<std::vector<std::string>(const std::filesystem::path&)> devices;
 };
 
 /// The search for this process's PATH and a real probe.
@@ -65,8 +67,9 @@ EngineSearch default_engine_search(std::filesystem::path configured,
                                    std::string search_path);
 
 /// In this order: the configured path (of any version, but it must run), the engine cache (CUDA and
-/// Metal builds before native CPU ones, then Vulkan, then prebuilt CPU ones), PATH (known versions
-/// only). `not_found` lists what was tried and says how to install one.
+/// Metal builds before native CPU ones, then Vulkan, then prebuilt CPU ones; those for GPUs only
+/// where they see one), PATH (known versions only). `not_found` lists what was tried and says how
+/// to install one.
 Result<LocatedEngine> locate_llama_cpp(const EngineSearch& search);
 
 }  // namespace drover::engines

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -32,6 +33,9 @@ class LocateTest : public ::testing::Test {
             }
             return found->second;
         };
+        search_.devices = [this](const fs::path&) {
+            return devices_;
+        };
     }
     ~LocateTest() override { fs::remove_all(root_); }
 
@@ -53,6 +57,7 @@ class LocateTest : public ::testing::Test {
     fs::path root_;
     EngineSearch search_;
     std::map<std::string, std::string> answers_;
+    std::vector<std::string> devices_{"CUDA0"};
 };
 
 TEST(LlamaCppVersion, IsFoundAmongOtherOutput) {
@@ -77,6 +82,14 @@ TEST_F(LocateTest, PrefersFasterBuildsInTheCache) {
     const auto located = locate_llama_cpp(search_);
     EXPECT_EQ(located->llama_server, cuda);
     EXPECT_EQ(located->source, EngineSource::cache);
+}
+
+TEST_F(LocateTest, PassesOverBuildsForGpusThatAreNotThere) {
+    devices_.clear();
+    cached("prebuilt-cuda", kGood);
+    EXPECT_THAT(locate_llama_cpp(search_).error().message, HasSubstr("sees no GPU"));
+    const fs::path processor = cached("prebuilt-cpu", kGood);
+    EXPECT_EQ(locate_llama_cpp(search_)->llama_server, processor);
 }
 
 TEST_F(LocateTest, FindsWhatIsPreloadedIntoTheEngine) {

@@ -8,7 +8,7 @@ import pytest
 from support import FAKE_NVML, is_alive, tree_of, wait_until
 
 GIB = 1 << 30
-# Each has 1 GiB of weights and 4.5 GiB of cache, beside 2 GiB of the GPU and 4 GiB of host memory: one fits on a GPU, and
+# Each has 1 GiB of weights and 4.5 GiB of cache, beside 2 GiB of the GPU and 3 GiB of host memory: one fits on a GPU, and
 # what another one keeps of it asleep.
 MODEL = {"memory": "8GiB", "device": 0}
 CONFIG = {"memory": {"budget": "16GiB", "gpus": {0: "10GiB"}, "min_residency": "1ms"}}
@@ -66,7 +66,7 @@ def test_level_2_keeps_no_weights_and_reads_them_again(sleepy):
 
 
 def test_one_that_finds_no_room_in_host_memory_leaves(sleepy):
-    memory = {**CONFIG["memory"], "budget": "8704MiB"}
+    memory = {**CONFIG["memory"], "budget": "6656MiB"}
     server = sleepy({"a": "", "b": ""}, {"memory": memory})
     server.chat("a")
     assert server.chat("b").status_code == 200
