@@ -173,10 +173,8 @@ Status check_embeddings(const Predictor& predictor, const router::Embeddings& em
     const router::EmbeddingFacts& trained = predictor.embedding()->facts();
     if (trained.size != embeddings.size) {
         return Error{ErrorCode::invalid_argument,
-                     "--embedding: the vectors of '" + embeddings.model + "' have " +
-                         std::to_string(embeddings.size) +
-                         " numbers; the predictor was trained with " +
-                         std::to_string(trained.size) + " of '" + trained.model + "'"};
+                     "--embedding: the vectors of '" + embeddings.model + "' " +
+                         router::misfit(embeddings.size, trained)};
     }
     return {};
 }
@@ -211,9 +209,34 @@ Status write_predictor(const Wishes& wishes, const std::string& image) {
     return {};
 }
 
-void report_sum(const Judged& judged, const Wishes& wishes) {
-    std::printf(
-        "\nwith embeddings of %s:\n%s", wishes.embedding.c_str(), route_report(judged).c_str());
+void report(const Wishes& wishes, const Dataset& data, const Said& said) {
+    std::fputs(route_report({data, said.by_words}).c_str(), stdout);
+    if (!said.by_sum.empty()) {
+        std::printf("\nwith embeddings of %s:\n%s",
+                    wishes.embedding.c_str(),
+                    route_report({data, said.by_sum}).c_str());
+    }
+}
+
+/// The predictor with confidences that fit what it said.
+std::string calibrated(std::string image, const Dataset& data, const Said& said) {
+    image = router::calibrate(image, data, said.by_words);
+    return said.by_sum.empty()
+               ? image
+               : router::calibrate(image, data, said.by_sum, router::PredictedBy::sum);
+}
+
+/// What predictors that were trained on other folds say of each.
+Said cross_validate(const Dataset& data,
+                    const std::vector<FeatureVector>& features,
+                    const router::Folds& folds,
+                    const router::TrainOptions& options,
+                    const router::Embeddings* embeddings) {
+    Said said{.by_words = router::cross_validate(data, features, folds, options), .by_sum = {}};
+    if (embeddings != nullptr) {
+        said.by_sum = router::cross_validate(data, features, folds, options, embeddings);
+    }
+    return said;
 }
 
 Status train(const Wishes& wishes) {
@@ -229,16 +252,10 @@ Status train(const Wishes& wishes) {
     }
     const router::Embeddings* embeddings = asked->has_value() ? &**asked : nullptr;
     const router::Folds folds = router::random_folds(*data, kCalibrationFolds, wishes.seed);
-    const auto unseen = router::cross_validate(*data, features, folds, options);
-    std::fputs(route_report({*data, unseen}).c_str(), stdout);
-    std::string image = router::calibrate(
-        router::train(*data, features, all_of(*data), options, embeddings), *data, unseen);
-    if (embeddings != nullptr) {
-        const auto sum = router::cross_validate(*data, features, folds, options, embeddings);
-        report_sum({*data, sum}, wishes);
-        image = router::calibrate(image, *data, sum, router::PredictedBy::sum);
-    }
-    return write_predictor(wishes, image);
+    const Said unseen = cross_validate(*data, features, folds, options, embeddings);
+    report(wishes, *data, unseen);
+    std::string image = router::train(*data, features, all_of(*data), options, embeddings);
+    return write_predictor(wishes, calibrated(std::move(image), *data, unseen));
 }
 
 /// Trains on `train_size` examples drawn by chance and judges on the rest, several times.
@@ -297,6 +314,43 @@ Status eval_few(const Wishes& wishes, const Dataset& data) {
     return {};
 }
 
+/// What the predictor in a file says of the data.
+Result<Said> predict_by_file(const Wishes& wishes, const Dataset& data) {
+    const auto opened = open_predictor(wishes.predictor);
+    if (!opened.ok()) {
+        return opened.error();
+    }
+    const PredictorFacts& facts = (*opened)->predictor.facts();
+    if (facts.purpose != data.purpose || facts.labels != data.labels) {
+        return Error{ErrorCode::invalid_argument,
+                     wishes.predictor + " predicts " + std::string(to_string(facts.purpose)) +
+                         " with other labels than those of " + wishes.data};
+    }
+    if (facts.data_digest == data.digest) {
+        std::printf("note: it was trained on this very file; these figures flatter it\n");
+    }
+    return predict_all(wishes, data, (*opened)->predictor);
+}
+
+/// What predictors say of prompts that they were not trained on.
+Result<Said> predict_unseen(const Wishes& wishes, const Dataset& data) {
+    const router::TrainOptions options = options_of(wishes, data.purpose);
+    const router::Folds folds = wishes.groups_out.has_value()
+                                    ? router::group_folds(data, *wishes.groups_out)
+                                    : router::random_folds(data, wishes.folds, wishes.seed);
+    std::printf(
+        "%zu folds%s\n", folds.size(), wishes.groups_out.has_value() ? " of whole groups" : "");
+    const auto embeddings = embeddings_of(wishes, data);
+    if (!embeddings.ok()) {
+        return embeddings.error();
+    }
+    return cross_validate(data,
+                          router::read_features(data, options.features),
+                          folds,
+                          options,
+                          embeddings->has_value() ? &**embeddings : nullptr);
+}
+
 Status eval(const Wishes& wishes) {
     const auto data = read_data(wishes);
     if (!data.ok()) {
@@ -305,52 +359,14 @@ Status eval(const Wishes& wishes) {
     if (wishes.train_size > 0) {
         return eval_few(wishes, *data);
     }
-    std::vector<Prediction> predictions;
-    if (!wishes.predictor.empty()) {
-        const auto opened = open_predictor(wishes.predictor);
-        if (!opened.ok()) {
-            return opened.error();
-        }
-        const PredictorFacts& facts = (*opened)->predictor.facts();
-        if (facts.purpose != data->purpose || facts.labels != data->labels) {
-            return Error{ErrorCode::invalid_argument,
-                         wishes.predictor + " predicts " + std::string(to_string(facts.purpose)) +
-                             " with other labels than those of " + wishes.data};
-        }
-        if (facts.data_digest == data->digest) {
-            std::printf("note: it was trained on this very file; these figures flatter it\n");
-        }
-        auto said = predict_all(wishes, *data, (*opened)->predictor);
-        if (!said.ok()) {
-            return said.error();
-        }
-        if (!said->by_sum.empty()) {
-            report_sum({*data, said->by_sum}, wishes);
-            std::printf("\nwithout:\n");
-        }
-        predictions = std::move(said->by_words);
-    } else {
-        const router::TrainOptions options = options_of(wishes, data->purpose);
-        const router::Folds folds = wishes.groups_out.has_value()
-                                        ? router::group_folds(*data, *wishes.groups_out)
-                                        : router::random_folds(*data, wishes.folds, wishes.seed);
-        std::printf(
-            "%zu folds%s\n", folds.size(), wishes.groups_out.has_value() ? " of whole groups" : "");
-        const std::vector<FeatureVector> features = router::read_features(*data, options.features);
-        const auto asked = embeddings_of(wishes, *data);
-        if (!asked.ok()) {
-            return asked.error();
-        }
-        predictions = router::cross_validate(*data, features, folds, options);
-        if (asked->has_value()) {
-            const auto sum = router::cross_validate(*data, features, folds, options, &**asked);
-            report_sum({*data, sum}, wishes);
-            std::printf("\nwithout:\n");
-        }
+    const auto said =
+        wishes.predictor.empty() ? predict_unseen(wishes, *data) : predict_by_file(wishes, *data);
+    if (!said.ok()) {
+        return said.error();
     }
-    std::fputs(route_report({*data, predictions}).c_str(), stdout);
+    report(wishes, *data, *said);
     if (!wishes.svg.empty() && data->purpose == Purpose::complexity) {
-        const auto points = router::frontier(router::outcomes(*data, predictions));
+        const auto points = router::frontier(router::outcomes(*data, said->by_words));
         return platform::write_file_atomically(wishes.svg, frontier_svg(points));
     }
     return {};
@@ -393,13 +409,8 @@ Status calibrate(const Wishes& wishes) {
     if (!said.ok()) {
         return said.error();
     }
-    std::fputs(route_report({*data, said->by_words}).c_str(), stdout);
-    std::string image = router::calibrate((*opened)->image, *data, said->by_words);
-    if (!said->by_sum.empty()) {
-        report_sum({*data, said->by_sum}, wishes);
-        image = router::calibrate(image, *data, said->by_sum, router::PredictedBy::sum);
-    }
-    return write_predictor(wishes, image);
+    report(wishes, *data, *said);
+    return write_predictor(wishes, calibrated((*opened)->image, *data, *said));
 }
 
 void add_data(CLI::App& command, Wishes& wishes) {

@@ -155,9 +155,7 @@ std::vector<std::string> RouteTable::missing_targets(const control::Fleet& fleet
             if (model != nullptr && model->embedding_length != 0 &&
                 model->embedding_length != facts.size) {
                 missing.push_back("routes." + route.name + ": the vectors of '" + asked->model +
-                                  "' have " + std::to_string(model->embedding_length) +
-                                  " numbers; the predictor was trained with " +
-                                  std::to_string(facts.size) + " of '" + facts.model + "'");
+                                  "' " + router::misfit(model->embedding_length, facts));
             }
         }
     }

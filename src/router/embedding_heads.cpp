@@ -77,6 +77,11 @@ void share_out(Probabilities& probabilities) {
 
 }  // namespace
 
+std::string misfit(std::size_t size, const EmbeddingFacts& trained) {
+    return "have " + std::to_string(size) + " numbers; the predictor was trained with " +
+           std::to_string(trained.size) + " of '" + trained.model + "'";
+}
+
 float step_of(std::span<const float> vector) {
     float largest = 1e-9F;
     for (const float number : vector) {

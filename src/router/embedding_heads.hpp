@@ -35,6 +35,9 @@ struct EmbeddingFacts {
     std::vector<FrontierPoint> frontier{};  ///< of the sum; complexity only
 };
 
+/// What vectors of another size are told: "have 3 numbers; the predictor was trained with ...".
+std::string misfit(std::size_t size, const EmbeddingFacts& trained);
+
 /// A view of the part of a predictor's file that is about embeddings.
 class EmbeddingHeads {
   public:

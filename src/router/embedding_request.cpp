@@ -93,10 +93,7 @@ Result<Prediction> read_opinion(const Classifier& classifier, std::string_view a
     const std::vector<float>& vector = vectors->front();
     const EmbeddingFacts& facts = classifier.heads->facts();
     if (vector.size() != facts.size) {
-        return Error{ErrorCode::engine_failed,
-                     "its vectors have " + std::to_string(vector.size()) +
-                         " numbers; the predictor was trained with " + std::to_string(facts.size) +
-                         " of '" + facts.model + "'"};
+        return Error{ErrorCode::engine_failed, "its vectors " + misfit(vector.size(), facts)};
     }
     Prediction prediction;
     prediction.probabilities = classifier.heads->opinion(vector);

@@ -31,7 +31,7 @@ def predictor(fake, tmp_path):
     assert trained.returncode == 0, trained.stderr
     assert trained.stdout.count("accuracy 100.0 %") == 2 and "with embeddings of embedder:" in trained.stdout
     judged = server.run("route", "eval", data, "--bits", "12", "--embedding", "embedder")
-    assert judged.returncode == 0 and "without:" in judged.stdout, judged.stderr
+    assert judged.returncode == 0 and "with embeddings of" in judged.stdout, judged.stderr
     server.stop()
     return file
 
