@@ -80,6 +80,12 @@ SnapshotKeeper::Model* SnapshotKeeper::model_of(ModelId id) {
     return found == models_.end() || found->second.off ? nullptr : &found->second;
 }
 
+/// What a conversation takes in the engine's file.
+Bytes SnapshotKeeper::state_of(const Model& model, std::uint64_t tokens) {
+    return model.traits.bytes_per_token * static_cast<std::int64_t>(tokens) +
+           model.traits.bytes_fixed;
+}
+
 Task<> SnapshotKeeper::scan() {
     struct Scan {
         std::vector<Snapshot> found;
@@ -223,8 +229,11 @@ Task<bool> SnapshotKeeper::put(std::shared_ptr<Instance> instance,
     }
     if (usable.ok()) {
         EngineClient client(loop_, instance->upstream.endpoint());
+        const TimePoint begun = now();
         const Result<std::uint32_t> restored = co_await client.restore(slot, file, deadline);
-        if (!restored.ok()) {
+        if (restored.ok()) {
+            model.price.note_restored(state_of(model, tokens), now() - begun);
+        } else {
             usable = restored.error();
         }
     }
@@ -297,6 +306,11 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
         if (model == nullptr || !is_worth_keeping(slot) || !model->identity.has_value()) {
             continue;
         }
+        const Bytes state = state_of(*model, slot.tokens);
+        if (!model->price.pays(state, model->prefill_per_token * slot.tokens)) {
+            log::debug("snapshot.not_worth_it", {{"model", model->name}, {"tokens", slot.tokens}});
+            continue;
+        }
         // Editing a state writes it a second time before the first one goes.
         const int copies = model->traits.sliding_window ? 2 : 1;
         Saving saving{.file = "saving-" + std::to_string(++files_) + std::string(kUnfinished),
@@ -304,15 +318,17 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
                                 .binding = model->binding,
                                 .prefill_per_token = model->prefill_per_token,
                                 .sliding_window = model->traits.sliding_window},
-                      .reserved = (model->traits.bytes_per_token * slot.tokens +
-                                   model->traits.bytes_fixed + kStateOverhead) *
-                                  copies};
+                      .reserved = (state + kStateOverhead) * copies};
         const bool fits = co_await make_room(saving.reserved);
         if (!fits) {
             continue;
         }
         reserved_ += saving.reserved;
+        const TimePoint begun = now();
         Status written = co_await client.save(slot.id, saving.file, deadline);
+        if (written.ok()) {
+            models_.at(instance->model).price.note_saved(state, now() - begun);
+        }
         if (written.ok() && models_.at(instance->model).before_answer) {
             written = co_await save_before_answer(instance, slot.id, saving.file, deadline);
         }

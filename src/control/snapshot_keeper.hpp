@@ -24,6 +24,7 @@
 #include "platform/notifier.hpp"
 #include "platform/task_scope.hpp"
 #include "snapshots/index.hpp"
+#include "snapshots/price.hpp"
 
 namespace drover::control {
 
@@ -89,6 +90,7 @@ class SnapshotKeeper {
         std::optional<std::uint64_t> identity{};
         std::uint64_t binding = 0;
         Duration prefill_per_token{};
+        snapshots::Price price{};
         std::unordered_set<std::string> verified{};  ///< files, by the check of prepare()
         std::size_t sealing = 0;                     ///< saved, but not sealed yet
         bool preparing = false;
@@ -142,6 +144,7 @@ class SnapshotKeeper {
     };
 
     Model* model_of(ModelId id);
+    static Bytes state_of(const Model& model, std::uint64_t tokens);
     platform::Task<> scan();
     platform::Task<> identify_and_verify(ModelId id);
     platform::Task<> wait_for_files(ModelId id);
