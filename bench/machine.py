@@ -42,6 +42,12 @@ def pss(pid):
     return int(found[1]) * 1024 if found else 0
 
 
+def is_alive(pid):
+    """Whether the process still has its files and sockets: it is there, and no zombie."""
+    found = re.search(r"^State:\s+(\w)", read(f"/proc/{pid}/status"), re.M)
+    return found is not None and found[1] not in "ZX"
+
+
 def load():
     """Average number of runnable tasks in the last minute: tells whether others used the machine."""
     return os.getloadavg()[0]

@@ -8,6 +8,7 @@ once). An answer other than 200 is allowed only for a request that was at an eng
 import collections
 import http.client
 import json
+import math
 import os
 import random
 import shutil
@@ -86,21 +87,28 @@ class Killer:
             if self.answers_left > 0:
                 return
             self.answers_left = self.next_gap()
-            self.kill_one()
+        self.kill_one()
 
     def kill_one(self):
         instances = json.loads(self.server.request("GET", "/admin/ps")[1])["instances"]
         ready = [one for one in instances if one["state"] == "ready"]
         if ready:
             victim = self.generator.choice(ready)
-            self.kills[victim["model"]].append(time.perf_counter())
+            span = [time.perf_counter(), math.inf]
+            self.kills[victim["model"]].append(span)
             try:
                 os.kill(victim["pid"], signal.SIGKILL)
             except ProcessLookupError:
-                self.kills[victim["model"]].pop()
+                self.kills[victim["model"]].remove(span)
+                return
+            # While a process is being taken down its socket still takes connections.
+            while machine.is_alive(victim["pid"]):
+                time.sleep(0.001)
+            span[1] = time.perf_counter()
 
     def hit(self, model, begun, ended):
-        return any(begun <= at <= ended for at in self.kills[model])
+        """Whether an engine of its model was killed while the request was there."""
+        return any(begun <= gone and killed <= ended for killed, gone in self.kills[model])
 
 
 def is_whole(body, answer):
