@@ -13,8 +13,8 @@
 
 namespace drover::engines {
 
-/// Requests that an instance is sent at once: as many as vLLM itself takes into a batch unless it is
-/// told otherwise. It makes those wait for whose conversations its cache has no room.
+/// Requests that an instance is sent at once: as many as vLLM itself takes into a batch unless it
+/// is told otherwise. It makes those wait for whose conversations its cache has no room.
 inline constexpr std::uint32_t kVllmParallelDefault = 256;
 
 /// Where an instance's memory goes.
