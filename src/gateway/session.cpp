@@ -10,6 +10,7 @@
 #include "gateway/dialect/ollama_models.hpp"
 #include "gateway/metrics.hpp"
 #include "gateway/multipart.hpp"
+#include "gateway/need.hpp"
 #include "gateway/origin_guard.hpp"
 #include "gateway/request_log.hpp"
 #include "platform/clock.hpp"
@@ -473,6 +474,11 @@ Task<> Session::forward(const Route& route) {
         co_return co_await reply(error_reply(route.dialect, model.error()));
     }
     model_ = context_.fleet.name(*model);
+    const control::ModelView* known = context_.fleet.look(*model);
+    if (const Status able = known != nullptr ? check_need(*known, head_.path) : Status();
+        !able.ok()) {
+        co_return co_await reply(error_reply(route.dialect, able.error()));
+    }
     control::AcquireOptions options = acquire_options(route);
     client_.watch();
     options.affinity = co_await affinity_of(*model);

@@ -107,9 +107,10 @@ def test_a_foreign_host_or_origin_is_refused(fake):
 
 
 def test_engine_endpoints_are_forwarded(fake):
-    server = fake({"a": ""})
-    for path in ["/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages", "/v1/rerank", "/infill", "/tokenize"]:
-        answer = server.post(path, {"model": "a", "input": "x", "prompt": "x", "content": "x", "query": "x", "documents": ["x"]})
+    server = fake({"a": "", "embeds": "", "ranks": ""}, embeds={"task": "embedding"}, ranks={"task": "rerank"})
+    others = {"/v1/embeddings": "embeds", "/v1/rerank": "ranks"}
+    for path in ["/v1/completions", "/v1/responses", "/v1/messages", "/infill", "/tokenize", *others]:
+        answer = server.post(path, {"model": others.get(path, "a"), "input": "x", "prompt": "x", "content": "x", "query": "x", "documents": ["x"]})
         assert answer.status_code == 200, (path, answer.text)
 
 

@@ -77,3 +77,10 @@ def test_a_prompt_that_is_too_long_has_the_code_that_programs_look_for(client):
     with pytest.raises(openai.BadRequestError) as raised:
         client.chat.completions.create(model="smol", messages=[{"role": "user", "content": "river " * 900}], max_tokens=1)
     assert raised.value.code == "context_length_exceeded"
+
+
+def test_a_model_of_another_task_is_refused_with_the_remedy(client):
+    with pytest.raises(openai.BadRequestError, match="'smol' makes no embeddings"):
+        client.embeddings.create(model="smol", input="A cat.")
+    with pytest.raises(openai.BadRequestError, match="'minilm' makes embeddings and generates no text"):
+        client.chat.completions.create(model="minilm", messages=ASK)
