@@ -1,9 +1,11 @@
 """The set-up scripts: steps that go on beside others, and which engine is found."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import support
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -62,15 +64,24 @@ def put_engine(cache, flavour, devices):
     return program
 
 
-def found(cache):
-    command = [SCRIPTS / "install-engine", "--print-path"]
+def find(cache, *arguments):
+    command = [SCRIPTS / "install-engine", "--print-path", *arguments]
     environment = os.environ | {"DROVER_CACHE": str(cache)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
 
 def test_an_engine_for_gpus_is_found_only_where_it_sees_one(tmp_path):
     processor = put_engine(tmp_path, "prebuilt-cpu", "")
     put_engine(tmp_path, "prebuilt-cuda", "")
-    assert found(tmp_path) == str(processor)
+    assert find(tmp_path).stdout.strip() == str(processor)
     gpu = put_engine(tmp_path, "prebuilt-cuda", "  CUDA0: NVIDIA H100 (81079 MiB, 80552 MiB free)")
-    assert found(tmp_path) == str(gpu)
+    assert find(tmp_path).stdout.strip() == str(gpu)
+    assert find(tmp_path, "--flavour", "gpu").stdout.strip() == str(gpu)
+
+
+def test_an_engine_for_a_gpu_that_is_not_there_is_refused(tmp_path):
+    if shutil.which("nvidia-smi"):
+        pytest.skip("this machine has an NVIDIA GPU")
+    put_engine(tmp_path, "prebuilt-cpu", "")
+    refused = find(tmp_path, "--flavour", "gpu")
+    assert refused.returncode != 0 and "there is no NVIDIA GPU" in refused.stderr and refused.stdout == ""
