@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -142,6 +143,18 @@ class Drover:
             self.log.close()
         wait_until(lambda: not any(is_alive(one) for one in children), 5, "the end of all engines")
         return self.process.returncode
+
+
+def statuses_at_once(server: Drover, clients: int, requests: int, timeout: float, **body) -> set[int]:
+    """What so many clients get when they send so many chats, each the next one as soon as it has an answer."""
+    body = {"messages": [{"role": "user", "content": "Hi"}], **body}
+
+    def ask(_):
+        url = f"{server.url}/v1/chat/completions"
+        return httpx.post(url, json=body, timeout=timeout, trust_env=False).status_code
+
+    with ThreadPoolExecutor(clients) as pool:
+        return set(pool.map(ask, range(requests)))
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support import MODELS, SMOL, Drover, is_alive, pss_of, tree_of, wait_until
+from support import MODELS, SMOL, Drover, is_alive, pss_of, statuses_at_once, tree_of, wait_until
 from test_real_gpu import ENGINE, MIB, users
 
 VLLM = Path(os.environ.get("DROVER_VLLM", "/nonexistent"))
@@ -136,13 +136,7 @@ def test_a_killed_worker_is_survived(server):
 
 
 def test_two_hundred_at_once_lose_nothing(server):
-    body = {"model": "light", "max_tokens": 16, "messages": [{"role": "user", "content": "Hi"}]}
-
-    def ask(_):
-        return httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=TIMEOUT_S, trust_env=False).status_code
-
-    with ThreadPoolExecutor(200) as pool:
-        assert set(pool.map(ask, range(400))) == {200}
+    assert statuses_at_once(server, 200, 400, TIMEOUT_S, model="light", max_tokens=16) == {200}
 
 
 def test_a_killed_server_leaves_nothing_on_the_gpu(server):

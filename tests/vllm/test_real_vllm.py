@@ -5,12 +5,11 @@ import math
 import os
 import signal
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
-from support import MODELS, Drover, is_alive, tree_of, wait_until
+from support import MODELS, Drover, is_alive, statuses_at_once, tree_of, wait_until
 
 VLLM = Path(os.environ.get("DROVER_VLLM", "/nonexistent"))
 
@@ -75,13 +74,7 @@ def test_a_schema_and_log_probabilities(server):
 
 
 def test_many_at_once_lose_nothing(server):
-    body = {"model": "smol", "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}
-
-    def ask(_):
-        return httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=TIMEOUT_S, trust_env=False).status_code
-
-    with ThreadPoolExecutor(32) as pool:
-        assert set(pool.map(ask, range(64))) == {200}
+    assert statuses_at_once(server, 32, 64, TIMEOUT_S, model="smol", max_tokens=4) == {200}
 
 
 def test_it_is_measured_with_its_workers(server):
