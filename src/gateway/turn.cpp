@@ -384,6 +384,16 @@ void Turn::report(const Status& status) {
     }
 }
 
+/// What curl sends is called a form unless it is told otherwise, and some engines insist on the
+/// word.
+std::string_view Turn::content_type_of(const Asked& asked) {
+    const std::string_view given = asked.head.content_type;
+    const bool own = !asked.path.empty();
+    const bool unsaid = asked.head.method == Method::post &&
+                        (given.empty() || given.starts_with("application/x-www-form-urlencoded"));
+    return own || unsaid ? "application/json" : given;
+}
+
 void Turn::write_head(const Asked& asked) {
     const RequestHead& head = asked.head;
     const engines::Endpoint& engine = lease_.upstream().endpoint();
@@ -398,7 +408,7 @@ void Turn::write_head(const Asked& asked) {
     if (!own && !head.accept.empty()) {
         head_.append("Accept: ").append(head.accept).append("\r\n");
     }
-    const std::string_view type = own ? "application/json" : std::string_view(head.content_type);
+    const std::string_view type = content_type_of(asked);
     if (!type.empty()) {
         head_.append("Content-Type: ").append(type).append("\r\n");
     }

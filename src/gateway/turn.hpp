@@ -107,6 +107,7 @@ class Turn {
     void rename(const Asked& asked, std::string_view model);
     std::optional<Error> adapt_to_remote(const Asked& asked);
     std::optional<Error> adapt_to_chat(const Asked& asked);
+    static std::string_view content_type_of(const Asked& asked);
     void write_head(const Asked& asked);
     Duration connect_time() const;
     Duration patience() const;

@@ -23,6 +23,14 @@ def test_it_serves_under_its_own_name_and_aliases(vllm):
     assert server.post("/v1/messages", {**question, "max_tokens": 4}).status_code == 200
 
 
+def test_a_body_that_curl_calls_a_form_reaches_it_as_json(vllm):
+    server = vllm({"a": ""})
+    for headers in ({"Content-Type": "application/x-www-form-urlencoded"}, {}):
+        body = json.dumps({"model": "a", "messages": [{"role": "user", "content": "Hi"}]})
+        answer = server.client.post("/v1/chat/completions", content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
 def test_its_command_line_holds_the_computed_sizes_and_no_key(vllm):
     server = vllm({"a": ""}, a={"context": 1024, "parallel": 8})
     server.chat("a")

@@ -59,6 +59,8 @@ void read_header(std::string_view line, Request& request, Framing& framing) {
         request.fake = value();
     } else if (same(name, "authorization")) {
         request.authorization = value();
+    } else if (same(name, "content-type")) {
+        request.content_type = value();
     }
 }
 

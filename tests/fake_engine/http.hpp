@@ -14,6 +14,7 @@ struct Request {
     std::string_view query;
     std::string_view fake;  ///< the header x-fake
     std::string_view authorization;
+    std::string_view content_type;
     std::string_view body;
     bool keep_alive = true;
     bool expects_continue = false;

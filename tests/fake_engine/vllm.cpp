@@ -37,10 +37,21 @@ bool is_vllm_path(std::string_view path) {
 
 }  // namespace
 
-/// Answers a request without the key, or for a model that is not served, as vLLM does.
+/// Answers a request without the key, of another type, or for a model that is not served, as vLLM
+/// does.
 bool Server::refuse(Connection& connection, const Request& request) {
     if (!key_.empty() && request.authorization != "Bearer " + key_) {
         answer(connection, 401, R"({"error":"Unauthorized"})");
+        return true;
+    }
+    const bool typed = request.content_type.starts_with("application/json") ||
+                       request.content_type.starts_with("multipart/");
+    if (!served_.empty() && !request.body.empty() && !typed) {
+        answer(
+            connection,
+            400,
+            error_body(
+                400, "Unsupported Media Type: Only 'application/json' is allowed", "Bad Request"));
         return true;
     }
     const std::string_view model = json_field(request.body, "\"model\"");
