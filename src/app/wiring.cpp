@@ -152,7 +152,8 @@ bool computes_on_gpus(const engines::LocatedEngine& engine, const Devices& devic
     if (devices.gpus.empty() || engine.llama_server.empty()) {
         return false;
     }
-    const auto there = engines::llama_cpp_devices(engine.llama_server);
+    const auto there = engine.devices.has_value() ? *engine.devices
+                                                  : engines::llama_cpp_devices(engine.llama_server);
     return std::any_of(there.begin(), there.end(), [](const std::string& device) {
         return device.starts_with("CUDA");
     });

@@ -210,8 +210,12 @@ Result<LocatedEngine> locate_llama_cpp(const EngineSearch& search) {
         if (!located.ok()) {
             continue;
         }
+        if (!engine.build.for_gpus) {
+            return located;
+        }
         // Some builds also run where their GPU is missing, on the processor: others do it better.
-        if (!engine.build.for_gpus || !search.devices(engine.program).empty()) {
+        located->devices = search.devices(engine.program);
+        if (!located->devices->empty()) {
             return located;
         }
         tried += "\n  " + engine.program.string() + " sees no GPU";

@@ -47,6 +47,8 @@ struct LocatedEngine {
     /// scripts/engine, made with the engine: preloaded, it lets the engine sleep, and share the
     /// processors with others. Empty: there is none.
     std::filesystem::path preload{};
+    /// The devices that it lists, where finding it needed them; unset: nobody has asked it yet.
+    std::optional<std::vector<std::string>> devices{};
 };
 
 /// Where to look.

@@ -82,6 +82,7 @@ TEST_F(LocateTest, PrefersFasterBuildsInTheCache) {
     const auto located = locate_llama_cpp(search_);
     EXPECT_EQ(located->llama_server, cuda);
     EXPECT_EQ(located->source, EngineSource::cache);
+    EXPECT_EQ(located->devices, devices_);
 }
 
 TEST_F(LocateTest, PassesOverBuildsForGpusThatAreNotThere) {
