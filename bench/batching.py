@@ -6,7 +6,7 @@ read from anywhere; it says nonsense as fast as a real one.
 
 import json
 import os
-import statistics
+import shutil
 import struct
 import sys
 import time
@@ -28,8 +28,7 @@ def make_folder(folder, tokenizer):
     shape = large_model.SHAPES[SHAPE]
     for name in os.listdir(tokenizer):
         if "token" in name or "chat_template" in name or "vocab" in name or "merges" in name:
-            with open(os.path.join(tokenizer, name), "rb") as source, open(os.path.join(folder, name), "wb") as out:
-                out.write(source.read())
+            shutil.copy(os.path.join(tokenizer, name), folder)
     with open(os.path.join(tokenizer, "config.json")) as file:
         config = json.load(file)
     config |= {
@@ -63,7 +62,7 @@ def directly(server):
 
 
 def ask(connection, key, streamed):
-    """Tokens of one answer; all that were asked for, or it is an error."""
+    """Fails unless all tokens come that are asked for."""
     body = {"model": SHAPE, "messages": [{"role": "user", "content": "Tell me a story."}], "max_tokens": TOKENS,
             "ignore_eos": True, "stream": streamed}
     connection.request("POST", "/v1/chat/completions", json.dumps(body),
@@ -102,9 +101,7 @@ def measure(bed, rounds, vllm):
                       "extra_args": ["--enforce-eager", "--load-format", "dummy"], "memory": "40GiB"}}
     runs = []
     with servers.drover(bed, "batching", models, engine="/nonexistent", limits={"queue_timeout": "10m"}) as server:
-        status, answer = server.request("POST", "/admin/load", {"model": SHAPE})
-        if status != 200:
-            raise RuntimeError(f"{status} {answer[:2000]} {server.last_words()}")
+        gpu.loaded(server, SHAPE)
         socket, key = directly(server)
         ways = {DIRECT: lambda: servers.UnixConnection(socket, 600), DROVER: server.connect}
         for turn in range(rounds + 1):
@@ -128,7 +125,7 @@ def report(result):
         rates = {way: [REQUESTS / one["seconds"] for one in runs] for way, runs in by_way.items()}
         ratios = machine.spread(one / base for one, base in zip(rates[DROVER], rates[DIRECT]))
         lost = sum(len(one["lost"]) for one in by_way[DROVER])
-        cells = " | ".join(f"{statistics.median(rates[way]):.1f} requests/s" for way in (DIRECT, DROVER))
+        cells = " | ".join(f"{machine.spread(rates[way])['median']:.1f} requests/s" for way in (DIRECT, DROVER))
         lines.append(f"| {'streamed' if streamed else 'whole'} | {cells} | {ratios['median']:.3f} ({ratios['min']:.3f} to "
                      f"{ratios['max']:.3f}) | {lost} |")
     return "\n".join([*lines, "", f"{REQUESTS} requests of {TOKENS} tokens from {CLIENTS} clients; medians of "

@@ -2,6 +2,10 @@
 
 import json
 import struct
+import subprocess
+from pathlib import Path
+
+from support import MODELS
 
 
 def make_folder(folder, tensors=1 << 20, **config):
@@ -21,4 +25,13 @@ def make_folder(folder, tensors=1 << 20, **config):
     with (folder / "model.safetensors").open("wb") as file:
         file.write(struct.pack("<Q", len(head)) + head)
         file.truncate(8 + len(head) + tensors)
+    return folder
+
+
+def real_models(environment: Path, timeout: float) -> Path:
+    """The folder with smol and minilm for vLLM itself; made once, by its own Python, and kept in its environment."""
+    folder = environment / "models"
+    if not (folder / "minilm" / "modules.json").exists():
+        script = Path(__file__).parent / "vllm" / "make_models.py"
+        subprocess.run([environment / "bin" / "python", script, MODELS, folder], check=True, timeout=timeout)
     return folder

@@ -79,6 +79,12 @@ def test_an_engine_for_gpus_is_found_only_where_it_sees_one(tmp_path):
     assert find(tmp_path, "--flavour", "gpu").stdout.strip() == str(gpu)
 
 
+def test_an_engine_that_is_asked_for_by_name_is_taken_as_it_is(tmp_path):
+    gpu = put_engine(tmp_path, "prebuilt-cuda", "")
+    result = find(tmp_path, "--flavour", "prebuilt-cuda")
+    assert result.stdout.strip() == str(gpu) and "in the cache" in result.stderr
+
+
 def test_an_engine_for_a_gpu_that_is_not_there_is_refused(tmp_path):
     if shutil.which("nvidia-smi"):
         pytest.skip("this machine has an NVIDIA GPU")

@@ -3,15 +3,15 @@ its own: scripts/test gpu, with DROVER_VLLM naming an environment that vLLM for 
 
 import os
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
-from support import MODELS, SMOL, Drover, is_alive, pss_of, statuses_at_once, tree_of, wait_until
+from support import SMOL, Drover, is_alive, pss_of, statuses_at_once, tree_of, wait_until
 from test_real_gpu import ENGINE, MIB, users
+from vllm_folder import real_models
 
 VLLM = Path(os.environ.get("DROVER_VLLM", "/nonexistent"))
 TIMEOUT_S = 600
@@ -27,12 +27,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def folder():
-    """The small model in Hugging Face's layout; made once and kept beside vLLM."""
-    folder = VLLM / "models"
-    if not (folder / "minilm" / "modules.json").exists():
-        script = Path(__file__).parents[1] / "vllm" / "make_models.py"
-        subprocess.run([VLLM / "bin" / "python", script, MODELS, folder], check=True, timeout=TIMEOUT_S)
-    return folder
+    return real_models(VLLM, TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import json
 import math
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
-from support import MODELS, Drover, is_alive, statuses_at_once, tree_of, wait_until
+from support import Drover, is_alive, statuses_at_once, tree_of, wait_until
+from vllm_folder import real_models
 
 VLLM = Path(os.environ.get("DROVER_VLLM", "/nonexistent"))
 
@@ -24,12 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def folders():
-    """The models' folders; made once and kept beside vLLM."""
-    folder = VLLM / "models"
-    if not (folder / "minilm" / "modules.json").exists():
-        script = Path(__file__).with_name("make_models.py")
-        subprocess.run([VLLM / "bin" / "python", script, MODELS, folder], check=True, timeout=TIMEOUT_S)
-    return folder
+    return real_models(VLLM, TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")
