@@ -75,9 +75,8 @@ def test_no_more_models_are_loaded_than_max_models(fake, variable):
     server = fake({"a": "", "b": "", "c": ""}, {"memory": memory}, environment=environment)
     for model in "abcab":
         assert server.chat(model).status_code == 200
-        awake = [one for one in server.instances().values() if one["state"] != "asleep"]
-        assert len(awake) <= 2
-    assert "c" not in server.instances() or server.instances()["c"]["state"] == "asleep"
+        awake = {name for name, one in server.instances().items() if one["state"] != "asleep"}
+        assert model in awake and len(awake) <= 2
 
 
 def test_a_model_is_refused_when_pinned_ones_are_as_many_as_may_be_loaded(fake):
