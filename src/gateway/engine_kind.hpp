@@ -13,4 +13,10 @@ inline bool has_llama_server(const control::Fleet& fleet, ModelId model) {
     return view != nullptr && view->servers.empty() && view->served_name.empty();
 }
 
+/// A vLLM that runs here does, which has OpenAI's paths and words of its own.
+inline bool has_vllm(const control::Fleet& fleet, ModelId model) {
+    const control::ModelView* view = fleet.look(model);
+    return view != nullptr && view->only_openai;
+}
+
 }  // namespace drover::gateway

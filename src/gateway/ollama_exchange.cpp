@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include "gateway/dialect/field_reader.hpp"
+#include "gateway/dialect/vllm_request.hpp"
 #include "gateway/engine_kind.hpp"
 #include "gateway/http_status.hpp"
 #include "platform/clock.hpp"
@@ -47,6 +49,17 @@ std::string complaint_of(std::string_view body) {
 
 std::string_view verb_of(OllamaCall call) {
     return call == OllamaCall::chat ? "chat" : "generate";
+}
+
+/// What of a chat a model's template makes a prompt of.
+json::object templated(const OllamaGeneration& generation) {
+    json::object body;
+    for (const std::string_view name : {"messages", "tools", "chat_template_kwargs"}) {
+        if (const json::value* member = generation.body.if_contains(name)) {
+            body[name] = *member;
+        }
+    }
+    return body;
 }
 
 }  // namespace
@@ -103,6 +116,8 @@ std::optional<Reply> OllamaExchange::objection(const OllamaGeneration* generatio
     std::string_view lacks;
     if (!can("completion")) {
         lacks = verb_of(asked_.call);
+    } else if (generation->path == dialect::kInfillPath && on_vllm()) {
+        lacks = "insert";
     } else if (generation->thinks && !can("thinking")) {
         lacks = "thinking";
     } else {
@@ -137,6 +152,10 @@ Reply OllamaExchange::engine_reply(unsigned status, std::string_view body) const
 }
 
 // ---- requests to the engine ----
+
+bool OllamaExchange::on_vllm() const {
+    return has_vllm(fleet_, asked_.model);
+}
 
 Task<Status> OllamaExchange::send(std::string_view path,
                                   const json::object& body,
@@ -175,18 +194,70 @@ Task<Result<json::value>> OllamaExchange::query(std::string_view path, json::obj
     co_return answer;
 }
 
+/// The prompt that the model's template makes of a chat.
 Task<Result<std::string>> OllamaExchange::render(const OllamaGeneration& generation) {
-    json::object body;
-    for (const std::string_view name : {"messages", "tools", "chat_template_kwargs"}) {
-        if (const json::value* member = generation.body.if_contains(name)) {
-            body[name] = *member;
+    json::object body = templated(generation);
+    if (on_vllm()) {
+        auto tokens = co_await tokenise(std::move(body));
+        if (!tokens.ok()) {
+            co_return tokens.error();
         }
+        co_return co_await detokenise(*std::move(tokens));
     }
     const auto answer = co_await query("/apply-template", std::move(body));
     if (!answer.ok()) {
         co_return answer.error();
     }
     co_return std::string(dialect::text_of(&*answer, "prompt"));
+}
+
+/// The conversation so far as tokens: that of an earlier answer, the prompt, and `answer`.
+Task<Result<json::array>> OllamaExchange::tokens_of(const OllamaGeneration& generation,
+                                                    std::string answer) {
+    json::array before = generation.context.value_or(json::array());
+    if (!on_vllm()) {
+        const auto rendered = co_await render(generation);
+        if (!rendered.ok()) {
+            co_return rendered.error();
+        }
+        before.emplace_back(*rendered + answer);
+        json::object body{{"content", std::move(before)}};
+        co_return co_await tokenise(std::move(body));
+    }
+    json::object said{{"prompt", answer}, {"add_special_tokens", false}};
+    std::vector<json::object> parts{templated(generation)};
+    if (!answer.empty()) {
+        parts.push_back(std::move(said));
+    }
+    for (json::object& part : parts) {
+        const auto tokens = co_await tokenise(std::move(part));
+        if (!tokens.ok()) {
+            co_return tokens.error();
+        }
+        before.insert(before.end(), tokens->begin(), tokens->end());
+    }
+    co_return before;
+}
+
+Task<Result<json::array>> OllamaExchange::tokenise(json::object body) {
+    const auto answer = co_await query("/tokenize", std::move(body));
+    if (!answer.ok()) {
+        co_return answer.error();
+    }
+    const json::value* tokens = dialect::member_of(&*answer, "tokens");
+    if (tokens == nullptr || !tokens->is_array()) {
+        co_return Error{ErrorCode::engine_failed, "the engine's tokens are no list"};
+    }
+    co_return tokens->get_array();
+}
+
+Task<Result<std::string>> OllamaExchange::detokenise(json::array tokens) {
+    json::object body{{"tokens", std::move(tokens)}};
+    const auto answer = co_await query("/detokenize", std::move(body));
+    if (!answer.ok()) {
+        co_return answer.error();
+    }
+    co_return std::string(dialect::text_of(&*answer, on_vllm() ? "prompt" : "content"));
 }
 
 // ---- generations ----
@@ -244,19 +315,24 @@ Task<OllamaExchange::Outcome> OllamaExchange::show_prompt(const OllamaGeneration
 }
 
 Task<Status> OllamaExchange::continue_context(OllamaGeneration& generation) {
-    const auto rendered = co_await render(generation);
-    if (!rendered.ok()) {
-        co_return rendered.error();
+    auto prompt = co_await tokens_of(generation, "");
+    if (!prompt.ok()) {
+        co_return prompt.error();
     }
-    json::array prompt = *generation.context;
-    prompt.emplace_back(*rendered);
-    generation.body["prompt"] = std::move(prompt);
+    generation.body["prompt"] = *std::move(prompt);
     co_return Status();
 }
 
 Task<Status> OllamaExchange::send_fitting(OllamaGeneration& generation, TranslatedRelay& relay) {
+    std::optional<std::uint64_t> vllms_context;
+    if (on_vllm()) {
+        vllms_context = fleet_.look(asked_.model)->context;
+    }
     for (;;) {
-        Status status = co_await send(generation.path, generation.body, relay);
+        const json::object body = vllms_context.has_value()
+                                      ? dialect::vllm_body(generation.body, *vllms_context)
+                                      : generation.body;
+        Status status = co_await send(generation.path, body, relay);
         if (!status.ok() || relay.status() == kHttpOk || !generation.truncate ||
             !dialect::is_too_long(relay.body()) || !dialect::drop_oldest_message(generation.body)) {
             co_return status;
@@ -327,19 +403,11 @@ Task<std::optional<json::array>> OllamaExchange::context_after(const OllamaGener
     if (!generation.wants_context) {
         co_return std::nullopt;
     }
-    const auto rendered = co_await render(generation);
-    if (!rendered.ok()) {
+    auto tokens = co_await tokens_of(generation, std::move(text));
+    if (!tokens.ok()) {
         co_return std::nullopt;
     }
-    json::array content = generation.context.value_or(json::array());
-    content.emplace_back(*rendered + text);
-    json::object body{{"content", std::move(content)}};
-    const auto answer = co_await query("/tokenize", std::move(body));
-    const json::value* tokens = answer.ok() ? dialect::member_of(&*answer, "tokens") : nullptr;
-    if (tokens == nullptr || !tokens->is_array()) {
-        co_return std::nullopt;
-    }
-    co_return tokens->get_array();
+    co_return *std::move(tokens);
 }
 
 // ---- embeddings ----
@@ -348,7 +416,10 @@ Task<OllamaExchange::Outcome> OllamaExchange::embed(OllamaEmbedding embedding) {
     TranslatedRelay relay;
     bool shortened = false;
     for (;;) {
-        const json::object body = dialect::embedding_body(embedding);
+        json::object body = dialect::embedding_body(embedding);
+        if (on_vllm()) {
+            body = dialect::vllm_embedding_body(std::move(body), embedding.truncate);
+        }
         const Status status = co_await send("/v1/embeddings", body, relay);
         if (!status.ok()) {
             co_return failed(status);
@@ -360,7 +431,7 @@ Task<OllamaExchange::Outcome> OllamaExchange::embed(OllamaEmbedding embedding) {
         if (!too_long) {
             co_return Outcome{.reply = engine_reply(relay.status(), relay.body())};
         }
-        if (shortened || !embedding.truncate) {
+        if (shortened || !embedding.truncate || on_vllm()) {
             co_return failed(
                 Error{ErrorCode::invalid_argument, "the input length exceeds the context length"});
         }
@@ -393,22 +464,19 @@ Task<Status> OllamaExchange::shorten(OllamaEmbedding& embedding) {
     const std::size_t limit = context > kSpecialTokens ? context - kSpecialTokens : 0;
     for (std::string& text : embedding.input) {
         json::object question{{"content", text}};
-        const auto answer = co_await query("/tokenize", std::move(question));
-        if (!answer.ok()) {
-            co_return answer.error();
+        auto tokens = co_await tokenise(std::move(question));
+        if (!tokens.ok()) {
+            co_return tokens.error();
         }
-        const json::value* tokens = dialect::member_of(&*answer, "tokens");
-        if (tokens == nullptr || !tokens->is_array() || tokens->get_array().size() <= limit) {
+        if (tokens->size() <= limit) {
             continue;
         }
-        json::array kept(tokens->get_array().begin(),
-                         tokens->get_array().begin() + static_cast<std::ptrdiff_t>(limit));
-        json::object back{{"tokens", std::move(kept)}};
-        const auto shorter = co_await query("/detokenize", std::move(back));
+        tokens->resize(limit);
+        auto shorter = co_await detokenise(*std::move(tokens));
         if (!shorter.ok()) {
             co_return shorter.error();
         }
-        text = dialect::text_of(&*shorter, "content");
+        text = *std::move(shorter);
     }
     co_return Status();
 }

@@ -72,8 +72,13 @@ class OllamaExchange {
     platform::Task<Result<boost::json::value>> query(std::string_view path,
                                                      boost::json::object body);
     platform::Task<Result<std::string>> render(const dialect::OllamaGeneration& generation);
+    platform::Task<Result<boost::json::array>> tokens_of(
+        const dialect::OllamaGeneration& generation, std::string answer);
+    platform::Task<Result<boost::json::array>> tokenise(boost::json::object body);
+    platform::Task<Result<std::string>> detokenise(boost::json::array tokens);
     platform::Task<std::optional<boost::json::array>> context_after(
         const dialect::OllamaGeneration& generation, std::string text);
+    bool on_vllm() const;
     platform::Task<Status> send(std::string_view path,
                                 const boost::json::object& body,
                                 TranslatedRelay& relay);

@@ -92,7 +92,10 @@ void for_each_string(std::string_view json, std::string_view quoted_key, Each ea
 
 }  // namespace
 
-GenerationRequest read_generation(Kind kind, std::string_view body, const Behaviour& behaviour) {
+GenerationRequest read_generation(Kind kind,
+                                  std::string_view body,
+                                  const Behaviour& behaviour,
+                                  bool vllm) {
     GenerationRequest request{.kind = kind};
     request.stream = json_field(body, "\"stream\"") == "true";
     request.include_usage = request.stream && json_field(body, "\"include_usage\"") == "true";
@@ -108,7 +111,7 @@ GenerationRequest read_generation(Kind kind, std::string_view body, const Behavi
     for (const std::string_view key :
          {"\"max_tokens\"", "\"max_completion_tokens\"", "\"n_predict\""}) {
         const std::string_view value = json_field(body, key);
-        if (!value.empty()) {
+        if (!value.empty() && !(vllm && key == "\"n_predict\"")) {
             std::from_chars(value.data(), value.data() + value.size(), request.tokens);
             break;
         }
@@ -281,13 +284,11 @@ std::string Answers::props(bool sleeping) const {
            R"(,"build_info":"b0-fake","chat_template":"fake"})";
 }
 
-std::string Answers::tokenize(std::string_view body) const {
+std::string Answers::tokenize(std::string_view text) const {
     std::string tokens;
     int count = 0;
     bool in_word = false;
-    // vLLM calls it a prompt.
-    const std::string_view content = json_field(body, "\"content\"");
-    for (const char c : content.empty() ? json_field(body, "\"prompt\"") : content) {
+    for (const char c : text) {
         if (c != ' ' && !in_word) {
             ++count;
             tokens += (count == 1 ? "" : ",") + std::to_string(count);

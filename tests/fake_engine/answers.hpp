@@ -20,6 +20,7 @@ struct ModelInfo {
     std::string key;                  ///< requests must carry it; empty: they need not
     std::vector<std::string> served;  ///< what requests may call it; empty: anything
     bool vllm_sleep = false;          ///< it has vLLM's sleep mode
+    bool vllm_tools = false;          ///< it was told how to read calls of tools
 };
 
 enum class Kind {
@@ -37,7 +38,11 @@ struct GenerationRequest {
     int tokens = 16;
 };
 
-GenerationRequest read_generation(Kind kind, std::string_view body, const Behaviour& behaviour);
+/// `vllm`: members that only llama-server knows are passed over.
+GenerationRequest read_generation(Kind kind,
+                                  std::string_view body,
+                                  const Behaviour& behaviour,
+                                  bool vllm);
 
 class Answers {
   public:
@@ -64,7 +69,7 @@ class Answers {
     std::string score(std::string_view body) const;
     std::string models() const;
     std::string props(bool sleeping) const;
-    std::string tokenize(std::string_view body) const;
+    std::string tokenize(std::string_view text) const;
     std::string slots(const Behaviour& behaviour) const;
     /// Saves or restores: writes a file of the real one's form, or looks whether it is there.
     std::string slot_action(std::string_view path,

@@ -83,6 +83,8 @@ Options read_options(const std::vector<std::string_view>& arguments) {
         } else if (flag == "--served-model-name") {
             options.model.alias = value;
             options.model.served.push_back(value);
+        } else if (flag == "--tool-call-parser") {
+            options.model.vllm_tools = true;
         } else if (flag == "--api-key") {
             options.model.key = value;
         } else if (flag == "--port") {

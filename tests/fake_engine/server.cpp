@@ -51,6 +51,7 @@ Server::Server(int listener, ModelInfo model, Behaviour behaviour)
       listener_(listener),
       key_(model.key),
       served_(model.served),
+      vllm_tools_(model.vllm_tools),
       vllm_{.mode = model.vllm_sleep},
       answers_(std::move(model)),
       behaviour_(std::move(behaviour)) {
@@ -202,10 +203,7 @@ void Server::serve(Connection& connection, const Request& request) {
     if (serve_as_vllm(connection, request)) {
         return;
     }
-    if (behaviour_.remember) {
-        last_request_ = R"({"path":)" + json_string(request.path) + R"(,"body":)" +
-                        std::string(request.body) + "}";
-    }
+    remember(request);
     const Behaviour* behaviour = &behaviour_;
     Behaviour own;
     const std::string_view in_body = json_field(request.body, "\"fake\"");
@@ -239,8 +237,8 @@ void Server::serve(Connection& connection, const Request& request) {
         begin(connection, *behaviour, {}, answer_to(request, *behaviour));
         return;
     }
-    const GenerationRequest wanted =
-        read_generation(chat ? Kind::chat : Kind::completion, request.body, *behaviour);
+    const GenerationRequest wanted = read_generation(
+        chat ? Kind::chat : Kind::completion, request.body, *behaviour, !served_.empty());
     if (wanted.contradicts && served_.empty()) {
         answer(connection,
                400,
@@ -249,6 +247,13 @@ void Server::serve(Connection& connection, const Request& request) {
         return;
     }
     begin(connection, *behaviour, wanted, std::nullopt);
+}
+
+void Server::remember(const Request& request) {
+    if (behaviour_.remember) {
+        last_request_ = R"({"path":)" + json_string(request.path) + R"(,"body":)" +
+                        std::string(request.body) + "}";
+    }
 }
 
 void Server::serve_special(Connection& connection, const Request& request) {
@@ -291,7 +296,7 @@ std::string Server::answer_to(const Request& request, const Behaviour& behaviour
         return answers_.props(asleep_);
     }
     if (path == "/tokenize") {
-        return answers_.tokenize(request.body);
+        return answers_.tokenize(json_field(request.body, "\"content\""));
     }
     if (path == "/metrics") {
         return vllm_metrics(behaviour);

@@ -93,6 +93,7 @@ class Server {
     bool serve_until_pending(Connection& connection);
     void serve(Connection& connection, const Request& request);
     bool refuse(Connection& connection, const Request& request);
+    void remember(const Request& request);
     void serve_special(Connection& connection, const Request& request);
     std::string answer_to(const Request& request, const Behaviour& behaviour);
     void begin(Connection& connection,
@@ -116,6 +117,7 @@ class Server {
     void sleep_if_asked();
     void wake();
     bool serve_as_vllm(Connection& connection, const Request& request);
+    bool serve_vllm_tokens(Connection& connection, const Request& request);
     bool serve_vllm_sleep(Connection& connection, const Request& request);
     void sleep_as_vllm(std::string_view level);
     void wake_as_vllm(std::string_view tags);
@@ -124,6 +126,7 @@ class Server {
     int listener_;
     std::string key_;
     std::vector<std::string> served_;
+    bool vllm_tools_;
     VllmSleep vllm_;
     Answers answers_;
     Behaviour behaviour_;

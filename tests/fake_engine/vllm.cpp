@@ -35,12 +35,42 @@ bool is_vllm_path(std::string_view path) {
     return std::find(kPaths.begin(), kPaths.end(), path) != kPaths.end();
 }
 
+/// vLLM asks for its key under some prefixes only.
+bool is_guarded(std::string_view path) {
+    constexpr std::array<std::string_view, 4> kGuarded{"/v1", "/v2", "/inference", "/cohere"};
+    return std::any_of(kGuarded.begin(), kGuarded.end(), [path](std::string_view prefix) {
+        return path.starts_with(prefix);
+    });
+}
+
+/// What vLLM finds wrong with a body that llama-server would take; empty: nothing.
+std::string_view vllm_complaint(const Request& request, bool tools) {
+    const std::string_view body = request.body;
+    const std::string_view choice = json_field(body, "\"tool_choice\"");
+    if (request.path == "/v1/chat/completions" && !tools &&
+        !json_field(body, "\"tools\"").empty() && (choice.empty() || choice == "auto")) {
+        return R"("auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set)";
+    }
+    const std::string_view prompt = json_field(body, "\"prompt\"");
+    const std::string_view list =
+        prompt.starts_with('[') ? body.substr(static_cast<std::size_t>(prompt.data() - body.data()))
+                                : std::string_view();
+    const std::string_view inside = list.substr(0, list.find(']'));
+    const auto first = inside.find_first_not_of("[ ");
+    if (first != std::string_view::npos && inside[first] != '"' &&
+        inside.find('"') != std::string_view::npos) {
+        return "a prompt is a text or a list of tokens";
+    }
+    return "";
+}
+
 }  // namespace
 
 /// Answers a request without the key, of another type, or for a model that is not served, as vLLM
 /// does.
 bool Server::refuse(Connection& connection, const Request& request) {
-    if (!key_.empty() && request.authorization != "Bearer " + key_) {
+    const bool guarded = served_.empty() || is_guarded(request.path);
+    if (!key_.empty() && guarded && request.authorization != "Bearer " + key_) {
         answer(connection, 401, R"({"error":"Unauthorized"})");
         return true;
     }
@@ -106,11 +136,36 @@ bool Server::serve_as_vllm(Connection& connection, const Request& request) {
     if (served_.empty() || serve_vllm_sleep(connection, request)) {
         return !served_.empty();
     }
-    const bool known = is_vllm_path(request.path);
-    if (!known) {
+    if (!is_vllm_path(request.path)) {
         answer(connection, 404, R"({"detail":"Not Found"})");
+        return true;
     }
-    return !known;
+    if (const auto complaint = vllm_complaint(request, vllm_tools_); !complaint.empty()) {
+        answer(connection, 400, error_body(400, complaint, "BadRequestError"));
+        return true;
+    }
+    return serve_vllm_tokens(connection, request);
+}
+
+/// A chat's messages or a prompt become tokens, where llama-server has `content`.
+bool Server::serve_vllm_tokens(Connection& connection, const Request& request) {
+    if (request.path == "/detokenize") {
+        remember(request);
+        answer(connection, 200, R"({"prompt":"a fake prompt"})");
+        return true;
+    }
+    if (request.path != "/tokenize") {
+        return false;
+    }
+    const bool chat = request.body.find("\"messages\"") != std::string_view::npos;
+    const std::string_view text = json_field(request.body, chat ? "\"content\"" : "\"prompt\"");
+    if (text.empty()) {
+        answer(connection, 400, error_body(400, "prompt: Field required", "BadRequestError"));
+        return true;
+    }
+    remember(request);
+    answer(connection, 200, answers_.tokenize(text));
+    return true;
 }
 
 void Server::sleep_as_vllm(std::string_view level) {

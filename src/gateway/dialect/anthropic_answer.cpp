@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "gateway/dialect/chat_parts.hpp"
+#include "gateway/dialect/engine_answer.hpp"
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/error_reply.hpp"
 
@@ -80,7 +81,7 @@ std::string AnthropicAnswer::whole(std::string_view body) {
     json::object message = message_of(answer, model_);
     json::array& content = message["content"].get_array();
     const json::value* said = member_of(choice, "message");
-    if (const std::string_view thought = text_of(said, "reasoning_content"); !thought.empty()) {
+    if (const std::string_view thought = thought_of(said); !thought.empty()) {
         content.emplace_back(
             json::object{{"type", "thinking"}, {"thinking", thought}, {"signature", ""}});
     }
@@ -135,7 +136,7 @@ void AnthropicAnswer::begin(const json::value& chunk, std::string& out) {
 }
 
 void AnthropicAnswer::take_delta(const json::value& delta, std::string& out) {
-    if (const std::string_view thought = text_of(&delta, "reasoning_content"); !thought.empty()) {
+    if (const std::string_view thought = thought_of(&delta); !thought.empty()) {
         if (!open_ || open_type_ != "thinking") {
             open_block({{"type", "thinking"}, {"thinking", ""}}, out);
         }

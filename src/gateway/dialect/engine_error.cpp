@@ -6,6 +6,7 @@
 #include <boost/json/value.hpp>
 
 #include "gateway/dialect/field_reader.hpp"
+#include "gateway/dialect/ollama_embedding.hpp"
 #include "gateway/http_status.hpp"
 
 namespace drover::gateway::dialect {
@@ -40,7 +41,8 @@ std::string anthropic_message(const json::value& error) {
 json::object openai_error(const json::value& error, unsigned status) {
     json::object translated = error.get_object();
     const std::string_view type = text_of(&error, "type");
-    const bool too_long = type == "exceed_context_size_error";
+    const bool too_long =
+        type == "exceed_context_size_error" || is_too_long(text_of(&error, "message"));
     // A text, as OpenAI has it; programs that shorten a conversation look for the first.
     translated["code"] = too_long                        ? "context_length_exceeded"
                          : type == "not_supported_error" ? "not_supported"

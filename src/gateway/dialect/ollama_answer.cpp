@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "gateway/dialect/engine_answer.hpp"
 #include "gateway/dialect/field_reader.hpp"
 
 namespace drover::gateway::dialect {
@@ -101,7 +102,7 @@ void OllamaAnswer::take_choice(const json::value& choice, std::string& out) {
     Piece piece;
     if (delta != nullptr) {
         piece.text = text_of(delta, "content");
-        piece.thinking = text_of(delta, "reasoning_content");
+        piece.thinking = thought_of(delta);
         take_tool_calls(member_of(delta, "tool_calls"));
     } else {
         piece.text = text_of(&choice, "text");
@@ -143,15 +144,8 @@ void OllamaAnswer::take_numbers(const json::value& event) {
 }
 
 json::array OllamaAnswer::logprobs_of(const json::value& choice) const {
-    const json::value* content = member_of(member_of(&choice, "logprobs"), "content");
-    if (content == nullptr) {
-        content = member_of(&choice, "completion_probabilities");
-    }
     json::array logprobs;
-    if (content == nullptr || !content->is_array()) {
-        return logprobs;
-    }
-    for (const json::value& token : content->get_array()) {
+    for (const json::value& token : token_logprobs(choice)) {
         json::object logprob = logprob_of(token);
         const json::value* top = member_of(&token, "top_logprobs");
         if (terms_.top_logprobs && top != nullptr && top->is_array()) {

@@ -193,7 +193,7 @@ void put_raw(std::string_view prompt, OllamaGeneration& generation) {
 }
 
 void put_infill(std::string_view prompt, std::string_view suffix, OllamaGeneration& generation) {
-    generation.path = "/infill";
+    generation.path = kInfillPath;
     generation.body["input_prefix"] = prompt;
     generation.body["input_suffix"] = suffix;
     generation.truncate = false;

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/json/array.hpp>
@@ -19,6 +20,9 @@ enum class OllamaCall {
     embed,
     embeddings,  ///< the older form of embed
 };
+
+/// Where llama-server fills in what is between two texts.
+inline constexpr std::string_view kInfillPath = "/infill";
 
 /// What to ask an engine of a chat or a generation.
 struct OllamaGeneration {

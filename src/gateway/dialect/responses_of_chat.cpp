@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "gateway/dialect/chat_parts.hpp"
+#include "gateway/dialect/engine_answer.hpp"
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/error_reply.hpp"
 
@@ -92,7 +93,7 @@ std::string ResponsesOfChat::whole(std::string_view body) {
     }
     id_ = text_of(&answer, "id");
     const json::value* said = member_of(choice, "message");
-    if (const std::string_view thought = text_of(said, "reasoning_content"); !thought.empty()) {
+    if (const std::string_view thought = thought_of(said); !thought.empty()) {
         output_.emplace_back(complete(reasoning_item(id_), thought));
     }
     if (const std::string_view text = text_of(said, "content"); !text.empty()) {
@@ -148,7 +149,7 @@ void ResponsesOfChat::begin(const json::value& chunk) {
 }
 
 void ResponsesOfChat::take_delta(const json::value& delta) {
-    take_text("reasoning", text_of(&delta, "reasoning_content"));
+    take_text("reasoning", thought_of(&delta));
     take_text("message", text_of(&delta, "content"));
     const json::value* calls = member_of(&delta, "tool_calls");
     if (calls != nullptr && calls->is_array()) {

@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "gateway/dialect/engine_answer.hpp"
 #include "gateway/dialect/field_reader.hpp"
 #include "gateway/error_reply.hpp"
 #include "gateway/json_body.hpp"
@@ -176,7 +177,9 @@ void WatchedAnswer::take_choice(json::value& choice) {
     const json::value* message = member_of(&choice, stream_ ? "delta" : "message");
     take_text(message != nullptr ? text_of(message, "content") : text_of(&choice, "text"));
     take_tool_calls(member_of(message, "tool_calls"));
-    take_logprobs(member_of(&choice, "logprobs"));
+    for (const json::value& token : token_logprobs(choice)) {
+        confidence_.add(odds_of(token));
+    }
     progress_.ended = progress_.ended || !text_of(&choice, "finish_reason").empty();
 }
 
@@ -205,16 +208,6 @@ void WatchedAnswer::take_tool_calls(const json::value* calls) {
         progress_.in_tool = true;
         progress_.empty = false;
         ++place;
-    }
-}
-
-void WatchedAnswer::take_logprobs(const json::value* logprobs) {
-    const json::value* content = member_of(logprobs, "content");
-    if (content == nullptr || !content->is_array()) {
-        return;
-    }
-    for (const json::value& token : content->get_array()) {
-        confidence_.add(odds_of(token));
     }
 }
 

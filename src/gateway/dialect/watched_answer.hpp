@@ -65,7 +65,6 @@ class WatchedAnswer {
     void take_choice(boost::json::value& choice);
     void take_text(std::string_view text);
     void take_tool_calls(const boost::json::value* calls);
-    void take_logprobs(const boost::json::value* logprobs);
     bool is_broken() const;
     void decide(std::string& out);
 
