@@ -225,7 +225,7 @@ void Checkers::check(const memory::SleepInstance& effect) {
     Instance& instance = found->second;
     expect(instance.leases == 0, "an instance in use never falls asleep");
     const auto& placements = models_.at(instance.model).traits.placements;
-    expect(placements[instance.placement].asleep.has_value(), "only what can sleep sleeps");
+    expect(effect.way < placements[instance.placement].asleep.size(), "only what can sleep sleeps");
     expect((effect.reserved - instance.held).fits(budget_ - held_),
            "what falls asleep takes only what is free");
     check_evicted(instance);

@@ -285,7 +285,7 @@ TEST(Checkers, NoticeASleepThatMovesMoreThanThereIsRoomFor) {
     Scenario scenario = busy();
     scenario.budget = Footprint::host(2_GiB + 1_MiB);
     for (SimModel& model : scenario.models) {
-        model.traits.placements.front().asleep = Footprint::host(1_MiB);
+        model.traits.placements.front().asleep = {Footprint::host(1_MiB)};
     }
     EXPECT_EQ(violation_when([](Effects&) {}, scenario), "");
     const auto moves = [](Effects& effects) {

@@ -93,6 +93,7 @@ class EventHash {
     void add(const memory::SleepInstance& effect) {
         add(effect.instance);
         add(effect.reserved);
+        add(std::uint64_t{effect.way});
     }
     void add(const memory::WakeInstance& effect) {
         add(effect.instance);

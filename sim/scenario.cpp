@@ -83,7 +83,7 @@ SimModel random_model(Rng& rng, std::size_t gpus) {
                                           : Footprint::host(first[memory::kHostDevice]),
                                       0.01 + 0.5 * rng.unit());
         for (memory::Placement& placement : model.traits.placements) {
-            placement.asleep = kept;
+            placement.asleep = {kept};
         }
     }
     model.truth = 0.9 + 0.2 * rng.unit();
@@ -100,22 +100,27 @@ SimModel random_model(Rng& rng, std::size_t gpus) {
 }
 
 /// Most that can sleep keep a little of each of their GPUs, and half of these move the rest to host
-/// memory meanwhile, which has room for some of them.
+/// memory meanwhile, which has room for some of them; half of these have a second way to sleep in
+/// which they do not.
 void sleep_on_gpus(Rng& rng, Scenario& scenario) {
     Bytes moved_in_all;
     for (SimModel& model : scenario.models) {
         const bool changes = rng.chance(0.7);
         const bool moves = rng.chance(0.5);
+        const bool falls_back = rng.chance(0.5);
         for (memory::Placement& placement : model.traits.placements) {
             Footprint gpus = placement.footprint;
             gpus[memory::kHostDevice] = Bytes(0);
-            if (!changes || !placement.asleep.has_value() || gpus.empty()) {
+            if (!changes || placement.asleep.empty() || gpus.empty()) {
                 continue;
             }
             const Bytes moved = moves ? scaled(gpus, 0.8).total() : Bytes(0);
-            placement.asleep = scaled(gpus, 0.1);
-            (*placement.asleep)[memory::kHostDevice] =
-                std::as_const(placement.footprint)[memory::kHostDevice] + moved;
+            Footprint deep = scaled(gpus, 0.1);
+            deep[memory::kHostDevice] = std::as_const(placement.footprint)[memory::kHostDevice];
+            placement.asleep = {deep + Footprint::host(moved)};
+            if (moves && falls_back) {
+                placement.asleep.push_back(deep);
+            }
             moved_in_all += moved;
         }
     }
@@ -291,8 +296,8 @@ Scenario besieged(std::uint64_t seed) {
                                               milliseconds(rng.between(500, 5'000))));
         scenario.models.back().traits.lease_limit = static_cast<std::uint32_t>(1 + rng.below(4));
         if (rng.chance(0.5)) {
-            scenario.models.back().traits.placements.front().asleep =
-                Footprint::host(1_MiB * rng.between(10, bytes.count() >> 20));
+            scenario.models.back().traits.placements.front().asleep = {
+                Footprint::host(1_MiB * rng.between(10, bytes.count() >> 20))};
         }
     }
     scenario.budget = Footprint::host(1_GiB * room);

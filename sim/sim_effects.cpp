@@ -67,11 +67,12 @@ void SimEngines::carry_out(const memory::StopInstance& effect) {
 void SimEngines::carry_out(const memory::SleepInstance& effect) {
     const bool fails = faults_.happens(&FaultRates::sleep_fails);
     engines_.at(effect.instance).ready = false;
-    agenda_.after(milliseconds(rng_.between(5, 60)),
-                  [this, id = effect.instance, fails] { asleep(id, fails); });
+    agenda_.after(
+        milliseconds(rng_.between(5, 60)),
+        [this, id = effect.instance, way = effect.way, fails] { asleep(id, way, fails); });
 }
 
-void SimEngines::asleep(InstanceId instance, bool fails) {
+void SimEngines::asleep(InstanceId instance, std::size_t way, bool fails) {
     const auto found = engines_.find(instance);
     if (found == engines_.end()) {
         return;  // it crashed meanwhile
@@ -82,7 +83,7 @@ void SimEngines::asleep(InstanceId instance, bool fails) {
     }
     const SimModel& model = scenario_.models[found->second.model.value - 1];
     const memory::Placement& bed = model.traits.placements[found->second.placement];
-    found->second.held = scaled(bed.asleep.value(), model.truth);
+    found->second.held = scaled(bed.asleep.at(way), model.truth);
     feed_(memory::InstanceAsleep{instance, found->second.held});
 }
 

@@ -58,7 +58,7 @@ class SimEngines {
 
     void load(InstanceId instance, Duration mean);
     void loaded(InstanceId instance, bool fails);
-    void asleep(InstanceId instance, bool fails);
+    void asleep(InstanceId instance, std::size_t way, bool fails);
     void end(InstanceId instance);
 
     Agenda& agenda_;

@@ -60,6 +60,33 @@ fs::path file_of(const models::Model& model) {
     return model.files.empty() ? fs::path() : model.files.front();
 }
 
+/// Whether vLLM is given the flag `name`, in one word with its value or in two.
+bool has_flag(const std::vector<std::string>& words, std::string_view name) {
+    return std::any_of(words.begin(), words.end(), [name](const std::string& word) {
+        return word == name || word.starts_with(std::string(name) + "=");
+    });
+}
+
+/// vLLM calls tools and tells thoughts apart only as it is told how its model writes them.
+std::vector<std::string> capabilities_of(const models::Model& model,
+                                         const ResolvedSettings& settings) {
+    if (settings.task != config::Task::generate) {
+        return {std::string(to_string(settings.task))};
+    }
+    std::vector<std::string> capabilities{"completion"};
+    const bool vllm = model.engine == config::EngineKind::vllm;
+    if (vllm && has_flag(settings.extra_args, "--tool-call-parser")) {
+        capabilities.emplace_back("tools");
+    }
+    if (vllm && has_flag(settings.extra_args, "--reasoning-parser")) {
+        capabilities.emplace_back("thinking");
+    }
+    if (model.hugging_face.config.vision) {
+        capabilities.emplace_back("vision");
+    }
+    return capabilities;
+}
+
 control::ModelView folder_view(const models::Model& model, const ResolvedSettings& settings) {
     control::ModelView view{.name = model.name, .aliases = model.aliases};
     view.file = file_of(model).string();
@@ -69,7 +96,7 @@ control::ModelView folder_view(const models::Model& model, const ResolvedSetting
     view.task = std::string(to_string(settings.task));
     view.origin = std::string(models::to_string(model.origin));
     view.created = model.files.empty() ? 0 : platform::modification_time(file_of(model));
-    view.capabilities = {settings.task == config::Task::generate ? "completion" : view.task};
+    view.capabilities = capabilities_of(model, settings);
     // vLLM knows its model by the name that it was given, and by no other.
     view.served_name = model.engine == config::EngineKind::vllm ? model.name : model.served_name;
     view.only_openai = model.engine == config::EngineKind::vllm;
@@ -88,7 +115,8 @@ engines::CommandLaunch launch_of(const models::Model& model, const ResolvedSetti
             .parallel = settings.parallel,
             .threads = settings.threads,
             .extra_args = settings.extra_args,
-            .parent_environment = own_environment()};
+            .parent_environment = own_environment(),
+            .fetches = !model.child.reference.empty()};
 }
 
 /// Makes the plan to run: with the program's place, under a guard.
@@ -96,19 +124,24 @@ Result<engines::LaunchPlan> finish(Result<engines::LaunchPlan> plan) {
     if (!plan.ok()) {
         return plan;
     }
-    auto program = platform::find_program(plan->argv.front(), platform::process_environment());
-    if (!program.ok()) {
-        return program.error();
+    for (std::vector<std::string>* argv : {&plan->argv, &plan->stop_command}) {
+        if (argv->empty()) {
+            continue;
+        }
+        auto program = platform::find_program(argv->front(), platform::process_environment());
+        if (!program.ok()) {
+            return program.error();
+        }
+        argv->front() = program->string();
     }
-    plan->argv.front() = program->string();
-    plan->argv = platform::guarded(plan->argv);
+    plan->argv = platform::guarded(plan->argv, plan->stop_command);
     return plan;
 }
 
 /// What is particular to a placement's instances.
 struct PlacedLaunch {
     config::ChildSettings child;
-    engines::SleepWay sleeps;
+    std::vector<engines::SleepWay> sleeps;
     bool vllm;
 };
 
@@ -152,46 +185,42 @@ engines::VllmSize vllm_size_of(const models::Model& model, const ResolvedSetting
         model.hugging_face.tensors.loaded, model.hugging_face.config, settings, model.child.memory);
 }
 
-/// How an instance sleeps. vLLM can on GPUs only; nobody knows of other servers.
-engines::SleepWay sleep_way(const models::Model& model,
-                            const ResolvedSettings& settings,
-                            const memory::Layout& layout) {
+/// How an instance sleeps. vLLM can on GPUs only; nobody knows of other servers. Where host memory
+/// has no room for its weights it sleeps deeply.
+std::vector<engines::SleepWay> sleep_ways(const models::Model& model,
+                                          const ResolvedSettings& settings,
+                                          const memory::Layout& layout) {
     if (model.engine != config::EngineKind::vllm || layout.gpus.empty()) {
-        return engines::SleepWay::none;
+        return {};
     }
     switch (settings.sleep) {
         case config::SleepLevel::never:
-            return engines::SleepWay::none;
+            return {};
         case config::SleepLevel::light:
-            return engines::SleepWay::vllm_light;
+            return {engines::SleepWay::vllm_light, engines::SleepWay::vllm_deep};
         case config::SleepLevel::deep:
-            return engines::SleepWay::vllm_deep;
+            return {engines::SleepWay::vllm_deep};
     }
     DROVER_UNREACHABLE();
 }
 
 /// Tells what an instance keeps asleep: on each GPU what it has there beside weights and cache, and
-/// lightly asleep its weights in host memory. Unknown weights are as large as they may be.
+/// lightly asleep its weights in host memory.
 void add_sleep(const models::Model& model,
                const ResolvedSettings& settings,
                const memory::Layout& layout,
                Placed& placed) {
-    const engines::SleepWay way = sleep_way(model, settings, layout);
-    if (way == engines::SleepWay::none) {
-        return;
-    }
-    const Bytes known = model.hugging_face.tensors.loaded;
-    const Bytes weights = known > Bytes(0) ? known : vllm_size_of(model, settings).kv_cache;
-    memory::Footprint kept;
+    const Bytes weights = vllm_size_of(model, settings).weights;
+    memory::Footprint gpus;
     for (const std::size_t slot : placed.traits.slots) {
-        kept[slot] = engines::kVllmGpu;
+        gpus[slot] = engines::kVllmGpu;
     }
-    const bool moves = way == engines::SleepWay::vllm_light;
-    kept[memory::kHostDevice] = engines::kVllmHost + (moves ? weights : Bytes(0));
-    placed.placement.asleep = kept;
-    placed.traits.unseen_asleep = kept;
-    if (!moves) {
-        placed.traits.unseen_asleep[memory::kHostDevice] = Bytes(0);
+    gpus[memory::kHostDevice] = Bytes(0);
+    for (const engines::SleepWay way : sleep_ways(model, settings, layout)) {
+        const bool moves = way == engines::SleepWay::vllm_light;
+        const Bytes host = engines::kVllmHost + (moves ? weights : Bytes(0));
+        placed.placement.asleep.push_back(gpus + memory::Footprint::host(host));
+        placed.traits.unseen_asleep.push_back(moves ? placed.placement.asleep.back() : gpus);
     }
 }
 
@@ -200,7 +229,7 @@ config::ChildSettings settings_of(const config::Config& config,
                                   const models::Model& model,
                                   const ResolvedSettings& resolved,
                                   const std::optional<engines::EngineDevices>& devices,
-                                  engines::SleepWay sleeps) {
+                                  bool sleeps) {
     if (model.engine == config::EngineKind::command) {
         config::ChildSettings settings = model.child;
         if (devices.has_value()) {
@@ -211,16 +240,29 @@ config::ChildSettings settings_of(const config::Config& config,
     const std::string source =
         model.files.empty() ? model.child.reference : file_of(model).string();
     const std::string path = platform::process_environment()("PATH").value_or("");
-    config::ChildSettings settings = engines::vllm_command(model.child,
-                                                           source,
-                                                           vllm_size_of(model, resolved).kv_cache,
-                                                           path,
-                                                           devices,
-                                                           sleeps != engines::SleepWay::none);
-    if (!settings.stop_timeout.has_value()) {
+    // Told how large its cache is, vLLM does not look at its share; how much that leaves beside
+    // unknown weights it knows better.
+    const bool on_gpus = devices.has_value() && !devices->gpus.empty();
+    const std::optional<Bytes> cache = on_gpus && model.hugging_face.tensors.loaded == Bytes(0)
+                                           ? std::nullopt
+                                           : std::optional(vllm_size_of(model, resolved).kv_cache);
+    config::ChildSettings settings =
+        engines::vllm_command(model.child, source, cache, path, devices, sleeps);
+    if (!settings.stop_timeout.has_value() && model.child.command.empty()) {
         settings.stop_timeout = config.engine.stop_timeout;  // it has nothing to save
     }
     return settings;
+}
+
+/// What is wrong with the GPUs that a model of vLLM is to be divided over; it would not start.
+std::optional<Error> division_problem(const models::Model& model, const Wish& wish) {
+    const std::uint32_t heads = model.hugging_face.config.heads;
+    const std::size_t parts = wish.layout.gpus.size();
+    if (model.engine != config::EngineKind::vllm || !wish.layout.all_gpus || heads % parts == 0) {
+        return std::nullopt;
+    }
+    return invalid("models." + model.name + ".device: its " + std::to_string(heads) +
+                   " attention heads cannot be divided over " + std::to_string(parts) + " GPUs");
 }
 
 }  // namespace
@@ -261,6 +303,10 @@ Result<control::ManagedModel> manage_child(const config::Config& config,
                                            const models::Model& model,
                                            const Means& means) {
     const bool vllm = model.engine == config::EngineKind::vllm;
+    if (vllm && model.hugging_face.tensors.loaded == Bytes(0) && !model.child.memory.has_value()) {
+        return invalid("models." + model.name + ".memory: is missing; nobody knows what " +
+                       model.child.reference + " takes before it has been fetched once");
+    }
     ResolvedSettings settings = child_settings(model, config.defaults);
     if (settings.threads == 0) {
         settings.threads = std::max(platform::processor_count() / 2, 1U);
@@ -268,6 +314,9 @@ Result<control::ManagedModel> manage_child(const config::Config& config,
     const auto wish = wish_of(settings, means.devices, gpu_use_of(model, GpuUse::none));
     if (!wish.ok()) {
         return wish.error().with("models." + model.name);
+    }
+    if (const auto problem = division_problem(model, *wish); problem.has_value()) {
+        return *problem;
     }
     control::ManagedModel managed{.id = model.id,
                                   .view = folder_view(model, settings),
@@ -285,9 +334,9 @@ Result<control::ManagedModel> manage_child(const config::Config& config,
          memory::lay_out_evenly(sizes, wish->layout, means.devices.budget)) {
         Placed one = placed(layout, *wish, 0);
         add_sleep(model, settings, layout, one);
-        const engines::SleepWay sleeps = sleep_way(model, settings, layout);
-        launches.push_back(
-            {settings_of(config, model, settings, one.devices, sleeps), sleeps, vllm});
+        auto sleeps = sleep_ways(model, settings, layout);
+        auto child = settings_of(config, model, settings, one.devices, !sleeps.empty());
+        launches.push_back({std::move(child), std::move(sleeps), vllm});
         if (model.child.memory.has_value()) {
             one.traits.least = layout.gpus.empty() ? memory::Footprint::host(*model.child.memory)
                                                    : layout.footprint;

@@ -86,17 +86,18 @@ platform::Task<> ModelWatch::refresh() {
     const Look look(looking_, looked_);
     const config::Config* config = &config_;
     auto scan = [config, previous = registry_] {
-        return std::make_shared<const models::Registry>(find_models(*config, previous.get()));
+        return std::make_shared<models::Registry>(find_models(*config, previous.get()));
     };
     const auto fresh = co_await pool_.run(std::move(scan));
     if (are_same(*registry_, *fresh)) {
         co_return;
     }
+    auto managed = manage_(*fresh);
     registry_ = fresh;
     for (const std::string& problem : registry_->problems()) {
         platform::log::warn("models.problem", {{"problem", problem}});
     }
-    control_.replace_models(*registry_, manage_(*registry_));
+    control_.replace_models(*registry_, std::move(managed));
 }
 
 }  // namespace drover::app

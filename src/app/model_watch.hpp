@@ -17,7 +17,7 @@
 namespace drover::app {
 
 /// What control is told of the models that there are.
-using ManageModels = std::function<std::vector<control::ManagedModel>(const models::Registry&)>;
+using ManageModels = std::function<std::vector<control::ManagedModel>(models::Registry&)>;
 
 /// Looks when something has changed in one of the models' folders, when it is asked to, and every
 /// now and then, since not all file systems tell.

@@ -256,7 +256,7 @@ int run_server(const config::Config& config) {
         .snapshot_dir = snapshots.has_value() ? snapshots->path() : std::filesystem::path(),
         .sizes = sizes.get()};
     log_devices(*devices, means.engine_has_gpus);
-    const ManageModels manage = [&](const models::Registry& known) {
+    const ManageModels manage = [&](models::Registry& known) {
         auto managed = manage_models(config, known, means);
         if (config.memory.strategy == config::Strategy::concurrent) {
             pin_all(known, managed);

@@ -134,7 +134,8 @@ models::Registry find_models(const config::Config& config, const models::Registr
     const auto environment = platform::process_environment();
     std::vector<std::string> problems;
     const auto others = store::discover(config, environment, problems);
-    models::Registry registry = models::Registry::scan(config, others, previous);
+    models::Registry registry = models::Registry::scan(
+        config, others, previous, store::fetched_references(config, environment));
     for (std::string& problem : problems) {
         registry.add_problem(std::move(problem));
     }
@@ -268,7 +269,8 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
         Placed one = placed(layout, *wish, layers.layers.size());
         if (sleeps) {
             one.traits.growth += memory::Footprint::host(size.caches());
-            one.placement.asleep = memory::Footprint::host(size.asleep() + beside.resident());
+            one.placement.asleep = {memory::Footprint::host(size.asleep() + beside.resident())};
+            one.traits.unseen_asleep = {memory::Footprint()};
         }
         start.devices.push_back(add_placement(std::move(one), key, means.sizes, managed));
     }
@@ -329,7 +331,7 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
 }
 
 std::vector<control::ManagedModel> manage_models(const config::Config& config,
-                                                 const models::Registry& registry,
+                                                 models::Registry& registry,
                                                  const Means& means) {
     std::vector<control::ManagedModel> managed;
     for (const models::Model& model : registry.models()) {
@@ -345,6 +347,7 @@ std::vector<control::ManagedModel> manage_models(const config::Config& config,
             managed.push_back(std::move(*one));
         } else {
             log::warn("model.broken", {{"model", model.name}, {"reason", one.error().message}});
+            registry.set_broken(model.id, one.error());
         }
     }
     return managed;

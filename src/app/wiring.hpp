@@ -47,9 +47,10 @@ bool needs_llama_cpp(const models::Registry& registry);
 /// Whether llama-server computes on GPUs. Asks it only when there are any.
 bool computes_on_gpus(const engines::LocatedEngine& engine, const Devices& devices);
 
-/// The models of `registry` that can be served; those whose settings cannot work are logged.
+/// The models of `registry` that can be served; those whose settings cannot work are logged, and
+/// marked as broken.
 std::vector<control::ManagedModel> manage_models(const config::Config& config,
-                                                 const models::Registry& registry,
+                                                 models::Registry& registry,
                                                  const Means& means);
 
 /// One model, or why its settings cannot work.

@@ -89,6 +89,7 @@ struct ChildSettings {
     std::filesystem::path venv;  ///< of vLLM: a Python environment; absolute after loading
     std::uint16_t port = 0;      ///< that it listens on whatever it is told; 0: none
     std::optional<milliseconds> stop_timeout;  ///< between SIGTERM and SIGKILL; unset: the engine's
+    std::vector<std::string> stop_command;     ///< run when it has ended, for what that left
 };
 
 /// How a server is reached that somebody else runs. Of `engine: remote`.

@@ -57,7 +57,8 @@ class EngineReader {
     void read(ModelEntry& entry) const {
         refuse_keys_of_others(entry.engine);
         read_text("served_name", entry.served_name);
-        read_command(entry.child.command);
+        read_command("command", entry.child.command);
+        read_command("stop_command", entry.child.stop_command);
         read_text("health", entry.child.health);
         if (entry.child.health.empty() || entry.child.health.front() != '/') {
             problem_(node_["health"], path_ + ".health", "must begin with /");
@@ -109,11 +110,6 @@ class EngineReader {
                          ? "and reference: give one of them"
                          : "is missing; write a folder in Hugging Face's layout, or a reference");
         }
-        if (reference && !entry.child.memory.has_value()) {
-            problem_(node_,
-                     path_ + ".memory",
-                     "is missing; of a reference nobody knows beforehand what it takes");
-        }
     }
 
     void read_text(const std::string& key, std::string& text) const {
@@ -129,8 +125,8 @@ class EngineReader {
     }
 
     /// A text is split as a shell would; a list is taken word by word.
-    void read_command(std::vector<std::string>& words) const {
-        const YAML::Node node = node_["command"];
+    void read_command(const std::string& key, std::vector<std::string>& words) const {
+        const YAML::Node node = node_[key];
         if (!node) {
             return;
         }
@@ -139,7 +135,7 @@ class EngineReader {
             if (split.ok()) {
                 words = std::move(*split);
             } else {
-                problem_(node, path_ + ".command", split.error().message);
+                problem_(node, path_ + "." + key, split.error().message);
             }
             return;
         }
@@ -147,7 +143,7 @@ class EngineReader {
                               return one.IsScalar();
                           });
         if (!list) {
-            problem_(node, path_ + ".command", "must be a text or a list of words");
+            problem_(node, path_ + "." + key, "must be a text or a list of words");
             return;
         }
         for (const YAML::Node& word : node) {
@@ -234,6 +230,11 @@ const std::vector<EngineKey>& engine_key_table() {
          {kCommand, kVllm},
          "5s",
          "Time that it has to end after SIGTERM, before it and all that it started are killed."},
+        {"stop_command",
+         {kCommand, kVllm},
+         "docker rm --force drover-{model}",
+         "Run when its process has ended, however that came: for what does not end with it, as a "
+         "container."},
         {"environment",
          {kLlamaCpp, kCommand, kVllm},
          "{HF_HUB_OFFLINE: 1}",

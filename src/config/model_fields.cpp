@@ -137,7 +137,8 @@ std::vector<ModelField> make_model_fields() {
          "true",
          "When its memory is needed, the engine sleeps instead of ending, if it can and there is "
          "room for what it keeps; it comes back in a fraction of a load. vLLM on GPUs keeps its "
-         "weights in host memory (`1`, or `true`), or reads them again (`2`).",
+         "weights in host memory where there is room for them (`1`, or `true`), else, or with `2`, "
+         "it reads them again.",
          setter<ModelSettings>(member(&ModelSettings::sleep), parse_sleep)},
         {"device",
          "DROVER_DEVICE",

@@ -280,6 +280,7 @@ void ControlLoop::carry_out(const memory::StopInstance& effect) {
 void ControlLoop::carry_out(const memory::SleepInstance& effect) {
     const std::shared_ptr<Instance> instance = instances_.at(effect.instance);
     instance->resting = true;
+    instance->way = effect.way;
     tasks_.spawn("control.sleep", [this, instance] { return save_and_sleep(instance); });
 }
 

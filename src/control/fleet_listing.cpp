@@ -73,7 +73,8 @@ Result<ModelId> ControlLoop::find(std::string_view name) const {
         return Error{
             ErrorCode::engine_failed,
             "model '" + model->name + "' cannot be served: " +
-                (model->broken.has_value() ? model->broken->message : "its settings are wrong")};
+                (model->broken.has_value() ? model->broken->message
+                                           : "its settings are wrong; the log says which")};
     }
     return model->id;
 }
@@ -108,8 +109,9 @@ std::vector<ModelView> ControlLoop::models() const {
                              .aliases = model.aliases,
                              .file = model.files.empty() ? "" : model.files.front().string(),
                              .state = "cold",
-                             .broken = model.broken.has_value() ? model.broken->message
-                                                                : "its settings are wrong",
+                             .broken = model.broken.has_value()
+                                           ? model.broken->message
+                                           : "its settings are wrong; the log says which",
                              .digest = model.digest,
                              .origin = std::string(models::to_string(model.origin))});
         }

@@ -32,6 +32,9 @@ struct Instance {
           supervisor(loop, std::move(plan)),
           gone(loop) {}
 
+    /// REQUIRES: it can sleep.
+    engines::SleepWay sleep_way() const { return supervisor.plan().sleeps.at(way); }
+
     InstanceId id;
     ModelId model;
     memory::Footprint reserved;  ///< before its start
@@ -40,6 +43,7 @@ struct Instance {
     engines::Supervisor supervisor;
     Duration load_time{};  ///< spawn to ready
     Duration wake_time{};  ///< of the last awakening
+    std::size_t way = 0;   ///< in which it falls asleep, sleeps or slept: an index in its plan's
     bool resting = false;  ///< falling asleep, asleep or waking up: not to be asked or measured
     std::optional<engines::EngineLoad> load{};  ///< as it said last; unset while it is idle
     std::optional<memory::Footprint> measured_at_ready{};  ///< before it served anything

@@ -115,9 +115,7 @@ Task<> ControlLoop::serve(std::shared_ptr<Instance> instance, TimePoint begun) {
                {"ms", milliseconds_of(now() - begun)}});
     // The waiting requests need not wait for the measurement: until it is in, the estimate stays,
     // or what was measured before it slept.
-    const Footprint known = instance->charged.empty()
-                                ? scheduler_.instance_of(instance->model)->held
-                                : instance->charged;
+    const Footprint known = instance->charged.empty() ? instance->reserved : instance->charged;
     feed(memory::InstanceReady{instance->id, known});
     co_await measure(instance);
 }
@@ -132,8 +130,10 @@ Task<> ControlLoop::save_and_sleep(std::shared_ptr<Instance> instance) {
     if (snapshots_.keeps(*instance)) {
         co_await snapshots_.save(instance);
     }
-    const TimePoint deadline = now() + engines::sleep_time_max(instance->supervisor.plan().sleeps);
-    const Status asleep = co_await engines::put_to_sleep(loop_, instance->supervisor, deadline);
+    const engines::SleepWay way = instance->sleep_way();
+    const TimePoint deadline = now() + engines::sleep_time_max(way);
+    const Status asleep =
+        co_await engines::put_to_sleep(loop_, instance->supervisor, way, deadline);
     if (!asleep.ok()) {
         note_sleepless(*instance, asleep.error());
         co_return;
@@ -163,7 +163,8 @@ Task<> ControlLoop::wake(std::shared_ptr<Instance> instance) {
     const TimePoint begun = now();
     snapshots_.prepare(*instance);
     const TimePoint deadline = begun + instance->supervisor.plan().load_timeout;
-    const Status awake = co_await engines::wake_up(loop_, instance->supervisor, deadline);
+    const Status awake =
+        co_await engines::wake_up(loop_, instance->supervisor, instance->sleep_way(), deadline);
     if (!awake.ok()) {
         instance->supervisor.kill("did not wake up: " + awake.error().message);
         co_return;

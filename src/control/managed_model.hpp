@@ -44,8 +44,8 @@ struct PlacementTraits {
     memory::Footprint least{};
     /// What it keeps asleep where measuring does not show it: weights for which the driver holds
     /// host memory, and what it has on GPUs of which the driver tells nothing.
-    memory::Footprint unseen_asleep{};
-    SizeKey size_key{};  ///< what its size is remembered under
+    std::vector<memory::Footprint> unseen_asleep{};  ///< for each way to sleep
+    SizeKey size_key{};                              ///< what its size is remembered under
 };
 
 struct ManagedModel {

@@ -44,7 +44,7 @@ Task<Result<Footprint>> ControlLoop::weigh_asleep(std::shared_ptr<Instance> inst
         // What was read may be half of it.
         co_return Error{ErrorCode::engine_failed, "the engine ended meanwhile"};
     }
-    const Footprint& unseen = instance->placed.unseen_asleep;
+    const Footprint& unseen = std::as_const(instance->placed.unseen_asleep.at(instance->way));
     Footprint held = Footprint::host(std::max(weight->second.host.total, unseen[kHostDevice]));
     for (std::size_t i = 0; i < weight->second.gpus.size(); ++i) {
         const std::size_t slot = scales_.devices()[i].slot;

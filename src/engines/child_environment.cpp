@@ -5,9 +5,35 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.hpp"
+
 namespace drover::engines {
 
-std::vector<std::string> child_environment(const std::vector<std::string>& parent) {
+namespace {
+
+/// What a download from the hub goes by: where from, by which proxy, as whom, and where to.
+constexpr std::array<std::string_view, 12> kDownload{"ALL_PROXY",
+                                                     "HF_TOKEN",
+                                                     "HF_ENDPOINT",
+                                                     "HF_HOME",
+                                                     "HF_HUB_CACHE",
+                                                     "HTTPS_PROXY",
+                                                     "HTTP_PROXY",
+                                                     "NO_PROXY",
+                                                     "REQUESTS_CA_BUNDLE",
+                                                     "SSL_CERT_DIR",
+                                                     "SSL_CERT_FILE",
+                                                     "XDG_CACHE_HOME"};
+
+bool is_for_download(const std::string& name) {
+    return std::any_of(kDownload.begin(), kDownload.end(), [&name](std::string_view one) {
+        return equals_ignoring_case(one, name);  // curl and Python read proxies in small letters
+    });
+}
+
+}  // namespace
+
+std::vector<std::string> child_environment(const std::vector<std::string>& parent, bool fetches) {
     constexpr std::array<std::string_view, 8> kNames{
         "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER"};
     constexpr std::array<std::string_view, 9> kPrefixes{
@@ -19,7 +45,7 @@ std::vector<std::string> child_environment(const std::vector<std::string>& paren
         const bool prefixed = std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](auto prefix) {
             return name.compare(0, prefix.size(), prefix) == 0;
         });
-        if (named || prefixed) {
+        if (named || prefixed || (fetches && is_for_download(name))) {
             environment.push_back(entry);
         }
     }

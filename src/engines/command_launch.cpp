@@ -104,8 +104,11 @@ Result<LaunchPlan> plan_command(const CommandLaunch& launch,
     for (const std::string& word : child.command) {
         plan.argv.push_back(filled(word, values));
     }
+    for (const std::string& word : child.stop_command) {
+        plan.stop_command.push_back(filled(word, values));
+    }
     plan.argv.insert(plan.argv.end(), launch.extra_args.begin(), launch.extra_args.end());
-    plan.environment = child_environment(launch.parent_environment);
+    plan.environment = child_environment(launch.parent_environment, launch.fetches);
     for (const std::string& variable : child.environment) {
         set_variable(plan.environment, filled(variable, values));
     }

@@ -26,6 +26,7 @@ struct CommandLaunch {
     Secret key;                           ///< {key}: then every request carries it
     std::vector<std::string> extra_args;  ///< come last, as they are
     std::vector<std::string> parent_environment;  ///< "NAME=value"; what is needed is passed on
+    bool fetches = false;                         ///< it downloads its model from the hub itself
 };
 
 /// Whether the command or an environment variable of it has `{word}` in it.

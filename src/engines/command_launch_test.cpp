@@ -96,6 +96,24 @@ TEST(CommandLaunch, KeepsOurKeysToItself) {
                 ElementsAre("PATH=/bin", "HOME=/other"));
 }
 
+TEST(CommandLaunch, WhatFetchesItsModelKnowsTheHubAndTheProxies) {
+    CommandLaunch fetching = launch();
+    fetching.parent_environment = {
+        "HF_TOKEN=t", "https_proxy=p", "OPENAI_API_KEY=theirs", "AWS_SECRET=s"};
+    const config::ChildSettings settings = child({"run", "{socket}"});
+    EXPECT_THAT(plan_command(fetching, settings, {})->environment, ElementsAre());
+    fetching.fetches = true;
+    EXPECT_THAT(plan_command(fetching, settings, {})->environment,
+                ElementsAre("HF_TOKEN=t", "https_proxy=p"));
+}
+
+TEST(CommandLaunch, FillsInTheStopCommandAsTheCommand) {
+    config::ChildSettings settings = child({"run", "{socket}"});
+    settings.stop_command = {"docker", "rm", "drover-{model}"};
+    EXPECT_THAT(plan_command(launch(), settings, {})->stop_command,
+                ElementsAre("docker", "rm", "drover-" + launch().model));
+}
+
 TEST(CommandLaunch, SaysWhatIsMissing) {
     EXPECT_THAT(plan_command(launch(), child({"run"}), {}).error().message,
                 AllOf(HasSubstr("{socket}"), HasSubstr("{port}")));

@@ -18,7 +18,6 @@ inline constexpr std::size_t kSocketPathMax = 107;
 
 /// How an engine gives memory back without ending, see sleep.hpp.
 enum class SleepWay {
-    none,        ///< it cannot
     llama_cpp,   ///< llama-server with scripts/engine/sleep.cpp
     vllm_light,  ///< vLLM's level 1: its weights wait in host memory
     vllm_deep,   ///< vLLM's level 2: its weights are read again
@@ -30,9 +29,11 @@ struct LaunchPlan {
     /// UNIX socket on which it will listen; with an `endpoint` only its mark (platform/leftovers).
     std::filesystem::path socket;
     std::optional<Endpoint> endpoint{};  ///< unset: the socket
+    /// What the guard runs when all of it has ended, for what that left behind; empty: nothing.
+    std::vector<std::string> stop_command{};
     /// `argv` runs it under a guard (platform/guard): it may have children of its own.
     bool guarded = false;
-    SleepWay sleeps = SleepWay::none;
+    std::vector<SleepWay> sleeps{};       ///< its ways to sleep, the best first; empty: it cannot
     bool tells_load = false;              ///< its metrics are vLLM's, see engine_load.hpp
     std::string health_path = "/health";  ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};

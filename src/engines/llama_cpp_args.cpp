@@ -207,7 +207,9 @@ Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
     plan.argv = std::move(args).take();
     plan.environment = environment_of(launch);
     plan.socket = launch.socket;
-    plan.sleeps = launch.sleeps ? SleepWay::llama_cpp : SleepWay::none;
+    if (launch.sleeps) {
+        plan.sleeps = {SleepWay::llama_cpp};
+    }
     plan.load_timeout = config.load_timeout;
     plan.health_timeout = config.health_timeout;
     plan.stop_timeout = config.stop_timeout;

@@ -65,12 +65,12 @@ TEST(LlamaCppArgs, LetsItSleepWhenItIsTold) {
     sleepy.sleeps = true;
     const auto plan = plan_llama_cpp(sleepy, {}, {}, {});
     ASSERT_TRUE(plan.ok());
-    EXPECT_EQ(plan->sleeps, SleepWay::llama_cpp);
+    EXPECT_THAT(plan->sleeps, ElementsAre(SleepWay::llama_cpp));
     EXPECT_EQ(value_of(plan->argv, "--sleep-idle-seconds"), "2000000");
     EXPECT_THAT(plan->environment, Contains("LD_PRELOAD=/opt/lib/libdrover-preload.so"));
     const auto sleepless = plan_llama_cpp(launch(), {}, {}, {});
     ASSERT_TRUE(sleepless.ok());
-    EXPECT_EQ(sleepless->sleeps, SleepWay::none);
+    EXPECT_TRUE(sleepless->sleeps.empty());
     EXPECT_EQ(value_of(sleepless->argv, "--sleep-idle-seconds"), "(none)");
 }
 

@@ -8,17 +8,8 @@ namespace drover::engines {
 
 using platform::Task;
 
-namespace {
-
-Error cannot_sleep() {
-    return {ErrorCode::invalid_argument, "this engine cannot sleep"};
-}
-
-}  // namespace
-
 Duration sleep_time_max(SleepWay way) {
     switch (way) {
-        case SleepWay::none:
         case SleepWay::llama_cpp:
             return std::chrono::seconds(5);  // some hundredths of one are usual
         case SleepWay::vllm_light:
@@ -28,28 +19,30 @@ Duration sleep_time_max(SleepWay way) {
     DROVER_UNREACHABLE();
 }
 
-Task<Status> put_to_sleep(platform::Loop& loop, Supervisor& supervisor, TimePoint deadline) {
-    switch (supervisor.plan().sleeps) {
-        case SleepWay::none:
-            co_return cannot_sleep();
+Task<Status> put_to_sleep(platform::Loop& loop,
+                          Supervisor& supervisor,
+                          SleepWay way,
+                          TimePoint deadline) {
+    switch (way) {
         case SleepWay::llama_cpp:
             co_return co_await put_llama_cpp_to_sleep(loop, supervisor, deadline);
         case SleepWay::vllm_light:
         case SleepWay::vllm_deep:
-            co_return co_await put_vllm_to_sleep(loop, supervisor, deadline);
+            co_return co_await put_vllm_to_sleep(loop, supervisor, way, deadline);
     }
     DROVER_UNREACHABLE();
 }
 
-Task<Status> wake_up(platform::Loop& loop, const Supervisor& supervisor, TimePoint deadline) {
-    switch (supervisor.plan().sleeps) {
-        case SleepWay::none:
-            co_return cannot_sleep();
+Task<Status> wake_up(platform::Loop& loop,
+                     const Supervisor& supervisor,
+                     SleepWay way,
+                     TimePoint deadline) {
+    switch (way) {
         case SleepWay::llama_cpp:
             co_return co_await wake_llama_cpp(loop, supervisor, deadline);
         case SleepWay::vllm_light:
         case SleepWay::vllm_deep:
-            co_return co_await wake_vllm(loop, supervisor, deadline);
+            co_return co_await wake_vllm(loop, supervisor, way, deadline);
     }
     DROVER_UNREACHABLE();
 }

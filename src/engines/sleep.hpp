@@ -14,15 +14,18 @@ Duration sleep_time_max(SleepWay way);
 
 /// Lets a ready engine that serves nobody sleep, and returns when it does: its memory is back with
 /// the system then. It answers its health checks meanwhile. Errors: `timeout` at the deadline,
-/// `engine_failed` when it ended or refused, `invalid_argument` when its plan says that it cannot
-/// sleep. REQUIRES: `supervisor` stays until it returns.
+/// `engine_failed` when it ended or refused. REQUIRES: `way` is one of its plan's; `supervisor`
+/// stays until it returns.
 platform::Task<Status> put_to_sleep(platform::Loop& loop,
                                     Supervisor& supervisor,
+                                    SleepWay way,
                                     TimePoint deadline);
 
-/// Wakes one that sleeps, and returns when it can serve. Errors and requirement as above.
+/// Wakes one that sleeps in this way, and returns when it can serve. Errors and requirements as
+/// above.
 platform::Task<Status> wake_up(platform::Loop& loop,
                                const Supervisor& supervisor,
+                               SleepWay way,
                                TimePoint deadline);
 
 }  // namespace drover::engines

@@ -21,6 +21,10 @@ constexpr std::uint32_t kFullLengthRequests = 4;
 /// What vLLM takes on a processor when nobody says how much.
 constexpr Bytes kUnknownCache = 4_GiB;
 
+/// A model of unknown size that shall take so much in all: a cache too small makes requests wait,
+/// one too large takes memory that others were promised.
+constexpr std::int64_t kUnknownCacheDivisor = 4;
+
 /// Told even for a model that keeps none: unless it knows how much, vLLM does not start when less
 /// than 92 % of the machine's memory are free.
 constexpr Bytes kCacheMin = 16_MiB;
@@ -58,7 +62,14 @@ VllmSize vllm_size(Bytes weights,
                    const ResolvedSettings& settings,
                    std::optional<Bytes> declared) {
     VllmSize size{.weights = weights, .kv_cache = {}, .process = kProcess};
-    if (settings.task != config::Task::generate) {
+    const bool writes = settings.task == config::Task::generate;
+    if (weights == Bytes(0) && declared.has_value()) {
+        const Bytes rest = std::max(*declared - kProcess, Bytes(0));
+        size.kv_cache = Bytes(writes ? rest.count() / kUnknownCacheDivisor : 0);
+        size.weights = rest - size.kv_cache;
+        return size;
+    }
+    if (!writes) {
         return size;
     }
     const Bytes request = model.kv_per_token() * settings.context;
@@ -83,7 +94,7 @@ ResolvedSettings vllm_settings(ResolvedSettings settings,
 
 config::ChildSettings vllm_command(const config::ChildSettings& given,
                                    const std::string& source,
-                                   Bytes kv_cache,
+                                   std::optional<Bytes> kv_cache,
                                    const std::string& search_path,
                                    const std::optional<EngineDevices>& devices,
                                    bool sleeps) {
@@ -109,8 +120,10 @@ config::ChildSettings vllm_command(const config::ChildSettings& given,
     child.command.insert(child.command.end() - 8, source);
     // Of each GPU, where there are several.
     const std::int64_t parts = on_gpus ? std::ssize(devices->gpus) : 1;
-    child.command.emplace_back("--kv-cache-memory-bytes");
-    child.command.push_back(std::to_string(std::max(kv_cache, kCacheMin).count() / parts));
+    if (kv_cache.has_value()) {
+        child.command.emplace_back("--kv-cache-memory-bytes");
+        child.command.push_back(std::to_string(std::max(*kv_cache, kCacheMin).count() / parts));
+    }
     if (on_gpus) {
         add_gpus(*devices, child);
     }

@@ -35,9 +35,10 @@ inline constexpr Bytes kVllmHost = 3_GiB;
 /// Up to how many GPUs a model can be divided over: by its heads.
 std::uint32_t vllm_parts_max(const models::HuggingFaceConfig& model);
 
-/// Before the load. `weights` is what the tensors take in memory. Of `declared` bytes the cache
-/// gets what the rest leaves, at least one request's context; else it has room for some requests of
-/// full length.
+/// Before the load. `weights` is what the tensors take in memory; 0: nobody knows, and they are
+/// taken to be three quarters of what is `declared` beside the process. Of `declared` bytes the
+/// cache gets what the rest leaves, at least one request's context; else it has room for some
+/// requests of full length.
 VllmSize vllm_size(Bytes weights,
                    const models::HuggingFaceConfig& model,
                    const ResolvedSettings& settings,
@@ -50,11 +51,12 @@ ResolvedSettings vllm_settings(ResolvedSettings settings,
 
 /// What a command template must say so that it is vLLM with the model at `source`, a folder or a
 /// reference, on a private socket, with a key that stands in no command line. `search_path` is PATH
-/// as the engine would have it. `devices` unset: there are no GPUs to choose from. `sleeps`: it can
-/// be told to, by whoever has the key.
+/// as the engine would have it. `kv_cache` unset: what its share of the GPUs leaves, as vLLM itself
+/// finds out. `devices` unset: there are no GPUs to choose from. `sleeps`: it can be told to, by
+/// whoever has the key.
 config::ChildSettings vllm_command(const config::ChildSettings& given,
                                    const std::string& source,
-                                   Bytes kv_cache,
+                                   std::optional<Bytes> kv_cache,
                                    const std::string& search_path,
                                    const std::optional<EngineDevices>& devices,
                                    bool sleeps = false);

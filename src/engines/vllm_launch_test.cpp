@@ -54,6 +54,17 @@ TEST(VllmSize, CountsWhatVllmTakesOfAnUnknownModel) {
     EXPECT_EQ(vllm_size(Bytes(0), {}, settings(4096, 64), std::nullopt).kv_cache, 4_GiB);
 }
 
+TEST(VllmSize, NeverTakesMoreThanDeclaredForAModelOfUnknownSize) {
+    const VllmSize size = vllm_size(Bytes(0), {}, settings(4096, 64), 16_GiB);
+    EXPECT_EQ(size.total(), 16_GiB);
+    EXPECT_EQ(size.kv_cache.count() * 4, (size.weights + size.kv_cache).count());
+    ResolvedSettings embeds = settings(512, 64);
+    embeds.task = config::Task::embedding;
+    EXPECT_EQ(vllm_size(Bytes(0), {}, embeds, 16_GiB).kv_cache, Bytes(0));
+    EXPECT_EQ(vllm_size(Bytes(0), {}, embeds, 16_GiB).total(), 16_GiB);
+    EXPECT_GE(vllm_size(Bytes(0), {}, settings(4096, 64), 1_GiB).weights, Bytes(0));
+}
+
 TEST(VllmSettings, KeepsToTheTrainedContext) {
     EXPECT_EQ(vllm_settings(settings(32768, 1), {}, llama()).context, 8192U);
     EXPECT_EQ(vllm_settings(settings(4096, 1), {}, llama()).context, 4096U);
@@ -126,6 +137,13 @@ TEST(VllmCommand, IsToldItsGpusAndItsPartOfEach) {
                             "2",
                             "--gpu-memory-utilization",
                             "0.5000"));
+}
+
+TEST(VllmCommand, FillsItsShareOfAGpuWhenNobodySaysHowLargeItsCacheIs) {
+    const EngineDevices one{.gpus = {{.uuid = "GPU-a", .share = 0.5}}};
+    const config::ChildSettings child = vllm_command({}, "org/model", std::nullopt, "/bin", one);
+    EXPECT_THAT(child.command, Not(Contains("--kv-cache-memory-bytes")));
+    EXPECT_THAT(child.command, Contains("--gpu-memory-utilization"));
 }
 
 TEST(VllmCommand, CanBeToldToSleepOnlyWhereItMay) {

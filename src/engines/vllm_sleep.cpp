@@ -50,9 +50,12 @@ Task<std::optional<bool>> says_asleep(platform::Loop& loop,
 
 }  // namespace
 
-Task<Status> put_vllm_to_sleep(platform::Loop& loop, Supervisor& supervisor, TimePoint deadline) {
+Task<Status> put_vllm_to_sleep(platform::Loop& loop,
+                               Supervisor& supervisor,
+                               SleepWay way,
+                               TimePoint deadline) {
     const Endpoint endpoint = supervisor.plan().where();
-    const std::string level = supervisor.plan().sleeps == SleepWay::vllm_light ? "1" : "2";
+    const std::string level = way == SleepWay::vllm_light ? "1" : "2";
     const Status told = co_await tell(loop, endpoint, "/sleep?level=" + level, "", deadline);
     if (!told.ok()) {
         co_return told;
@@ -63,11 +66,14 @@ Task<Status> put_vllm_to_sleep(platform::Loop& loop, Supervisor& supervisor, Tim
         : Status(Error{ErrorCode::engine_failed, "vLLM says that it does not sleep"});
 }
 
-Task<Status> wake_vllm(platform::Loop& loop, const Supervisor& supervisor, TimePoint deadline) {
+Task<Status> wake_vllm(platform::Loop& loop,
+                       const Supervisor& supervisor,
+                       SleepWay way,
+                       TimePoint deadline) {
     const Endpoint endpoint = supervisor.plan().where();
     // From level 2 the memory of the weights comes back empty.
     std::vector<std::pair<std::string, std::string>> steps{{"/wake_up", ""}};
-    if (supervisor.plan().sleeps == SleepWay::vllm_deep) {
+    if (way == SleepWay::vllm_deep) {
         steps = {{"/wake_up?tags=weights", ""},
                  {"/collective_rpc", R"({"method":"reload_weights"})"},
                  {"/wake_up?tags=kv_cache", ""}};

@@ -11,11 +11,13 @@ namespace drover::engines {
 /// put_to_sleep() for such an engine.
 platform::Task<Status> put_vllm_to_sleep(platform::Loop& loop,
                                          Supervisor& supervisor,
+                                         SleepWay way,
                                          TimePoint deadline);
 
 /// wake_up() for such an engine.
 platform::Task<Status> wake_vllm(platform::Loop& loop,
                                  const Supervisor& supervisor,
+                                 SleepWay way,
                                  TimePoint deadline);
 
 }  // namespace drover::engines

@@ -10,6 +10,7 @@
 
 #include "config/command_line.hpp"
 #include "importer/llama_server_flags.hpp"
+#include "importer/llama_swap_keys.hpp"
 #include "importer/macros.hpp"
 
 namespace drover::importer {
@@ -21,54 +22,6 @@ constexpr int kConcurrencyDefault = 10;
 
 /// Where a model listens when nothing is said.
 constexpr std::string_view kProxyDefault = "http://localhost:${PORT}";
-
-using Keys = std::map<std::string_view, std::string_view>;
-
-/// Settings of the whole server without a counterpart, and what to say of each.
-const Keys kGlobalNotes{
-    {"logTimeFormat", "has no counterpart: the log's times are ISO 8601"},
-    {"logToStdout", "has no counterpart: the log goes to standard error, or to log.file"},
-    {"logRequests", "has no counterpart: requests are logged at log.level info"},
-    {"store", "has no counterpart"},
-    {"metricsMaxInMemory", "has no counterpart"},
-    {"captureBuffer", "has no counterpart"},
-    {"ui", "has no counterpart"},
-    {"performance", "has no counterpart"},
-    {"startPort", "is not needed: engines listen on private sockets, or on free ports"},
-    {"sendLoadingState", "has no counterpart"},
-    {"includeAliasesInList", "has no counterpart: aliases are not listed"},
-    {"unloadTimeout", "has no counterpart; engine.stop_timeout is how long an engine may end"},
-    {"apiKeys", "is left out: this server's keys are set in Drover's own way, if at all"},
-    {"upstream", "has no counterpart"},
-    {"profiles", "has no counterpart; a route can choose among models"},
-    {"selectors", "has no counterpart; a route can choose among models"},
-    {"matrix", "is not needed: the memory budget decides which models stay together"}};
-
-/// The same of one model.
-const Keys kModelNotes{
-    {"name", "has no counterpart: write it as an alias if clients use it"},
-    {"description", "has no counterpart"},
-    {"unloadTimeout", "has no counterpart"},
-    {"compat", "has no counterpart"},
-    {"filters", "has no counterpart: requests are passed on as they are"},
-    {"metadata", "has no counterpart"},
-    {"sendLoadingState", "has no counterpart"},
-    {"timeouts", "has no counterpart; engine.stall_timeout bounds an engine's silence"},
-    {"capabilities", "has no counterpart: they come from the model's file"},
-    {"cmdStop",
-     "has no counterpart: the engine's whole process group gets SIGTERM, and SIGKILL later. A "
-     "container needs `--rm --init` and its client in the foreground"}};
-
-const std::set<std::string_view> kModelKeys{"macros",
-                                            "cmd",
-                                            "env",
-                                            "proxy",
-                                            "checkEndpoint",
-                                            "ttl",
-                                            "useModelName",
-                                            "aliases",
-                                            "unlisted",
-                                            "concurrencyLimit"};
 
 /// The value of `key`, undefined where there is none.
 YAML::Node child(const YAML::Node& node, const std::string& key) {
@@ -439,7 +392,7 @@ class Importer {
         for (const std::string& message : model.notes) {
             note(child(node, "cmd"), path + ".cmd", message);
         }
-        for (const char* key : {"proxy", "checkEndpoint", "useModelName"}) {
+        for (const char* key : {"proxy", "checkEndpoint", "cmdStop", "useModelName"}) {
             if (child(node, key)) {
                 note(child(node, key),
                      path + "." + key,
@@ -468,6 +421,7 @@ class Importer {
             emit(out, "port", port);
         }
         emit_health(out, path, node, macros);
+        emit_stop(out, path, node, macros);
         const std::string served = macros.expand(scalar(child(node, "useModelName")));
         if (!served.empty()) {
             emit(out, "served_name", served);
@@ -520,6 +474,26 @@ class Importer {
             emit(out, "health", "/v1/models");
         } else if (!check.empty()) {
             emit(out, "health", check.front() == '/' ? check : "/" + check);
+        }
+    }
+
+    /// There it is run to stop the engine, here when that has ended: for what it leaves running.
+    void emit_stop(YAML::Emitter& out,
+                   const std::string& path,
+                   const YAML::Node& node,
+                   const Macros& macros) {
+        const YAML::Node stop = child(node, "cmdStop");
+        const std::string text = expanded(scalar(stop), macros);
+        if (text.empty()) {
+            return;
+        }
+        const auto words = config::split_command(text);
+        if (text.find("${PID}") != std::string::npos) {
+            note(stop, path + ".cmdStop", "is left out: the process has ended when it is run");
+        } else if (!words.ok()) {
+            note(stop, path + ".cmdStop", words.error().message + ": it is left out");
+        } else {
+            emit(out, "stop_command", *words);
         }
     }
 

@@ -77,10 +77,12 @@ TEST(LlamaSwap, RunsEverythingElseAsACommand) {
         "    cmd: >-\n"
         "      docker run --name ${MODEL_ID} --rm -p ${PORT}:8080 image '{\"a\": 1}'\n"
         "    checkEndpoint: ready\n"
+        "    cmdStop: docker stop ${MODEL_ID}\n"
         "    useModelName: org/model\n"
         "    concurrencyLimit: 3\n"
         "  other:\n"
         "    cmd: llama-server -hf org/model --port 8999\n"
+        "    cmdStop: kill ${PID}\n"
         "    proxy: http://127.0.0.1:8999\n");
     EXPECT_THAT(result.yaml,
                 HasSubstr("  docker-one:\n"
@@ -88,6 +90,7 @@ TEST(LlamaSwap, RunsEverythingElseAsACommand) {
                           "    command: [docker, run, --name, docker, one, --rm, -p, "
                           "\"{port}:8080\", image, \"{\\\"a\\\": 1}\"]\n"
                           "    health: /ready\n"
+                          "    stop_command: [docker, stop, docker, one]\n"
                           "    served_name: org/model\n"
                           "    parallel: 3\n"));
     EXPECT_THAT(result.yaml,
@@ -98,7 +101,8 @@ TEST(LlamaSwap, RunsEverythingElseAsACommand) {
     EXPECT_THAT(notes(result),
                 ElementsAre(HasSubstr("2 models.docker one is called docker-one"),
                             HasSubstr("3 models.docker one.cmd runs as `engine: command`"),
-                            HasSubstr("9 models.other.cmd runs as `engine: command`")));
+                            HasSubstr("10 models.other.cmd runs as `engine: command`"),
+                            HasSubstr("11 models.other.cmdStop is left out")));
 }
 
 TEST(LlamaSwap, KeepsAPortThatTheCommandDoesNotName) {

@@ -42,6 +42,7 @@ struct StopInstance {
 struct SleepInstance {
     InstanceId instance;
     Footprint reserved;
+    std::size_t way = 0;  ///< among those of its placement, see Placement::asleep
 };
 
 /// Let an instance that sleeps serve again. Its bytes are reserved already. Answered by

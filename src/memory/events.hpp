@@ -21,9 +21,10 @@ struct Placement {
     /// Placements of one grade serve equally well: the one is taken that costs others least. A
     /// higher grade is used only when none of a lower one could ever fit.
     std::uint32_t grade = 0;
-    /// What an instance keeps while it sleeps there, estimated, then measured; on some devices that
-    /// may be more than it has awake. Unset: it cannot sleep.
-    std::optional<Footprint> asleep{};
+    /// What an instance keeps asleep there, in each of its ways to sleep, the one that it wakes up
+    /// from soonest first; estimated, then measured. On some devices that may be more than it has
+    /// awake. Empty: it cannot sleep.
+    std::vector<Footprint> asleep{};
 };
 
 /// What the scheduler knows of a model.

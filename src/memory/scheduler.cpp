@@ -210,7 +210,8 @@ void Scheduler::handle(const InstanceReady& event) {
     Model& model = models_.at(instance.model);
     const Duration took = now_ - instance.since;
     if (instance.slept) {
-        model.wake_time = model.wake_time.has_value() ? (*model.wake_time + took) / 2 : took;
+        Duration& seen = model.wake_times.try_emplace(instance.way, took).first->second;
+        seen = (seen + took) / 2;
     } else {
         model.load_time += (took - model.load_time) / 2;
     }
@@ -252,7 +253,7 @@ void Scheduler::handle(const InstanceGone& event) {
     if (instance.state == InstanceState::loading && instance.slept) {
         // It does not wake up: from now on it is stopped instead.
         for (Placement& placement : model.traits.placements) {
-            placement.asleep.reset();
+            placement.asleep.clear();
         }
     } else if (in_service(instance.state)) {
         note_failure(model, instance);

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -85,7 +86,7 @@ class Scheduler {
         ModelTraits traits;    ///< a placement is as declared, or more when more was measured
         std::size_t last = 0;  ///< the placement that it had last
         Duration load_time{};  ///< as declared, then as seen
-        std::optional<Duration> wake_time{};  ///< as seen
+        std::map<std::size_t, Duration> wake_times{};  ///< as seen, for each way to sleep
         Queue queue{};
         InstanceId instance{};  ///< 0: none, or one that sleeps
         InstanceId asleep{};    ///< 0: none that sleeps
@@ -109,7 +110,8 @@ class Scheduler {
         ModelId model;
         std::size_t placement = 0;
         InstanceState state = InstanceState::loading;
-        bool slept = false;  ///< it is loading, or was loaded, out of its sleep
+        bool slept = false;   ///< it is loading, or was loaded, out of its sleep
+        std::size_t way = 0;  ///< in which it falls asleep, sleeps or slept
         std::uint32_t leases = 0;
         std::optional<Retirement> retiring{};
         KeepAlive keep_alive{};
@@ -119,6 +121,8 @@ class Scheduler {
         std::optional<TimePoint> first_served_at{};  ///< end of its first lease
         Footprint leaving{};  ///< what it is giving back: stopping or falling asleep
     };
+
+    using Sleepers = std::map<InstanceId, std::size_t>;  ///< with their way to sleep
 
     struct Request {
         ModelId model;
@@ -159,7 +163,7 @@ class Scheduler {
     void wake(ModelId id, Model& model);
     void enter_loading(ModelId id, Model& model, InstanceId instance);
     void stop(InstanceId id, StopReason reason);
-    void fall_asleep(InstanceId id);
+    void fall_asleep(InstanceId id, std::size_t way);
     void expire();
     void arm_timer();
     std::optional<TimePoint> next_deadline() const;
@@ -178,9 +182,9 @@ class Scheduler {
     void put_back(const PlanningPass& pass);
     const Placement* bed_of(const Model& model) const;
     Footprint still_needed(const Model& model) const;
-    const std::optional<Footprint>& kept_asleep(const Instance& instance) const;
+    std::span<const Footprint> kept_asleep(const Instance& instance) const;
     void evict(const Victims& victims, const Footprint& needed, const PlanningPass& pass);
-    std::set<InstanceId> choose_sleepers(const Victims& victims, Footprint spare) const;
+    Sleepers choose_sleepers(const Victims& victims, Footprint spare) const;
     void look_at_placements(const Model& model, PlanningPass& pass) const;
     const Placement* free_placement(const Footprint& free, const PlanningPass& pass) const;
     bool evict_for(bool owed, const Footprint& free, PlanningPass& pass);
@@ -196,6 +200,7 @@ class Scheduler {
     void shrink();
     Footprint overdrawn() const;
     static Duration return_time(const Model& model);
+    static Duration wake_time(const Model& model, std::size_t way);
     static Duration loss_of(const Model& model, const Instance& instance);
     Footprint ceiling() const;
     ValueScale scale() const { return value_scale(policies_.current(), visit_); }

@@ -1,7 +1,6 @@
 // The planning half of the scheduler: which waiting model loads, and who leaves for it.
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -175,10 +174,10 @@ void Scheduler::evict(const Victims& victims, const Footprint& needed, const Pla
     for (const InstanceId victim : victims.instances) {
         spare += ledger_.holding(victim);
     }
-    const std::set<InstanceId> sleepers = choose_sleepers(victims, spare);
+    const Sleepers sleepers = choose_sleepers(victims, spare);
     for (const InstanceId victim : victims.instances) {
-        if (sleepers.contains(victim)) {
-            fall_asleep(victim);
+        if (const auto sleeper = sleepers.find(victim); sleeper != sleepers.end()) {
+            fall_asleep(victim, sleeper->second);
         } else {
             stop(victim, StopReason::evicted);
         }

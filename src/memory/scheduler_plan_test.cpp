@@ -55,7 +55,7 @@ TEST(Loads, AreNoMoreThanTheNumberOfModelsAllows) {
 TEST(Loads, DoNotCountModelsAsleep) {
     Stage stage(counted(10, 1), kOptions);
     for (const char* name : {"a", "b"}) {
-        stage.model(name, {{.footprint = counted(2, 1), .asleep = Stage::gib(1)}});
+        stage.model(name, {{.footprint = counted(2, 1), .asleep = {Stage::gib(1)}}});
     }
     stage.warm("a");
     stage.pass(seconds(10));

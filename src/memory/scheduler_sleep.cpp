@@ -18,8 +18,8 @@ void Scheduler::handle(const InstanceAsleep& event) {
     leaving_ -= std::exchange(instance.leaving, {});
     ledger_.correct(event.instance, event.measured);
     // Declared anew meanwhile, the model may have another placement there.
-    if (kept_asleep(instance).has_value()) {
-        model.traits.placements[instance.placement].asleep = event.measured;
+    if (instance.way < kept_asleep(instance).size()) {
+        model.traits.placements[instance.placement].asleep[instance.way] = event.measured;
     }
     instance.state = InstanceState::asleep;
     instance.idle_since = std::max(model.last_used, instance.since);
@@ -33,18 +33,20 @@ void Scheduler::handle(const InstanceAsleep& event) {
     update_place(instance.model, model);
 }
 
-/// REQUIRES: it is idle, it can sleep, and what it keeps beyond what it has is available.
-void Scheduler::fall_asleep(InstanceId id) {
+/// REQUIRES: it is idle, it can sleep in this way, and what it keeps then beyond what it has is
+/// available.
+void Scheduler::fall_asleep(InstanceId id, std::size_t way) {
     Instance& instance = instances_.at(id);
-    const Footprint kept = kept_asleep(instance).value();
+    const Footprint kept = kept_asleep(instance)[way];
     DROVER_ASSERT(instance.leases == 0 && instance.state == InstanceState::ready);
     leave_idle(id, instance);
     set_retiring(id, instance, std::nullopt);
     instance.state = InstanceState::falling_asleep;
+    instance.way = way;
     ledger_.grow(id, kept.lacks(ledger_.holding(id)));
     instance.leaving = ledger_.holding(id) - kept;
     leaving_ += instance.leaving;
-    effects_.emplace_back(SleepInstance{id, ledger_.holding(id)});
+    effects_.emplace_back(SleepInstance{id, ledger_.holding(id), way});
 }
 
 /// REQUIRES: it sleeps, and what it still needs is available.
@@ -95,47 +97,57 @@ Footprint Scheduler::still_needed(const Model& model) const {
     return bed_of(model)->footprint.lacks(ledger_.holding(model.asleep));
 }
 
-/// What it keeps where it lies; unset: it cannot sleep, or its model was declared without this
-/// placement meanwhile.
-const std::optional<Footprint>& Scheduler::kept_asleep(const Instance& instance) const {
-    static const std::optional<Footprint> kNothing;
+/// What it keeps where it lies, in each way to sleep; empty: it cannot, or its model was declared
+/// without this placement meanwhile.
+std::span<const Footprint> Scheduler::kept_asleep(const Instance& instance) const {
     const std::vector<Placement>& placements = models_.at(instance.model).traits.placements;
-    return instance.placement < placements.size() ? placements[instance.placement].asleep
-                                                  : kNothing;
+    return instance.placement < placements.size() ? std::span(placements[instance.placement].asleep)
+                                                  : std::span<const Footprint>();
 }
 
-/// Of the victims those that may sleep in `spare`, the most valuable first.
-std::set<InstanceId> Scheduler::choose_sleepers(const Victims& victims, Footprint spare) const {
-    std::set<InstanceId> sleepers;
+/// Of the victims those that may sleep in `spare`, the most valuable first, each in the first way
+/// for which there is room.
+Scheduler::Sleepers Scheduler::choose_sleepers(const Victims& victims, Footprint spare) const {
+    Sleepers sleepers;
     // What one moves to another device must have room there before anybody has left.
     Footprint room = ledger_.available();
     for (auto victim = victims.instances.rbegin(); victim != victims.instances.rend(); ++victim) {
         const Instance& instance = instances_.at(*victim);
-        const std::optional<Footprint>& kept = kept_asleep(instance);
-        if (instance.state != InstanceState::ready || !kept.has_value() || !kept->fits(spare)) {
+        if (instance.state != InstanceState::ready) {
             continue;
         }
-        const Footprint moved = kept->lacks(ledger_.holding(*victim));
-        if (moved.fits(room)) {
-            room -= moved;
-            spare -= *kept;
-            sleepers.insert(*victim);
+        const std::span<const Footprint> ways = kept_asleep(instance);
+        const auto moved = [&](const Footprint& kept) {
+            return kept.lacks(ledger_.holding(*victim));
+        };
+        const auto way = std::find_if(ways.begin(), ways.end(), [&](const Footprint& kept) {
+            return kept.fits(spare) && moved(kept).fits(room);
+        });
+        if (way != ways.end()) {
+            room -= moved(*way);
+            spare -= *way;
+            sleepers.emplace(*victim, way - ways.begin());
         }
     }
     return sleepers;
 }
 
-/// Expected time until the model serves again once it was evicted.
+/// Expected time until the model serves again once it was evicted: it sleeps in its best way then.
 Duration Scheduler::return_time(const Model& model) {
-    return model.traits.placements[model.last].asleep.has_value()
-               ? model.wake_time.value_or(model.load_time)
-               : model.load_time;
+    return model.traits.placements[model.last].asleep.empty() ? model.load_time
+                                                              : wake_time(model, 0);
+}
+
+/// Expected time to wake up from a way to sleep; of one not seen yet, as long as a load.
+Duration Scheduler::wake_time(const Model& model, std::size_t way) {
+    const auto seen = model.wake_times.find(way);
+    return seen != model.wake_times.end() ? seen->second : model.load_time;
 }
 
 /// Time that is lost at the next request when the instance leaves now.
 Duration Scheduler::loss_of(const Model& model, const Instance& instance) {
     return instance.state == InstanceState::asleep
-               ? std::max(model.load_time - return_time(model), Duration())
+               ? std::max(model.load_time - wake_time(model, instance.way), Duration())
                : return_time(model);
 }
 

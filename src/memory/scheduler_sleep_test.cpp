@@ -15,7 +15,7 @@ using testing::Stage;
 constexpr SchedulerOptions kOptions{.min_residency = seconds(0), .max_wait = seconds(10)};
 
 std::vector<Placement> sleeper(std::int64_t size, std::int64_t kept) {
-    return {{.footprint = Stage::gib(size), .asleep = Stage::gib(kept)}};
+    return {{.footprint = Stage::gib(size), .asleep = {Stage::gib(kept)}}};
 }
 
 /// Room for ten GiB, `a` and `b` of six each, of which one is kept asleep; `a` is resident, idle.
@@ -225,7 +225,7 @@ TEST(Sleep, CountsAwakeningsAsTheCostOfAnEviction) {
 // the GPU asleep; the other seven of `a` then lie in host memory.
 
 Placement on_gpu(std::initializer_list<std::int64_t> kept) {
-    return {.footprint = Stage::gib({1, 8}), .asleep = Stage::gib(kept)};
+    return {.footprint = Stage::gib({1, 8}), .asleep = {Stage::gib(kept)}};
 }
 
 Stage on_one_gpu(std::int64_t host) {
@@ -249,6 +249,26 @@ TEST(SleepOnGpus, IsNotForThoseThatFindNoRoomInHostMemory) {
     EXPECT_EQ(on_one_gpu(8).request("b"), "stop a evicted");  // b needs one of the eight
     Stage stage = on_one_gpu(9);
     EXPECT_EQ(stage.request("b"), "sleep a");
+}
+
+TEST(SleepOnGpus, IsDeeperWhereHostMemoryHasNoRoomForWhatWouldMove) {
+    Stage stage(Stage::gib({8, 10}), kOptions);
+    stage.model(
+        "a",
+        {{.footprint = Stage::gib({1, 8}), .asleep = {Stage::gib({8, 1}), Stage::gib({1, 1})}}});
+    stage.model("b", {on_gpu({1, 1})});
+    stage.warm("a");
+    EXPECT_EQ(stage.request("b"), "sleep a in way 1");
+    EXPECT_EQ(stage.asleep("a", Stage::gib({1, 1})), "start b");
+    EXPECT_EQ(stage.ready("b"), "grant 2");
+    EXPECT_EQ(stage.scheduler().held(), Stage::gib({2, 9}));
+    stage.end(2);
+    EXPECT_EQ(stage.request("a"), "sleep b");
+    EXPECT_EQ(stage.asleep("b", Stage::gib({1, 1})), "wake a");
+    stage.feed(InstanceReady{stage.instance("a").instance, Stage::gib({1, 8})});
+    stage.end(3);
+    stage.feed(BudgetChanged{Stage::gib({10, 10})});
+    EXPECT_EQ(stage.request("b"), "sleep a");  // what it kept in the other way says nothing of this
 }
 
 TEST(SleepOnGpus, EndsWithTheWeightsStillInHostMemory) {
@@ -282,7 +302,7 @@ TEST(SleepOnGpus, LeavesWhatLiesOnOtherGpusAlone) {
     Stage stage(Stage::gib({30, 10, 10}), kOptions);
     stage.model("a", {on_gpu({8, 1})});
     stage.model("b", {on_gpu({8, 1})});
-    stage.model("other", {{.footprint = Stage::gib({1, 0, 8}), .asleep = Stage::gib({8, 0, 1})}});
+    stage.model("other", {{.footprint = Stage::gib({1, 0, 8}), .asleep = {Stage::gib({8, 0, 1})}}});
     stage.warm("other");
     stage.warm("a");
     EXPECT_EQ(stage.request("b"), "sleep a");
@@ -291,7 +311,7 @@ TEST(SleepOnGpus, LeavesWhatLiesOnOtherGpusAlone) {
 TEST(SleepOnGpus, FromWhichOneDoesNotWakeUpIsNotTriedAgainOnAnyOfThem) {
     Stage stage(Stage::gib({30, 10}), kOptions);
     stage.model(
-        "a", {on_gpu({8, 1}), {.footprint = Stage::gib(8), .grade = 1, .asleep = Stage::gib(2)}});
+        "a", {on_gpu({8, 1}), {.footprint = Stage::gib(8), .grade = 1, .asleep = {Stage::gib(2)}}});
     stage.model("b", {on_gpu({8, 1})});
     stage.warm("a");
     stage.request("b");

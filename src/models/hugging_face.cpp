@@ -164,10 +164,9 @@ Result<HuggingFaceConfig> parse_hugging_face_config(std::string_view text) {
     const json::value* nested = root->if_contains("text_config");
     const json::object& object =
         nested != nullptr && nested->is_object() ? nested->get_object() : *root;
-    std::uint32_t heads = 0;
     const std::pair<const char*, std::uint32_t*> counts[] = {
         {"num_hidden_layers", &config.layers},
-        {"num_attention_heads", &heads},
+        {"num_attention_heads", &config.heads},
         {"num_key_value_heads", &config.kv_heads},
         {"head_dim", &config.head_length},
         {"max_position_embeddings", &config.context_length},
@@ -180,11 +179,12 @@ Result<HuggingFaceConfig> parse_hugging_face_config(std::string_view text) {
         *place = *count;
     }
     if (config.kv_heads == 0) {
-        config.kv_heads = heads;
+        config.kv_heads = config.heads;
     }
-    if (config.head_length == 0 && heads > 0) {
-        config.head_length = config.hidden_length / heads;
+    if (config.head_length == 0 && config.heads > 0) {
+        config.head_length = config.hidden_length / config.heads;
     }
+    config.vision = root->contains("vision_config");
     // "BertModel" has no head that makes text; "LlamaForCausalLM" does.
     config.pooling = config.architecture.ends_with("Model") ||
                      config.architecture.find("SequenceClassification") != std::string::npos;

@@ -15,11 +15,13 @@ namespace drover::models {
 struct HuggingFaceConfig {
     std::string architecture;  ///< "LlamaForCausalLM"
     std::uint32_t layers = 0;
+    std::uint32_t heads = 0;  ///< of attention
     std::uint32_t kv_heads = 0;
     std::uint32_t head_length = 0;
     std::uint32_t context_length = 0;
     std::uint32_t hidden_length = 0;
     bool pooling = false;  ///< it makes embeddings, no text
+    bool vision = false;   ///< it takes pictures
 
     /// Keys and values of one position in 16 bits; 0 when it keeps none, or nobody knows.
     Bytes kv_per_token() const;

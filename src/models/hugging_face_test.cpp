@@ -37,12 +37,15 @@ TEST(HuggingFaceConfig, PrefersWhatIsSaidOfHeads) {
         R"({"hidden_size": 640, "num_attention_heads": 4, "head_dim": 256, "num_hidden_layers": 1})");
     EXPECT_EQ(config->head_length, 256U);
     EXPECT_EQ(config->kv_heads, 4U);
+    EXPECT_EQ(config->heads, 4U);
+    EXPECT_FALSE(config->vision);
 }
 
 TEST(HuggingFaceConfig, FindsTheLanguagePartOfAModelThatSees) {
     const auto config = parse_hugging_face_config(
         R"({"architectures": ["GemmaForConditionalGeneration"], "text_config":
-            {"num_hidden_layers": 2, "num_attention_heads": 2, "head_dim": 8}})");
+            {"num_hidden_layers": 2, "num_attention_heads": 2, "head_dim": 8}, "vision_config": {}})");
+    EXPECT_TRUE(config->vision);
     EXPECT_EQ(config->kv_per_token(), Bytes(2 * 2 * 8 * 2 * 2));
 }
 

@@ -81,7 +81,8 @@ std::string model_stem(const fs::path& file) {
 /// Builds one registry.
 class Scanner {
   public:
-    Scanner(const config::Config& config, const Registry* previous) : config_(config) {
+    Scanner(const config::Config& config, const Registry* previous, const Snapshots& snapshots)
+        : config_(config), snapshots_(snapshots) {
         if (previous != nullptr) {
             for (const Model& model : previous->models_) {
                 known_.emplace(model.identity, &model);
@@ -176,16 +177,24 @@ class Scanner {
             model.id = known->second->id;
             model.hugging_face = known->second->hugging_face;
             model.broken = known->second->broken;
-        } else if (model.engine == config::EngineKind::vllm && !file.empty()) {
-            auto facts = read_hugging_face_folder(file);
-            if (facts.ok()) {
-                model.hugging_face = std::move(*facts);
-            } else {
-                model.broken = facts.error();
-            }
+        } else if (model.engine == config::EngineKind::vllm) {
+            read_hugging_face(model, file);
         }
         model.facts.pooling = model.hugging_face.config.pooling;
         model.task = resolve_task(model.task, model.facts);
+    }
+
+    void read_hugging_face(Model& model, const fs::path& file) const {
+        const auto snapshot = snapshots_.find(model.child.reference);
+        if (file.empty() && snapshot == snapshots_.end()) {
+            return;
+        }
+        auto facts = read_hugging_face_folder(file.empty() ? snapshot->second : file);
+        if (facts.ok()) {
+            model.hugging_face = std::move(*facts);
+        } else if (!file.empty()) {
+            model.broken = facts.error();  // a snapshot may be half fetched
+        }
     }
 
     /// A configured model is what it is called; a found one is its file, whose name may change when
@@ -372,6 +381,7 @@ class Scanner {
     }
 
     const config::Config& config_;
+    const Snapshots& snapshots_;
     Registry registry_;
     std::map<std::string, const Model*> known_;  ///< by identity
     std::map<std::string, std::size_t> places_;  ///< of models by what they consist of
@@ -380,8 +390,9 @@ class Scanner {
 
 Registry Registry::scan(const config::Config& config,
                         const std::vector<Candidate>& others,
-                        const Registry* previous) {
-    return Scanner(config, previous).run(others);
+                        const Registry* previous,
+                        const Snapshots& snapshots) {
+    return Scanner(config, previous, snapshots).run(others);
 }
 
 const Model* Registry::find(std::string_view name) const {
@@ -393,6 +404,12 @@ const Model* Registry::find(std::string_view name) const {
                                    : wanted + std::string(kLatest));
     }
     return found == index_.end() ? nullptr : &models_[found->second];
+}
+
+void Registry::set_broken(ModelId id, Error why) {
+    const auto model = std::find_if(
+        models_.begin(), models_.end(), [id](const Model& one) { return one.id == id; });
+    model->broken = std::move(why);
 }
 
 const Model* Registry::find(ModelId id) const {

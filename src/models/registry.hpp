@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,9 @@ struct Model {
     std::string identity;  ///< differs when its name, files or recipe do: then it is another model
 };
 
+/// The folder that a reference to the hub has on this machine, by reference ("org/model").
+using Snapshots = std::map<std::string, std::filesystem::path>;
+
 class Registry {
   public:
     Registry() = default;
@@ -53,11 +57,12 @@ class Registry {
     /// Reads the headers of all configured and found models. Blocks on the disk. What `previous`
     /// already knew keeps its id and is not read again, as long as its files have not changed.
     /// `others` come after those of the directories; the same file is one model with several names.
-    /// Never fails as a whole: what is wrong with one model is in it, what is wrong with a
-    /// directory is in `problems`.
+    /// A reference is read where `snapshots` has it. Never fails as a whole: what is wrong with one
+    /// model is in it, what is wrong with a directory is in `problems`.
     static Registry scan(const config::Config& config,
                          const std::vector<Candidate>& others = {},
-                         const Registry* previous = nullptr);
+                         const Registry* previous = nullptr,
+                         const Snapshots& snapshots = {});
 
     /// All of them, sorted by name; broken ones too.
     const std::vector<Model>& models() const { return models_; }
@@ -74,6 +79,9 @@ class Registry {
     /// What went wrong, for logs and `drover doctor`: unreadable directories, clashing names.
     const std::vector<std::string>& problems() const { return problems_; }
     void add_problem(std::string problem) { problems_.push_back(std::move(problem)); }
+
+    /// Says why a model cannot be served that was read well. REQUIRES: there is one with this id.
+    void set_broken(ModelId id, Error why);
 
   private:
     friend class Scanner;

@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <string_view>
 
 #include <sys/prctl.h>
@@ -18,6 +21,13 @@ namespace {
 
 constexpr std::string_view kName = "--drover-guard";
 constexpr int kCannotExecute = 127;
+
+template <typename Number>
+Number number_of(std::string_view text) {
+    Number number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
 
 /// The children of this process, those that it inherited included. One thread has them all: the
 /// guard has only one.
@@ -77,7 +87,27 @@ std::optional<int> reap_all(pid_t engine) {
     return ended;
 }
 
-int guard(pid_t parent, char** argv) {
+/// Runs `argv` and all that it starts to their end. SIGPIPE is ignored: when Drover is gone nobody
+/// reads what it prints.
+void run_stop_command(char** argv, const sigset_t& all, const sigset_t& before) {
+    const pid_t self = ::getpid();
+    const pid_t command = ::fork();
+    if (command == 0) {
+        ::signal(SIGPIPE, SIG_IGN);
+        become(argv, self, before);
+    }
+    const auto deadline = std::chrono::steady_clock::now() + kStopCommandMax;
+    bool ended = command < 0;
+    while (!ended && std::chrono::steady_clock::now() < deadline) {
+        const timespec second{.tv_sec = 1, .tv_nsec = 0};
+        ::sigtimedwait(&all, nullptr, &second);
+        ended = reap_all(command).has_value();
+    }
+    kill_descendants();
+}
+
+/// `argv` is the engine's, `stop_argv` what comes after it; both end with a null.
+int guard(pid_t parent, char** argv, char** stop_argv) {
     sigset_t all;
     sigset_t before;
     ::sigfillset(&all);
@@ -101,26 +131,38 @@ int guard(pid_t parent, char** argv) {
         ended = reap_all(engine);
     }
     kill_descendants();
+    if (*stop_argv != nullptr) {
+        run_stop_command(stop_argv, all, before);
+    }
     return ended.has_value() ? end_like(*ended) : end_like(SIGKILL);
 }
 
 }  // namespace
 
-std::vector<std::string> guarded(const std::vector<std::string>& argv) {
-    std::vector<std::string> command{
-        "/proc/self/exe", std::string(kName), std::to_string(::getpid())};
+std::vector<std::string> guarded(const std::vector<std::string>& argv,
+                                 const std::vector<std::string>& stop_command) {
+    std::vector<std::string> command{"/proc/self/exe",
+                                     std::string(kName),
+                                     std::to_string(::getpid()),
+                                     std::to_string(argv.size())};
     command.insert(command.end(), argv.begin(), argv.end());
+    command.insert(command.end(), stop_command.begin(), stop_command.end());
     return command;
 }
 
 std::optional<int> run_as_guard(int argc, char** argv) {
-    if (argc < 4 || argv[1] != kName) {
+    constexpr int kOwn = 4;  // this program, the name, the parent, how many words the engine has
+    if (argc <= kOwn || argv[1] != kName) {
         return std::nullopt;
     }
-    pid_t parent = 0;
-    const std::string_view number(argv[2]);
-    std::from_chars(number.data(), number.data() + number.size(), parent);
-    return guard(parent, argv + 3);
+    const std::vector<char*> words(argv + kOwn, argv + argc);
+    const auto count =
+        std::clamp(number_of<std::ptrdiff_t>(argv[3]), std::ptrdiff_t{1}, std::ssize(words));
+    std::vector<char*> engine(words.begin(), words.begin() + count);
+    std::vector<char*> stop(words.begin() + count, words.end());
+    engine.push_back(nullptr);
+    stop.push_back(nullptr);
+    return guard(number_of<pid_t>(argv[2]), engine.data(), stop.data());
 }
 
 }  // namespace drover::platform

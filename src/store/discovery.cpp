@@ -277,6 +277,25 @@ std::vector<Candidate> discover(const config::Config& config,
     return found;
 }
 
+models::Snapshots fetched_references(const config::Config& config,
+                                     const platform::Environment& environment) {
+    models::Snapshots fetched;
+    for (const config::ModelEntry& entry : config.models) {
+        const std::string& reference = entry.child.reference;
+        const std::size_t middle = reference.find('/');
+        if (middle == std::string::npos || reference.find("..") != std::string::npos) {
+            continue;
+        }
+        std::string folder = "models--" + reference;
+        folder.replace(folder.find('/'), 1, "--");
+        const std::vector<fs::path> snapshots = snapshots_of(hub_cache(environment) / folder);
+        if (snapshots.size() == 1) {
+            fetched[reference] = snapshots.front();
+        }
+    }
+    return fetched;
+}
+
 std::vector<fs::path> places(const config::Config& config,
                              const platform::Environment& environment) {
     std::vector<fs::path> folders = config.model_dirs;

@@ -8,6 +8,7 @@
 
 #include "config/config.hpp"
 #include "models/candidate.hpp"
+#include "models/registry.hpp"
 #include "platform/paths.hpp"
 
 namespace drover::store {
@@ -19,6 +20,11 @@ namespace drover::store {
 std::vector<models::Candidate> discover(const config::Config& config,
                                         const platform::Environment& environment,
                                         std::vector<std::string>& problems);
+
+/// Of the configured references those that the hub's tools, vLLM among them, have fetched already:
+/// each with the folder of the snapshot that "main" means.
+models::Snapshots fetched_references(const config::Config& config,
+                                     const platform::Environment& environment);
 
 /// The folders whose change may mean that there are other models.
 std::vector<std::filesystem::path> places(const config::Config& config,

@@ -62,13 +62,15 @@ class DiscoveryTest : public ::testing::Test {
         }
         ASSERT_TRUE(store.put_manifest(*parse_model_name(name), to_json(manifest)).ok());
     }
-    Registry scan() {
-        problems_.clear();
-        const auto environment = [this](const std::string& name) {
+    platform::Environment environment() const {
+        return [this](const std::string& name) {
             const auto found = environment_.find(name);
             return found == environment_.end() ? std::nullopt : std::optional(found->second);
         };
-        return Registry::scan(config_, discover(config_, environment, problems_));
+    }
+    Registry scan() {
+        problems_.clear();
+        return Registry::scan(config_, discover(config_, environment(), problems_));
     }
     static std::vector<std::string> names(const Registry& registry) {
         std::vector<std::string> names;
@@ -167,6 +169,20 @@ TEST_F(DiscoveryTest, TheSameNameFromTwoPlacesStaysApart) {
     put(Store(config_.store.dir), "tiny", {{"model", llama_}});
     put(Store(directory_ / "ollama"), "tiny", {{"model", bert_}});
     EXPECT_THAT(names(scan()), ElementsAre("ollama/tiny:latest", "tiny:latest"));
+}
+
+TEST_F(DiscoveryTest, KnowsWhereAConfiguredReferenceLies) {
+    write_hub(".cache/huggingface/hub/models--org--Tiny", "config.json", "{}");
+    for (const char* reference : {"org/Tiny", "org/Absent", "../../org/Tiny", "Tiny", ""}) {
+        config::ModelEntry entry;
+        entry.child.reference = reference;
+        config_.models.push_back(std::move(entry));
+    }
+    const models::Snapshots fetched = fetched_references(config_, environment());
+    EXPECT_THAT(
+        fetched,
+        ElementsAre(std::pair(
+            "org/Tiny", directory_ / ".cache/huggingface/hub/models--org--Tiny/snapshots/abc")));
 }
 
 TEST_F(DiscoveryTest, LooksOnlyWhereItMay) {

@@ -120,6 +120,23 @@ def test_a_fixed_port(serve):
     assert server.chat("a").status_code == 200
 
 
+@pytest.mark.parametrize("end", ["unload", "crash", "server"])
+def test_a_stop_command_ends_what_is_no_descendant(serve, end):
+    """A container is none of its client's."""
+    with subprocess.Popen(["sleep", "600"]) as container:
+        try:
+            server = serve(a={"stop_command": f"sh -c 'test {{model}} = a && kill {container.pid}'"})
+            server.chat("a")
+            assert container.poll() is None
+            if end == "unload":
+                server.post("/admin/unload", {"model": "a"})
+            else:
+                os.kill(tree_of(server, "a")[1].pid if end == "crash" else server.process.pid, signal.SIGKILL)
+            assert container.wait(timeout=30) == -signal.SIGTERM
+        finally:
+            container.kill()
+
+
 @pytest.mark.parametrize("victim", ["guard", "engine"])
 def test_a_killed_engine_hurts_no_other(serve, victim):
     server = serve(a={"command": [*SOCKET, "--fake", "slow=20,grandchild-session"]}, b={"command": [*SOCKET, "--fake", "slow=20"]})

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -50,6 +51,8 @@ def test_a_socket_alone_is_not_enough_without_the_key(vllm):
     path = engine.cmdline()[engine.cmdline().index("--uds") + 1]
     with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://engine") as direct:
         assert direct.get("/v1/models").status_code == 401
+        # vLLM asks for its key under /v1 only; elsewhere the folder alone keeps others out.
+        assert direct.get("/metrics").status_code == 200
     assert engine.environ()["VLLM_API_KEY"] not in server.log_file.read_text()
 
 
@@ -86,6 +89,52 @@ def test_it_is_estimated_before_it_is_loaded(vllm):
     assert answer.status_code in (503, 507) and "of memory" in answer.json()["error"]["message"], answer.text
 
 
+def test_a_reference_is_asked_for_what_it_may_take(start, vllm_model):
+    entry = {key: value for key, value in vllm_model("a", "").items() if key != "file"}
+    entry |= {"reference": "org/model", "memory": "5GiB"}
+    unknown = {key: value for key, value in entry.items() if key != "memory"}
+    hub = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": "hf_secret"}
+    models = {"a": entry, "b": unknown}
+    server = start({"models": models}, engine="/nonexistent/llama-server", environment=hub)
+    assert server.chat("a").status_code == 200
+    (engine, *_) = tree_of(server, "a")[1:]
+    words = engine.cmdline()
+    assert words[words.index("serve") + 1] == "org/model"
+    # A quarter of what is left beside its process, 2.5 GiB.
+    assert int(words[words.index("--kv-cache-memory-bytes") + 1]) == (5 * 1024 - 2560) * (1 << 20) // 4
+    environment = engine.environ()
+    assert environment["HF_TOKEN"] == "hf_secret" and "HF_HUB_OFFLINE" not in environment
+    answer = server.chat("b")
+    assert answer.status_code == 502 and "models.b.memory" in answer.json()["error"]["message"], answer.text
+
+
+def test_a_reference_that_was_fetched_before_is_known(start, vllm_model, tmp_path):
+    known = vllm_model("a", "")
+    snapshot = tmp_path / "hub" / "models--org--model" / "snapshots" / "abc"
+    snapshot.parent.mkdir(parents=True)
+    Path(known.pop("file")).rename(snapshot)
+    server = start(
+        {"models": {"a": {**known, "reference": "org/model", "context": 1024}}},
+        engine="/nonexistent/llama-server",
+        environment={"HF_HUB_CACHE": str(tmp_path / "hub")},
+    )
+    assert server.chat("a").status_code == 200
+    words = tree_of(server, "a")[1].cmdline()
+    assert words[words.index("serve") + 1] == "org/model"
+    assert int(words[words.index("--kv-cache-memory-bytes") + 1]) == 16 * 2 * 64 * 2 * 2 * 1024 * 4
+
+
+def test_it_can_do_what_its_flags_and_its_model_say(vllm, tmp_path):
+    seeing = str(make_folder(tmp_path / "seeing", vision_config={}))
+    server = vllm(
+        {"plain": "", "able": ""},
+        able={"file": seeing, "extra_args": [*TOOLS, "--reasoning-parser=qwen3"]},
+    )
+    assert server.post("/api/show", {"model": "plain"}).json()["capabilities"] == ["completion"]
+    able = ["completion", "tools", "thinking", "vision"]
+    assert server.post("/api/show", {"model": "able"}).json()["capabilities"] == able
+
+
 def test_a_broken_folder_is_told(vllm, tmp_path):
     server = vllm({"a": "", "b": ""}, b={"file": str(make_folder(tmp_path / "broken", num_hidden_layers=-1))})
     assert server.chat("a").status_code == 200
@@ -93,10 +142,13 @@ def test_a_broken_folder_is_told(vllm, tmp_path):
     assert answer.status_code == 502 and "num_hidden_layers" in answer.json()["error"]["message"]
 
 
+TOOLS = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+
+
 @pytest.fixture
 def asked(vllm):
     """asked(path, body) is what vLLM got of a request."""
-    server = vllm({"a": "remember"}, a={"aliases": ["other"]})
+    server = vllm({"a": "remember"}, a={"aliases": ["other"], "extra_args": TOOLS})
 
     def ask(path, body):
         answer = server.post(path, {"model": "other", **body})
@@ -105,7 +157,7 @@ def asked(vllm):
         transport = httpx.HTTPTransport(uds=words[words.index("--uds") + 1])
         with httpx.Client(transport=transport, base_url="http://engine") as direct:
             got = direct.get("/fake/last").json()
-        assert got["body"].pop("model") == "a"
+        assert got["body"].pop("model", "a") == "a"
         return got
 
     return ask
@@ -139,8 +191,76 @@ def test_everything_that_vllm_offers_reaches_it_as_it_came(asked, path, body, vl
     assert asked(path, body) == {"path": vllms_path, "body": body}
 
 
-def test_answers_of_all_kinds_come_back(vllm):
+SAMPLING = {"top_k": 40, "top_p": 0.9, "min_p": 0.0, "temperature": 0.8, "repetition_penalty": 1.5}
+PENALTIES = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+STREAM = {"stream": True, "stream_options": {"include_usage": True}}
+FROM_OLLAMA = {**SAMPLING, **PENALTIES, **STREAM, "max_tokens": 4}
+OPTIONS = {"options": {"num_predict": 4, "repeat_penalty": 1.5}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "vllms_path", "vllms_body"),
+    [
+        ("/api/chat", {**CHAT, **OPTIONS}, "/v1/chat/completions", {**CHAT, **FROM_OLLAMA}),
+        (
+            "/api/chat",
+            {**CHAT, **OPTIONS, "format": {"type": "object"}},
+            "/v1/chat/completions",
+            {
+                **CHAT,
+                **FROM_OLLAMA,
+                "response_format": {"type": "json_schema", "json_schema": {"name": "schema", "schema": {"type": "object"}}},
+            },
+        ),
+        ("/api/generate", {"prompt": "x", "raw": True, **OPTIONS}, "/v1/completions", {"prompt": "x", **FROM_OLLAMA}),
+        (
+            "/api/generate",
+            {"prompt": "x", "raw": True, "options": {"repeat_penalty": 1.5}, "format": "json"},
+            "/v1/completions",
+            {"prompt": "x", **FROM_OLLAMA, "max_tokens": 2048, "response_format": {"type": "json_object"}},
+        ),
+        (
+            "/api/embed",
+            {"input": ["x", "y"]},
+            "/v1/embeddings",
+            {"input": ["x", "y"], "encoding_format": "float", "truncate_prompt_tokens": -1},
+        ),
+        (
+            "/api/embed",
+            {"input": "x", "truncate": False},
+            "/v1/embeddings",
+            {"input": ["x"], "encoding_format": "float"},
+        ),
+    ],
+)
+def test_what_ollamas_clients_ask_for_reaches_it_in_its_words(asked, path, body, vllms_path, vllms_body):
+    assert asked(path, body) == {"path": vllms_path, "body": vllms_body}
+
+
+def test_a_generation_goes_on_from_the_context_of_the_last(vllm):
     server = vllm({"a": ""})
+
+    def generate(prompt, **more):
+        return server.post("/api/generate", {"model": "a", "prompt": prompt, "stream": False, **more})
+
+    first = generate("one two", options={"num_predict": 2}).json()
+    assert first["eval_count"] == 2 and len(first["context"]) == len("one two".split()) + 2
+    second = generate("three", context=first["context"], options={"num_predict": 3}).json()
+    assert second["context"][: len(first["context"])] == first["context"]
+    assert len(second["context"]) == len(first["context"]) + 1 + 3
+    assert generate("x", _debug_render_only=True).json()["_debug_info"]["rendered_template"] == "a fake prompt"
+
+
+def test_what_it_cannot_do_is_told_in_the_clients_words(vllm):
+    server = vllm({"a": ""})
+    infill = server.post("/api/generate", {"model": "a", "prompt": "x", "suffix": "y"})
+    assert (infill.status_code, infill.json()) == (400, {"error": '"a" does not support insert'})
+    tools = server.chat("a", tools=[TOOL])
+    assert tools.status_code == 400 and "--tool-call-parser" in tools.json()["error"]["message"]
+
+
+def test_answers_of_all_kinds_come_back(vllm):
+    server = vllm({"a": ""}, a={"extra_args": TOOLS})
 
     def ask(path, **body):
         answer = server.post(path, {"model": "a", **body})
@@ -203,4 +323,35 @@ def test_gpus_are_shared_out_by_uuid_and_share(vllm, tmp_path):
     (engine, *_) = tree_of(server, "one")[1:]
     words = engine.cmdline()
     granted = server.instances()["one"]["devices"]["GPU 0"]
+    assert float(words[words.index("--gpu-memory-utilization") + 1]) == pytest.approx(granted / (24 << 30), abs=2e-4)
+
+
+def test_gpus_that_its_heads_cannot_be_divided_over_are_refused(vllm, tmp_path):
+    if not FAKE_NVML:
+        pytest.skip("DROVER_FAKE_NVML is not set; run scripts/test")
+    gpus = tmp_path / "gpus"
+    gpus.write_text("".join(f"gpu GPU-{name} {name} 24576 24576\n" for name in "abc"))
+    environment = {"DROVER_NVML": FAKE_NVML, "FAKE_NVML": str(gpus)}
+    server = vllm({"a": ""}, environment=environment, a={"device": [0, 1, 2]})
+    answer = server.chat("a")
+    assert answer.status_code == 502
+    assert "attention heads cannot be divided over 3 GPUs" in answer.json()["error"]["message"], answer.text
+
+
+def test_a_reference_on_a_gpu_finds_out_itself_how_large_its_cache_is(start, vllm_model, tmp_path):
+    if not FAKE_NVML:
+        pytest.skip("DROVER_FAKE_NVML is not set; run scripts/test")
+    gpus = tmp_path / "gpus"
+    gpus.write_text("gpu GPU-a A 24576 24576\n")
+    entry = {key: value for key, value in vllm_model("a", "").items() if key != "file"}
+    server = start(
+        {"models": {"a": {**entry, "reference": "org/model", "memory": "8GiB"}}},
+        engine="/nonexistent/llama-server",
+        environment={"DROVER_NVML": FAKE_NVML, "FAKE_NVML": str(gpus)},
+    )
+    assert server.chat("a").status_code == 200
+    words = tree_of(server, "a")[1].cmdline()
+    assert "--kv-cache-memory-bytes" not in words
+    granted = server.instances()["a"]["devices"]["GPU 0"]
+    assert granted <= 8 << 30
     assert float(words[words.index("--gpu-memory-utilization") + 1]) == pytest.approx(granted / (24 << 30), abs=2e-4)

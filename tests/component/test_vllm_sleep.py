@@ -65,8 +65,20 @@ def test_level_2_keeps_no_weights_and_reads_them_again(sleepy):
     assert pids_of(server, "a") == pids
 
 
-def test_one_that_finds_no_room_in_host_memory_leaves(sleepy):
+def test_one_whose_weights_find_no_room_in_host_memory_sleeps_deeply(sleepy):
     memory = {**CONFIG["memory"], "budget": "6656MiB"}
+    server = sleepy({"a": "", "b": ""}, {"memory": memory})
+    server.chat("a")
+    pids = pids_of(server, "a")
+    assert server.chat("b").status_code == 200
+    assert (state_of(server, "a"), pids_of(server, "a")) == ("asleep", pids)
+    assert server.instances()["a"]["devices"]["host"] < GIB
+    assert server.chat("a").status_code == 200  # the fake dies unless its weights were read again
+    assert pids_of(server, "a") == pids
+
+
+def test_one_that_finds_no_room_in_host_memory_leaves(sleepy):
+    memory = {**CONFIG["memory"], "budget": "5632MiB"}
     server = sleepy({"a": "", "b": ""}, {"memory": memory})
     server.chat("a")
     assert server.chat("b").status_code == 200

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -116,6 +117,26 @@ TEST_F(GuardTest, TakesTheEngineAlongWhenItIsKilledItself) {
     };
     EXPECT_THAT(end_of(plan("worker"), crash).cause, HasSubstr("signal 9"));
     EXPECT_EQ(left(), 0U);
+}
+
+TEST_F(GuardTest, RunsTheStopCommandHoweverTheEngineEnded) {
+    const std::vector<std::function<void(Supervisor&)>> ends = {
+        [](Supervisor& supervisor) { supervisor.stop(); },
+        [](Supervisor& supervisor) { supervisor.kill("hung"); },
+        [](Supervisor& supervisor) {
+            ::kill(engine_of(supervisor), SIGKILL);
+        }};
+    const std::filesystem::path mark = dir_ / "mark";
+    for (const auto& end : ends) {
+        LaunchPlan with_command = plan("grandchild-session");
+        with_command.argv = platform::guarded(
+            {FAKE_ENGINE, "--host", with_command.socket.string(), "-m", "x"},
+            {"/bin/sh", "-c", "echo stopped; sleep 600 & exec touch " + mark.string()});
+        with_command.argv.front() = ENGINE_HOST;
+        EXPECT_THAT(end_of(with_command, end).last_words, HasSubstr("stopped"));
+        EXPECT_TRUE(std::filesystem::remove(mark));
+        EXPECT_EQ(left(), 0U);
+    }
 }
 
 TEST_F(GuardTest, SaysWhatCannotBeRun) {

@@ -151,7 +151,10 @@ class Stage {
             "evicted", "expired", "unloaded", "shrunk", "draining"};
         return "stop " + names_[effect.instance] + " " + kReasons[static_cast<int>(effect.reason)];
     }
-    std::string describe(const SleepInstance& effect) { return "sleep " + names_[effect.instance]; }
+    std::string describe(const SleepInstance& effect) {
+        const std::string way = effect.way == 0 ? "" : " in way " + std::to_string(effect.way);
+        return "sleep " + names_[effect.instance] + way;
+    }
     std::string describe(const WakeInstance& effect) { return "wake " + names_[effect.instance]; }
     std::string describe(const GrantLease& effect) {
         return "grant " + std::to_string(effect.request.value);
