@@ -17,6 +17,8 @@ class RemoteServer:
 
     ok              answers
     hang            reads a request and never answers it
+    head            the head of an answer, as vLLM sends it before it computes, then the end of the connection
+    head-hang       the same, and then nothing
     cut             half an answer, then the end of the connection
     cut-plain       the same of a stream whose end only the end of the connection tells
     slow            a stream that stops in the middle and stays open
@@ -24,6 +26,7 @@ class RemoteServer:
     garbage         bytes that are not HTTP
 
     Health checks (GET /v1/models) are answered unless `dead` is set. Paths in `lacks` are 404, with no word of JSON.
+    A request waits for `delay` seconds before the head of its answer, and for `pause` seconds after it.
     """
 
     def __init__(self, models=("upstream-model",), port=0, tls: ssl.SSLContext | None = None):
@@ -32,6 +35,7 @@ class RemoteServer:
         self.dead = False
         self.headers: list[str] = []
         self.delay = 0.0
+        self.pause = 0.0
         self.lacks: set[str] = set()
         self.requests: list[dict] = []  # generations, as they came
         self.left = threading.Event()  # a client broke off
@@ -107,9 +111,7 @@ class RemoteServer:
         mode = self.mode
         time.sleep(self.delay)
         if mode == "hang":
-            connection.recv(1)
-            self.left.set()
-            return False
+            return self._hang(connection)
         if path in self.lacks:
             send(connection, 404, "<html>Not Found</html>")
             return True
@@ -129,6 +131,19 @@ class RemoteServer:
             return True
         return self._stream(connection, mode) if body.get("stream") else self._whole(connection, mode)
 
+    def _hang(self, connection) -> bool:
+        connection.recv(1)
+        self.left.set()
+        return False
+
+    def _head(self, connection, mode: str, lines: str) -> bool:
+        """False: that was all."""
+        connection.sendall(f"HTTP/1.1 200 OK\r\n{lines}\r\n\r\n".encode())
+        if mode == "head-hang":
+            self._hang(connection)
+        time.sleep(self.pause)
+        return mode not in ("head", "head-hang")
+
     def _whole(self, connection, mode: str) -> bool:
         message = {"role": "assistant", "content": "".join(WORDS)}
         answer = json.dumps(
@@ -139,24 +154,20 @@ class RemoteServer:
                 "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
             }
         )
-        if mode == "cut":
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
-            connection.sendall((head + answer[:20]).encode())
+        if not self._head(connection, mode, f"Content-Type: application/json\r\nContent-Length: {len(answer)}"):
             return False
-        send(connection, 200, answer)
-        return True
+        connection.sendall(answer[: 20 if mode == "cut" else None].encode())
+        return mode != "cut"
 
     def _stream(self, connection, mode: str) -> bool:
         plain = mode == "cut-plain"
         framing = "Connection: close" if plain else "Transfer-Encoding: chunked"
-        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{framing}\r\n\r\n".encode())
+        if not self._head(connection, mode, f"Content-Type: text/event-stream\r\n{framing}"):
+            return False
         for i, word in enumerate(WORDS):
             if mode != "ok" and i == 2:
-                if mode == "slow":
-                    connection.recv(1)
-                    self.left.set()
-                return False
-            choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+                return self._hang(connection) if mode == "slow" else False
+            choice = {"index": 0, "delta": {"content": word}, "text": word, "finish_reason": None}
             event(connection, json.dumps({"object": "chat.completion.chunk", "choices": [choice]}), plain)
         choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
         event(connection, json.dumps({"object": "chat.completion.chunk", "choices": [choice]}), plain)

@@ -342,16 +342,22 @@ Task<Status> OllamaExchange::send_fitting(OllamaGeneration& generation, Translat
 
 Task<OllamaExchange::Outcome> OllamaExchange::stream(OllamaGeneration& generation) {
     dialect::WatchedAnswer* const watched = asked_.watched;
-    TranslatedRelay relay([this, watched](std::string_view piece, std::string& out) {
+    const auto begin = [this, watched] {
+        answer_ = dialect::OllamaAnswer(terms_of(asked_), instant);
+        if (watched != nullptr) {
+            watched->start(true);
+        }
+    };
+    const auto translate = [this, watched](std::string_view piece, std::string& out) {
         answer_.loaded(turn_.times().leased);
         passed_.clear();
         if (watched != nullptr) {
             watched->put(piece, passed_);
         }
         answer_.put(watched != nullptr ? std::string_view(passed_) : piece, out);
-    });
+    };
+    TranslatedRelay relay(translate, begin);
     if (watched != nullptr) {
-        watched->start(true);
         dialect::ask_for_logprobs(
             generation.body, generation.path, has_llama_server(fleet_, asked_.model));
     }

@@ -54,6 +54,8 @@ class Relay {
 
     /// The engine has sent something.
     virtual bool answered() const = 0;
+    /// Of its body, too: it has more to say than that there will be an answer.
+    virtual bool body_begun() const = 0;
     /// The client has been sent something: an error can no longer be a reply of its own.
     virtual bool begun() const = 0;
     virtual bool done() const = 0;

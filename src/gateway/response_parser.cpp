@@ -145,12 +145,12 @@ void ResponseParser::on_header_impl(Code&) {
 
 std::size_t ResponseParser::on_body_impl(View piece, Code&) {
     pieces_.emplace_back(piece.data(), piece.size());
+    body_begun_ = body_begun_ || !piece.empty();
     return piece.size();
 }
 
-std::size_t ResponseParser::on_chunk_body_impl(std::uint64_t, View piece, Code&) {
-    pieces_.emplace_back(piece.data(), piece.size());
-    return piece.size();
+std::size_t ResponseParser::on_chunk_body_impl(std::uint64_t, View piece, Code& code) {
+    return on_body_impl(piece, code);
 }
 
 }  // namespace drover::gateway

@@ -47,6 +47,7 @@ class ResponseParser final : private boost::beast::http::basic_parser<false> {
 
     bool started() const { return got_some(); }
     bool head_done() const { return is_header_done(); }
+    bool body_begun() const { return body_begun_; }
     bool done() const { return is_done(); }
     bool failed() const { return failed_; }
     bool keep_alive() const { return basic_parser::keep_alive(); }
@@ -75,6 +76,7 @@ class ResponseParser final : private boost::beast::http::basic_parser<false> {
     Pieces& pieces_;
     std::string nominated_;  ///< headers that Connection declares hop-by-hop, comma-separated
     std::size_t head_bytes_ = 0;
+    bool body_begun_ = false;
     bool failed_ = false;
 };
 

@@ -124,6 +124,9 @@ void ResponseRelay::forward() {
         take_events();
     }
     if (!begun_) {
+        if (pieces_.empty() && !done()) {
+            return;
+        }
         build_head();
         output_.emplace_back(client_head_);
         begun_ = true;

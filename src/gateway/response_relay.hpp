@@ -17,7 +17,7 @@
 
 namespace drover::gateway {
 
-/// Passes a response on as it comes, with a head of its own. Four rules beyond that:
+/// Passes a response on as it comes, with a head of its own. Five rules beyond that:
 /// 1. A small response of known size goes out in one piece once it is complete, so that an engine
 ///    which breaks before that still leads to a proper error reply.
 /// 2. Of an event stream only whole events go out. An engine writes one at a time, so nothing is
@@ -25,6 +25,8 @@ namespace drover::gateway {
 ///    instead of a torn one.
 /// 3. Chunks are framed anew: the end of a broken stream can be written properly.
 /// 4. A stream that only the end of the connection ends must have its last event, or it is broken.
+/// 5. The head waits for the first byte of the body. Some engines send theirs before they have
+///    computed anything, and one that dies then has not answered: another may.
 class ResponseRelay final : public Relay {
   public:
     void start(const Terms& terms) override;
@@ -32,6 +34,7 @@ class ResponseRelay final : public Relay {
     void put_eof() override;
     const std::vector<std::string_view>& output() const override { return output_; }
     bool answered() const override { return parser_->started(); }
+    bool body_begun() const override { return parser_->body_begun(); }
     bool begun() const override { return begun_; }
     bool done() const override { return parser_->done(); }
     bool failed() const override { return parser_->failed() || torn_; }

@@ -31,6 +31,9 @@ void TranslatedRelay::start(const Terms& terms) {
     begun_ = false;
     ended_ = false;
     overflow_ = false;
+    if (begin_) {
+        begin_();
+    }
 }
 
 std::size_t TranslatedRelay::put(std::string_view input) {

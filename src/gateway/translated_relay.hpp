@@ -22,14 +22,17 @@ class TranslatedRelay final : public Relay {
     /// Appends what the client gets for a piece of the body to `out`.
     using Translate = std::function<void(std::string_view piece, std::string& out)>;
 
-    /// Without a translation everything is gathered in body() and nothing is sent.
-    explicit TranslatedRelay(Translate translate = {}) : translate_(std::move(translate)) {}
+    /// Without a translation everything is gathered in body() and nothing is sent. `begin` is
+    /// called before each response: one that breaks off unsent may be followed by another.
+    explicit TranslatedRelay(Translate translate = {}, std::function<void()> begin = {})
+        : translate_(std::move(translate)), begin_(std::move(begin)) {}
 
     void start(const Terms& terms) override;
     std::size_t put(std::string_view input) override;
     void put_eof() override;
     const std::vector<std::string_view>& output() const override { return output_; }
     bool answered() const override { return parser_->started(); }
+    bool body_begun() const override { return parser_->body_begun(); }
     bool begun() const override { return begun_; }
     bool done() const override { return parser_->done(); }
     bool failed() const override { return parser_->failed() || overflow_; }
@@ -64,6 +67,7 @@ class TranslatedRelay final : public Relay {
     void emit(std::string_view lines, bool last);
 
     Translate translate_;
+    std::function<void()> begin_;
     Terms terms_;
     std::optional<ResponseParser> parser_;
     ResponseHead head_;

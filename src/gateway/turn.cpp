@@ -322,7 +322,7 @@ Duration Turn::patience() const {
     if (remote == nullptr) {
         return stall_timeout_;
     }
-    return relay_->answered() ? remote->idle_timeout : remote->first_byte_timeout;
+    return relay_->body_begun() ? remote->idle_timeout : remote->first_byte_timeout;
 }
 
 bool Turn::holds_back(unsigned status) const {
@@ -467,9 +467,6 @@ Task<> Turn::relay() {
             ended_ = true;
             relay_->put_eof();
         } else {
-            if (times_.first_byte == TimePoint()) {
-                times_.first_byte = now();
-            }
             input_.commit(size);
             if (verdict_is_due()) {
                 relay_->hurry();
@@ -480,6 +477,9 @@ Task<> Turn::relay() {
                 held_ = true;
                 co_return;
             }
+        }
+        if (times_.first_byte == TimePoint() && (relay_->body_begun() || relay_->done())) {
+            times_.first_byte = now();
         }
         const bool all_sent = client_.send(relay_->output());
         if (relay_->done() && !relay_->failed() && used == input_.data().size()) {

@@ -50,6 +50,23 @@ def error_of(answer: httpx.Response) -> str:
     return answer.json()["error"]["message"]
 
 
+def streamed(drover, model: str, **fields) -> tuple[int, str, bool]:
+    """The status of a streamed answer, its text, and whether it ended well."""
+    with drover.stream(model, **fields) as answer:
+        lines = [line[6:] for line in answer.iter_lines() if line.startswith("data: ")]
+    events = [json.loads(line) for line in lines if line.startswith('{"object"')]
+    text = "".join(one["choices"][0]["delta"].get("content", "") for one in events)
+    return answer.status_code, text, lines[-1:] == ["[DONE]"]
+
+
+SOUND = bytes(range(256)) * 40
+
+
+def transcribe(drover, model: str, **arguments) -> httpx.Response:
+    form = {"data": {"model": model, "language": "de"}, "files": {"file": ("a.wav", SOUND)}}
+    return drover.client.post("/v1/audio/transcriptions", **form, **arguments)
+
+
 def timed(call):
     began = time.monotonic()
     return call(), time.monotonic() - began
@@ -256,6 +273,33 @@ def test_silence_before_the_first_byte_ends_in_time(start, serve):
     assert remote.left.wait(10)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_head_is_no_first_byte(start, serve, stream):
+    remote = serve()
+    remote.pause = 1
+    patient, hasty = {"first_byte_timeout": "30s", "idle_timeout": "300ms"}, {"first_byte_timeout": "300ms", "idle_timeout": "30s"}
+    drover = start({"models": {"patient": entry(remote, **patient), "hasty": entry(remote, **hasty)}})
+    if stream:
+        assert streamed(drover, "patient") == (200, "one two three four", True)
+    else:
+        assert text_of(drover.chat("patient")) == "one two three four"
+    assert drover.get("/admin/ps").json()["remotes"][0]["first_byte_ms"] >= 1000
+    remote.mode = "head-hang"
+    answer = drover.chat("hasty", stream=stream)
+    assert answer.status_code == 504 and "silent for 300ms" in error_of(answer)
+    assert remote.left.wait(10)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_head_without_a_body_is_a_failure_with_a_status(start, serve, stream):
+    remote = serve()
+    remote.mode = "head"
+    drover = start({"models": {"far": entry(remote)}})
+    answer = drover.chat("far", stream=stream)
+    assert answer.status_code == 502 and remote.url in error_of(answer)
+    assert remotes(drover)[0]["failures"] == 1
+
+
 @pytest.mark.parametrize("mode", ["500", "503", "garbage", "cut"])
 def test_an_answer_that_is_none_is_a_failure(start, serve, mode):
     remote = serve()
@@ -355,6 +399,51 @@ def test_one_of_two_replicas_killed_under_load_fails_no_request(start, serve):
     assert statuses == [200] * 200
     assert all(len(one.requests) > 10 for one in replicas)
     assert [one["circuit"] == "closed" for one in remotes(drover)] == [False, True]
+
+
+def test_one_of_two_replicas_killed_under_load_fails_no_stream_without_a_byte(start, serve):
+    replicas = [serve(), serve()]
+    for one in replicas:
+        one.pause = 0.05
+    drover = start({"models": {"far": entry(*replicas, failures=3, parallel=64)}})
+
+    def ask(i: int) -> tuple[int, str, bool]:
+        if i == 60:
+            replicas[0].stop()
+        return streamed(drover, "far", messages=[{"role": "user", "content": f"Conversation {i}."}])
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, range(200)))
+    assert {status for status, _, _ in answers} == {200}
+    assert [text for _, text, whole in answers if not whole and not text] == []
+    assert all(text == "one two three four" for _, text, whole in answers if whole)
+    assert all(len(one.requests) > 10 for one in replicas)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses", "/api/chat", "/api/generate"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_replica_that_dies_after_its_head_is_replaced(start, serve, path, stream):
+    good, bad = serve(), serve()
+    bad.mode = "head"
+    drover = start({"models": {"far": entry(good, bad, failures=100)}})
+    for i in range(8):
+        text = f"Conversation {i}."
+        body = {"model": "far", "stream": stream, "max_tokens": 4, "prompt": text, "input": text}
+        answer = drover.post(path, {**body, "messages": [{"role": "user", "content": text}]})
+        assert answer.status_code == 200 and " four" in answer.text and "error" not in answer.text.replace('"error":null', "")
+    assert len(good.requests) == 8 and bad.requests
+
+
+def test_half_an_answer_that_was_kept_is_forgotten_with_its_replica(start, serve):
+    good, bad = serve(), serve()
+    bad.mode = "cut"
+    drover = start({"models": {"far": entry(good, bad, failures=100)}})
+    for i in range(8):
+        body = {"model": "far", "stream": False, "messages": [{"role": "user", "content": f"Conversation {i}."}]}
+        assert drover.post("/api/chat", body).json()["message"]["content"] == "one two three four"
+        assert drover.post("/api/generate", {**body, "prompt": f"Prompt {i}."}).json()["response"] == "one two three four"
+        assert text_of(drover.post("/v1/chat/completions", body)) == "one two three four"
+    assert len(bad.requests) > 3
 
 
 def test_a_burst_of_errors_of_one_replica_reaches_no_client(start, serve):
