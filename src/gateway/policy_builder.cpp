@@ -176,11 +176,12 @@ Status PolicyBuilder::add_rules(const config::RouteEntry& entry, Policy& policy)
                                 .use = targets_of(policy, rule.use)};
         for (const std::string& endpoint : rule.endpoints) {
             const Route* route = find_route(endpoint, Method::post);
-            if (endpoint.starts_with('/') &&
-                (route == nullptr || route->model_from != ModelFrom::json)) {
+            const bool names_model = route != nullptr && (route->model_from == ModelFrom::json ||
+                                                          route->model_from == ModelFrom::form);
+            if (endpoint.starts_with('/') && !names_model) {
                 return Error{ErrorCode::invalid_argument,
                              "rules.endpoint '" + endpoint +
-                                 "' is no endpoint that names its model in a JSON body"};
+                                 "' is no endpoint that names its model in its body"};
             }
         }
         if (!rule.matches.empty()) {

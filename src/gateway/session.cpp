@@ -402,35 +402,28 @@ Reply Session::show_model(const Route& route) const {
     return {.body = head_.anthropic ? anthropic_model(*model) : openai_model(*model)};
 }
 
-Result<ModelId> Session::asked_model(const Route& route) {
-    std::string name;
+Result<std::string> Session::asked_name(const Route& route) {
     switch (route.model_from) {
         case ModelFrom::json: {
             const auto fields = fields_reader_.finish();
-            if (!fields.ok()) {
-                return fields.error();
-            }
-            if (!(*fields)->model.empty()) {
-                return context_.fleet.find((*fields)->model);
-            }
-            break;
+            return fields.ok() ? Result<std::string>((*fields)->model) : fields.error();
         }
-        case ModelFrom::form: {
-            auto field = multipart_field(head_.content_type, body_, "model");
-            if (!field.ok()) {
-                return field.error();
-            }
-            name = std::move(*field);
-            break;
-        }
+        case ModelFrom::form:
+            return multipart_field(head_.content_type, body_, "model");
         case ModelFrom::query:
-            name = query_value(head_.query, "model");
-            break;
+            return query_value(head_.query, "model");
         case ModelFrom::nowhere:
-            break;
+            return std::string();
     }
-    if (!name.empty()) {
-        return context_.fleet.find(name);
+    DROVER_UNREACHABLE();
+}
+
+Result<ModelId> Session::find_model(const Route& route, const Result<std::string>& name) {
+    if (!name.ok()) {
+        return name.error();
+    }
+    if (!name->empty()) {
+        return context_.fleet.find(*name);
     }
     if (const auto only = context_.fleet.only_model(); only.has_value()) {
         return *only;  // with one model there is no doubt which is meant
@@ -465,11 +458,12 @@ control::AcquireOptions Session::acquire_options(const Route& route) {
 }
 
 Task<> Session::forward(const Route& route) {
-    const NamedRoute* named = route.action == Action::forward ? asked_route(route) : nullptr;
-    if (named != nullptr) {
+    const auto name = asked_name(route);
+    const bool may_route = name.ok() && route.action == Action::forward;
+    if (const auto* named = may_route ? context_.routes.find(*name) : nullptr; named != nullptr) {
         co_return co_await forward_routed(route, *named);
     }
-    const auto model = asked_model(route);
+    const auto model = find_model(route, name);
     if (!model.ok()) {
         co_return co_await reply(error_reply(route.dialect, model.error()));
     }

@@ -91,14 +91,13 @@ class Session final : private BodySink {
         std::unique_ptr<dialect::AnswerTranslator> translator{};
     };
     /// `chat` is the request as a chat completion, where that is asked for judged answers. Nullopt:
-    /// the request names no model that could be replaced.
+    /// the request, JSON or a form, names no model that could be replaced.
     std::optional<Wording> word(const RoutedTries& tries,
                                 const router::RequestFacts& facts,
                                 std::optional<boost::json::object>& chat);
     platform::Task<> explain_route(const Route& route);
     /// Of the request as if it had come to `path`, which outlives the facts.
     platform::Task<router::RequestFacts> read_facts(std::string_view body, std::string_view path);
-    const NamedRoute* asked_route(const Route& route);
     /// Decides, and asks the route's classifiers before where that takes it.
     platform::Task<Choice> choose(const NamedRoute& named,
                                   const router::RequestFacts& facts,
@@ -136,7 +135,9 @@ class Session final : private BodySink {
                      const RoutedTries& tries,
                      std::string_view id);
     Reply show_model(const Route& route) const;
-    Result<ModelId> asked_model(const Route& route);
+    /// Of the model or route that the request is for; empty: it names none.
+    Result<std::string> asked_name(const Route& route);
+    Result<ModelId> find_model(const Route& route, const Result<std::string>& name);
     Error no_model_named(const Route& route) const;
     /// How the request that was read wants its model.
     control::AcquireOptions acquire_options(const Route& route);

@@ -19,7 +19,7 @@ using platform::as_result;
 using platform::Task;
 
 Task<> Session::answer_admin(const Route& route) {
-    const auto model = asked_model(route);
+    const auto model = find_model(route, asked_name(route));
     if (!model.ok()) {
         co_return co_await reply(error_reply(route.dialect, model.error()));
     }

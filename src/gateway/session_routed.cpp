@@ -109,14 +109,6 @@ void add_model_header(Reply& reply, std::string_view model) {
 
 }  // namespace
 
-const NamedRoute* Session::asked_route(const Route& route) {
-    if (route.model_from != ModelFrom::json) {
-        return nullptr;
-    }
-    const auto fields = fields_reader_.finish();
-    return fields.ok() ? context_.routes.find((*fields)->model) : nullptr;
-}
-
 Task<router::RequestFacts> Session::read_facts(std::string_view body, std::string_view path) {
     router::FactsReader reader;
     while (!body.empty()) {
@@ -209,7 +201,9 @@ std::optional<Session::Wording> Session::word(const RoutedTries& tries,
                        .translator = dialect::answer_from_chat(
                            head_.path, body_, model_, platform::wall_clock_ms() / 1000)};
     }
-    auto body = with_model(body_, model_);
+    auto body = route_->model_from == ModelFrom::form
+                    ? with_model_in_form(head_.content_type, body_, model_)
+                    : with_model(body_, model_);
     if (!body.has_value()) {
         return std::nullopt;
     }

@@ -193,13 +193,29 @@ def test_what_a_server_lacks_is_refused_in_the_clients_words_and_no_failure(star
 def test_the_model_of_a_form_is_renamed(start, serve):
     remote = serve()
     drover = start({"models": {"far": entry(remote)}})
-    sound = bytes(range(256)) * 40
-    answer = drover.client.post(
-        "/v1/audio/transcriptions", data={"model": "far", "language": "de"}, files={"file": ("a.wav", sound)}
-    )
-    assert answer.status_code == 200
+    assert transcribe(drover, "far").status_code == 200
     assert remote.requests[0]["path"] == "/v1/audio/transcriptions"
-    assert remote.bodies()[0] == {"model": "upstream-model", "language": "de", "file": sound}
+    assert remote.bodies()[0] == {"model": "upstream-model", "language": "de", "file": SOUND}
+
+
+def test_a_form_that_names_a_route_is_routed_by_its_endpoint_and_headers(start, serve):
+    dead, next_one, special = serve(), serve(), serve()
+    dead.mode = "503"
+    rules = [
+        {"headers": {"x-team": "lab"}, "endpoint": "/v1/audio/transcriptions", "use": "special"},
+        {"endpoint": "chat", "use": "special"},
+    ]
+    models = {"dead": entry(dead), "next": entry(next_one), "special": entry(special)}
+    drover = start({"models": models, "routes": {"auto": {"rules": rules, "fallback": ["dead", "next"]}}})
+    answer = transcribe(drover, "auto")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-drover-model"] == "next" and answer.headers["x-drover-route"] == "auto"
+    assert dead.requests[0]["path"] == next_one.requests[0]["path"] == "/v1/audio/transcriptions"
+    assert dead.bodies() == next_one.bodies() == [{"model": "upstream-model", "language": "de", "file": SOUND}]
+    assert special.requests == []
+    assert transcribe(drover, "auto", headers={"x-team": "lab"}).headers["x-drover-model"] == "special"
+    assert special.bodies() == next_one.bodies()
+    assert transcribe(drover, "nobody").status_code == 404
 
 
 def test_a_client_that_leaves_ends_the_request_at_the_remote(start, serve):
