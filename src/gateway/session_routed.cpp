@@ -41,6 +41,7 @@ constexpr std::size_t kFormMax = std::size_t{16} << 20;
 /// Whether another model may do better: what is wrong lies with the model, not with the request.
 bool is_models_fault(ErrorCode code) {
     switch (code) {
+        case ErrorCode::invalid_argument:  // of what this one takes: others have other endpoints
         case ErrorCode::not_found:
         case ErrorCode::overloaded:
         case ErrorCode::insufficient_memory:
@@ -48,7 +49,6 @@ bool is_models_fault(ErrorCode code) {
         case ErrorCode::timeout:
         case ErrorCode::engine_failed:
             return true;
-        case ErrorCode::invalid_argument:
         case ErrorCode::unauthorized:
         case ErrorCode::too_large:
         case ErrorCode::cancelled:

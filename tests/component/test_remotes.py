@@ -587,6 +587,15 @@ def test_routes_mix_local_and_remote_models_and_keep_private_ones_here(fake, ser
     answer = drover.post("/v1/chat/completions", body, headers={"x-drover-local-only": "1"})
     assert answer.headers["x-drover-model"] == "near"
     assert len(remote.requests) == 1
+    kept = {"input": "hi", "previous_response_id": "resp_1"}  # what a remote cannot be asked
+    assert drover.post("/v1/responses", {"model": "far", **kept}).status_code == 400
+    answer = drover.post("/v1/responses", {"model": "mixed", **kept})
+    assert answer.status_code == 200 and answer.headers["x-drover-model"] == "near"
+    assert "far failed: invalid_argument" in answer.headers["x-drover-reason"]
+    remote.mode = "head"
+    for stream in (False, True):
+        answer = drover.chat("mixed", stream=stream)
+        assert answer.status_code == 200 and answer.headers["x-drover-model"] == "near"
     remote.stop()
     assert drover.chat("mixed").headers["x-drover-model"] == "near"
     assert drover.chat("near").status_code == 200
