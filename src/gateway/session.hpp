@@ -141,7 +141,9 @@ class Session final : private BodySink {
     Error no_model_named(const Route& route) const;
     /// How the request that was read wants its model.
     control::AcquireOptions acquire_options(const Route& route);
-    platform::Task<std::uint64_t> affinity_of(ModelId model);
+    /// `document`: the body, where it was read as one; null: it stands in `body_`.
+    platform::Task<std::uint64_t> affinity_of(ModelId model,
+                                              const boost::json::object* document = nullptr);
     void on_body(std::string_view piece) override;
     void client_left();
     void allow_page();

@@ -106,6 +106,10 @@ Task<> Session::answer_ollama(const Route& route) {
                                 .since = since,
                                 .headers = cors_};
     asked.acquire.context = dialect::ollama_context(request);
+    asked.acquire.affinity = co_await affinity_of(*model, &request);
+    if (client_.gone()) {
+        co_return;
+    }
     OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
     auto outcome = co_await exchange.run();
     if (client_.gone()) {

@@ -128,12 +128,14 @@ Task<router::RequestFacts> Session::read_facts(std::string_view body, std::strin
 }
 
 /// What is read of a body only where it matters: a server with replicas keeps conversations apart.
-Task<std::uint64_t> Session::affinity_of(ModelId model) {
+Task<std::uint64_t> Session::affinity_of(ModelId model, const json::object* document) {
     const control::ModelView* view = context_.fleet.look(model);
     if (view == nullptr || view->servers.size() < 2) {
         co_return 0;
     }
-    const router::RequestFacts facts = co_await read_facts(body_, head_.path);
+    const std::string text = document != nullptr ? json::serialize(*document) : std::string();
+    const router::RequestFacts facts =
+        co_await read_facts(document != nullptr ? text : body_, head_.path);
     co_return facts.conversation;
 }
 

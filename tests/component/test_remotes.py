@@ -483,14 +483,15 @@ def test_a_request_that_streamed_is_never_repeated(start, serve):
     assert sum(len(one.requests) for one in replicas) == 1
 
 
-def test_a_conversation_stays_with_its_replica(start, serve):
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
+def test_a_conversation_stays_with_its_replica(start, serve, path):
     replicas = [serve(), serve(), serve()]
     drover = start({"models": {"far": entry(*replicas)}})
     for name in ("anna", "bert", "carl", "dora", "emil"):
         messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"I am {name}."}]
         for turn in range(4):
             before = [len(one.requests) for one in replicas]
-            assert drover.chat("far", messages=messages).status_code == 200
+            assert drover.post(path, {"model": "far", "messages": messages, "stream": False}).status_code == 200
             here = next(i for i, one in enumerate(replicas) if len(one.requests) > before[i])
             first = here if turn == 0 else first
             assert here == first
