@@ -38,6 +38,7 @@ class RemoteServer:
         self.pause = 0.0
         self.lacks: set[str] = set()
         self.requests: list[dict] = []  # generations, as they came
+        self.lists = 0  # health checks that came
         self.left = threading.Event()  # a client broke off
         self.tls = tls
         self.connections: set[socket.socket] = set()
@@ -101,6 +102,7 @@ class RemoteServer:
         return self._answer(connection, path, document)
 
     def _list(self, connection) -> bool:
+        self.lists += 1
         if self.dead:
             return False
         data = [{"id": name, "object": "model"} for name in self.models]

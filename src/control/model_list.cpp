@@ -1,6 +1,8 @@
 #include "control/model_list.hpp"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -16,6 +18,18 @@ namespace {
 /// No server has more; bounds what a hostile one can cost.
 constexpr std::size_t kModelsMax = 2'000;
 constexpr std::size_t kNameMax = 256;
+
+/// Whether `prefix` stands somewhere in `name`, and what follows it is one of `names`.
+bool is_echo(std::string_view name, std::string_view prefix, const std::set<std::string>& names) {
+    for (std::size_t at = name.find(prefix); at != std::string_view::npos;
+         at = name.find(prefix, at + 1)) {
+        const bool whole = at == 0 || name[at - 1] == '/';
+        if (whole && names.contains(std::string(name.substr(at + prefix.size())))) {
+            return true;
+        }
+    }
+    return false;
+}
 
 }  // namespace
 
@@ -42,6 +56,17 @@ Result<std::vector<std::string>> parse_model_list(std::string_view body) {
             names.push_back(std::move(name));
         }
     }
+    return names;
+}
+
+std::vector<std::string> without_echoes(std::vector<std::string> names, std::string_view prefix) {
+    std::set<std::string> lower;
+    for (const std::string& name : names) {
+        lower.insert(to_lower(name));
+    }
+    const std::string own = to_lower(prefix);
+    std::erase_if(names,
+                  [&](const std::string& name) { return is_echo(to_lower(name), own, lower); });
     return names;
 }
 

@@ -28,6 +28,16 @@ TEST(ModelList, AnythingElseIsAnError) {
     }
 }
 
+TEST(ModelList, OwnNamesThatComeBackAreLeftOut) {
+    EXPECT_THAT(without_echoes({"one/x", "x", "y/One/x", "one/z", "none/x", "one/two/x"}, "one/"),
+                ElementsAre("x", "one/z", "none/x", "one/two/x"));
+}
+
+TEST(ModelList, ANamespaceThatIsCalledLikeUsIsNone) {
+    const std::vector<std::string> names{"Qwen/Qwen3-4B", "hub/qwen/Qwen3-8B", "gpt-oss"};
+    EXPECT_EQ(without_echoes(names, "qwen/"), names);
+}
+
 TEST(ModelList, ANameTellsTheTask) {
     EXPECT_EQ(task_of_name("text-Embedding-3-small"), "embedding");
     EXPECT_EQ(task_of_name("BAAI/bge-reranker-v2"), "rerank");

@@ -25,9 +25,12 @@ constexpr unsigned kForbidden = 403;
 constexpr unsigned kServerErrors = 500;
 constexpr unsigned kOk = 200;
 
-/// Asked of a client that waited in vain.
 /// Names that a complaint quotes.
 constexpr std::size_t kNamesShown = 5;
+
+/// Names that an entry takes from its servers' lists, as long as Drover runs: one that was listed
+/// stays known, for requests may have it. Twice what one list can have.
+constexpr std::size_t kListedMax = 4'000;
 
 /// Replicas of one group have ids in a row.
 constexpr std::uint64_t kReplicasMax = 1 << 16;
@@ -108,6 +111,7 @@ Task<> Remotes::stop() {
 
 void Remotes::add_model(Group& group, ModelView view, RemoteTerms terms) {
     const ModelId id{++last_model_};
+    ++group.known;
     names_.emplace(to_lower(view.name), id);
     for (const std::string& alias : view.aliases) {
         names_.emplace(to_lower(alias), id);
@@ -148,7 +152,7 @@ std::vector<RemoteView> Remotes::view() const {
                 retry_ms = std::max<std::int64_t>(milliseconds_of(*state.half_opens_at - time), 0);
             }
             std::string problem = replica.failure;
-            for (const std::string& more : {replica.problem, group->clash}) {
+            for (const std::string& more : {replica.problem, group->complaint}) {
                 problem += (problem.empty() || more.empty() ? "" : "; ") + more;
             }
             views.push_back({.model = group->settings.view.name,
@@ -418,7 +422,7 @@ void Remotes::take_list(Group& group, Replica& replica, const engines::HttpAnswe
     if (answer.status == kUnauthorized || answer.status == kForbidden) {
         replica.problem = "it refuses the key (" + std::to_string(answer.status) + ")";
     } else if (names.ok() && group.settings.lists) {
-        replace_listed(group, *names);
+        replace_listed(group, without_echoes(*names, group.settings.view.name + "/"));
     } else if (names.ok() && std::find(names->begin(), names->end(), wanted) == names->end()) {
         replica.problem = "it does not list model '" + wanted + "'; it has " + enumerate(*names);
     } else if (!names.ok() && group.settings.lists) {
@@ -450,7 +454,7 @@ void Remotes::replace_listed(Group& group, const std::vector<std::string>& names
         if (clash) {
             clashes.push_back(name);
         }
-        if (known != names_.end()) {
+        if (known != names_.end() || group.known == kListedMax) {
             continue;
         }
         ModelView view = group.settings.view;
@@ -465,14 +469,18 @@ void Remotes::replace_listed(Group& group, const std::vector<std::string>& names
         log::info("model.appeared", {{"model", view.name}, {"remote", group.settings.view.name}});
         add_model(group, std::move(view), std::move(terms));
     }
-    const std::string clash = clashes.empty()
-                                  ? ""
-                                  : "others have these names already, so here they begin with " +
-                                        prefix + ": " + enumerate(clashes);
-    if (!clash.empty() && clash != group.clash) {
-        log::warn("models.problem", {{"model", group.settings.view.name}, {"problem", clash}});
+    std::string complaint = clashes.empty()
+                                ? ""
+                                : "others have these names already, so here they begin with " +
+                                      prefix + ": " + enumerate(clashes);
+    if (group.known == kListedMax) {
+        complaint += (complaint.empty() ? "" : "; ") + std::string("it has listed ") +
+                     std::to_string(kListedMax) + " names by now, and gets no others";
     }
-    group.clash = clash;
+    if (!complaint.empty() && complaint != group.complaint) {
+        log::warn("models.problem", {{"model", group.settings.view.name}, {"problem", complaint}});
+    }
+    group.complaint = std::move(complaint);
 }
 
 }  // namespace drover::control

@@ -74,7 +74,8 @@ class Remotes final : public LeaseOwner {
         upstreams::Balancer balancer;
         std::vector<Replica> replicas;
         platform::Timer timer;
-        std::string clash;  ///< listed names that somebody else has
+        std::size_t known = 0;  ///< models, listed still or not
+        std::string complaint;  ///< what is wrong with the listed names
     };
 
     struct Model {

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -625,6 +626,50 @@ def test_the_lists_of_servers_are_merged_and_clashes_told(start, serve):
     assert any("others have these names" in one["problem"] for one in remotes(drover))
     answer = drover.chat("two")
     assert answer.status_code == 404 and "stands for a server's models" in error_of(answer)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_drovers_that_list_each_other_find_an_end(start, serve):
+    """Each has a model of the same name, two ways to the other, and so a new name for everything that it hears."""
+    source, clock = serve(models=["x"]), serve()
+    ports = [free_port(), free_port()]
+    ways = {"served_name": "*", "health_interval": "100ms", "connect_timeout": "1s", "failures": 1000}
+    drovers = []
+    for own, other in (ports, reversed(ports)):
+        models = {name: entry(f"http://127.0.0.1:{other}", **ways) for name in ("one", "two")}
+        models |= {"x": entry(source, served_name="x"), "clock": entry(clock, health_interval="100ms")}
+        drovers.append(start({"models": models, "listen": f"127.0.0.1:{own}"}))
+
+    def listed() -> list[set[str]]:
+        return [{one["id"] for one in drover.get("/v1/models").json()["data"]} for drover in drovers]
+
+    support.wait_until(lambda: all({"one/x", "two/x"} <= names for names in listed()), 10, "each other's names")
+    seen = clock.lists
+    support.wait_until(lambda: clock.lists > seen + 20, 20, "ten more looks")
+    before = listed()
+    support.wait_until(lambda: clock.lists > seen + 40, 20, "ten more looks")
+    assert listed() == before
+    assert max(len(names) for names in before) < 20
+    assert text_of(drovers[0].chat("one/x")) == "one two three four"
+
+
+def test_a_server_that_lists_ever_new_names_is_heard_so_long(start, serve):
+    remote = serve(models=[])
+    drover = start({"models": {"any": entry(remote, served_name="*", health_interval="100ms")}})
+    for generation in range(3):
+        remote.models = [f"{generation}-{i}" for i in range(1500)]
+        seen = remote.lists
+        support.wait_until(lambda: remote.lists > seen + 1, 20, "another look")
+    support.wait_until(lambda: remotes(drover)[0]["problem"], 20, "the end of its patience")
+    assert "it has listed 4000 names by now" in remotes(drover)[0]["problem"]
+    assert len(drover.get("/v1/models").json()["data"]) == 1000
+    assert text_of(drover.chat("2-999"))
+    assert drover.chat("2-1000").status_code == 404
 
 
 def test_the_commands_show_remotes_and_their_circuits(start, serve):
