@@ -5,6 +5,10 @@
 #include <optional>
 #include <utility>
 
+#include <boost/url/ipv4_address.hpp>
+#include <boost/url/ipv6_address.hpp>
+
+#include "base/text.hpp"
 #include "control/model_list.hpp"
 #include "engines/http_call.hpp"
 #include "engines/tls_trust.hpp"
@@ -132,6 +136,22 @@ control::ModelView view_of(const config::ModelEntry& entry,
     return view;
 }
 
+bool is_this_machine(const std::string& host) {
+    const auto v4 = boost::urls::parse_ipv4_address(host);
+    const auto v6 = boost::urls::parse_ipv6_address(host);
+    return equals_ignoring_case(host, "localhost") || (v4 && v4->is_loopback()) ||
+           (v6 && v6->is_loopback());
+}
+
+/// Empty: nobody but the server can read its key.
+std::string exposed_key(const engines::Endpoint& endpoint) {
+    return endpoint.authorization.empty() || endpoint.transport != engines::Transport::tcp ||
+                   is_this_machine(endpoint.host)
+               ? ""
+               : "its key goes to " + endpoint.text() +
+                     " over plain HTTP: whoever is on the way can read it";
+}
+
 Finding judge(const control::RemoteGroup& group,
               const std::string& url,
               const Result<engines::HttpAnswer>& answer) {
@@ -211,11 +231,16 @@ std::vector<control::RemoteGroup> remote_groups(const config::Config& config) {
             continue;
         }
         auto group = remote_group(config, entry);
-        if (group.ok()) {
-            groups.push_back(std::move(*group));
-        } else {
+        if (!group.ok()) {
             log::warn("model.broken", {{"model", entry.name}, {"reason", group.error().message}});
+            continue;
         }
+        for (const engines::Endpoint& endpoint : group->replicas) {
+            if (const std::string problem = exposed_key(endpoint); !problem.empty()) {
+                log::warn("remote.exposed_key", {{"model", entry.name}, {"problem", problem}});
+            }
+        }
+        groups.push_back(std::move(*group));
     }
     return groups;
 }
@@ -234,6 +259,12 @@ std::vector<Finding> check_remotes(const config::Config& config) {
         }
         for (const engines::Endpoint& endpoint : group->replicas) {
             findings.push_back(check(*group, endpoint));
+            if (std::string problem = exposed_key(endpoint); !problem.empty()) {
+                findings.push_back({Grade::warning,
+                                    "remote " + entry.name,
+                                    std::move(problem),
+                                    "use https://, or a tunnel that ends on this machine"});
+            }
         }
     }
     return findings;

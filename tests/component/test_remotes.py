@@ -99,6 +99,20 @@ def test_a_remote_is_served_under_its_own_name_with_its_key(start, serve, tmp_pa
     assert "sesame" not in shown + drover.log_file.read_text()
 
 
+def test_a_key_that_goes_to_another_machine_in_the_clear_is_told(start, serve, tmp_path):
+    remote = serve()
+    exposed = remote.url.replace("127.0.0.1", "0.0.0.0")  # not a name of this machine, but it leads there
+    keyed = {"key_env": "FAR_KEY"}
+    models = {"near": entry(remote, **keyed), "open": entry(exposed), "far": entry(exposed, **keyed)}
+    drover = start({"models": models}, environment={"FAR_KEY": "sesame"})
+    drover.stop()
+    warned = [line for line in drover.log_file.read_text().splitlines() if "remote.exposed_key" in line]
+    assert len(warned) == 1 and "far" in warned[0] and exposed in warned[0] and "plain HTTP" in warned[0]
+    told = drover.run("--config", str(drover.config_file), "doctor").stdout
+    assert told.count("over plain HTTP: whoever is on the way can read it") == 1
+    assert "sesame" not in told
+
+
 def test_a_key_may_stand_in_a_file_and_a_missing_one_is_told(start, serve, tmp_path):
     remote = serve()
     (tmp_path / "key").write_text("open-me\n")
