@@ -90,12 +90,46 @@ void add_instances(Exposition& out, const control::FleetView& fleet) {
     for (const control::InstanceView& one : fleet.instances) {
         out.sample({{"model", one.model}}, one.leases);
     }
+    out.single(
+        "drover_queued_requests", "gauge", "Requests that wait for an engine.", fleet.queued);
+}
+
+/// Of the engines that make a batch of their requests, while they are in use.
+void add_loads(Exposition& out, const control::FleetView& fleet) {
+    const auto loads =
+        [&](std::string_view name, std::string_view help, auto engines::EngineLoad::*of) {
+            out.family(name, "gauge", help);
+            for (const control::InstanceView& one : fleet.instances) {
+                if (one.load.has_value()) {
+                    out.sample({{"model", one.model}}, *one.load.*of);
+                }
+            }
+        };
+    loads("drover_instance_running_requests",
+          "Requests that an engine computes together, as it says.",
+          &engines::EngineLoad::running);
+    loads("drover_instance_waiting_requests",
+          "Requests that wait within an engine, as it says.",
+          &engines::EngineLoad::waiting);
+    loads("drover_instance_cache_used_ratio",
+          "Part of an engine's KV cache that is in use, as it says.",
+          &engines::EngineLoad::cache_used);
+}
+
+void add_remotes(Exposition& out, const control::FleetView& fleet) {
     out.family("drover_remote_requests", "gauge", "Requests that a remote replica serves.");
     for (const control::RemoteView& one : fleet.remotes) {
         out.sample({{"model", one.model}, {"url", one.url}, {"circuit", one.state}}, one.leases);
     }
-    out.single(
-        "drover_queued_requests", "gauge", "Requests that wait for an engine.", fleet.queued);
+    out.family(
+        "drover_remote_queued_requests", "gauge", "Requests that wait for a replica of a remote.");
+    std::string_view last;  // the replicas of a model follow each other
+    for (const control::RemoteView& one : fleet.remotes) {
+        if (one.model != last) {
+            out.sample({{"model", one.model}}, one.queued);
+        }
+        last = one.model;
+    }
 }
 
 void add_snapshots(Exposition& out, const control::SnapshotView& kept) {
@@ -166,6 +200,8 @@ std::string metrics(const control::FleetView& fleet, const RequestCounts& reques
     Exposition out;
     add_memory(out, fleet);
     add_instances(out, fleet);
+    add_loads(out, fleet);
+    add_remotes(out, fleet);
     add_snapshots(out, fleet.snapshots);
     add_requests(out, requests);
     return out.take();

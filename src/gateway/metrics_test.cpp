@@ -71,6 +71,30 @@ TEST(Metrics, ShowMemoryAndConversations) {
     EXPECT_THAT(text, HasSubstr("drover_queued_requests 5\n"));
 }
 
+TEST(Metrics, ShowHowBusyOthersSayTheyAre) {
+    control::FleetView fleet;
+    fleet.instances.push_back({.model = "idle"});
+    fleet.instances.push_back(
+        {.model = "vllm",
+         .load = engines::EngineLoad{.running = 3, .waiting = 2, .cache_used = 0.5}});
+    for (const char* url : {"http://a", "http://b"}) {
+        fleet.remotes.push_back(
+            {.model = "far", .url = url, .state = "closed", .leases = 4, .queued = 7});
+    }
+    const std::string text = metrics(fleet, {});
+    EXPECT_THAT(text, HasSubstr("drover_instance_running_requests{model=\"vllm\"} 3\n"));
+    EXPECT_THAT(text, HasSubstr("drover_instance_waiting_requests{model=\"vllm\"} 2\n"));
+    EXPECT_THAT(text, HasSubstr("drover_instance_cache_used_ratio{model=\"vllm\"} 0.5\n"));
+    EXPECT_THAT(text, Not(HasSubstr("ratio{model=\"idle\"}")));
+    EXPECT_THAT(
+        text,
+        HasSubstr("drover_remote_requests{model=\"far\",url=\"http://b\",circuit=\"closed\"} 4\n"));
+    // Those that wait do so for all replicas together.
+    EXPECT_THAT(text,
+                HasSubstr("requests gauge\ndrover_remote_queued_requests{model=\"far\"} 7\n"));
+    EXPECT_THAT(text, Not(HasSubstr("7\ndrover_remote_queued_requests")));
+}
+
 TEST(Metrics, EscapeNames) {
     control::FleetView fleet;
     fleet.instances.push_back({.model = "a\"b\\c\nd"});

@@ -299,6 +299,9 @@ def test_a_route_expects_what_its_metrics_say(vllm):
         assert server.instances()["busy"]["load"] == {"running": 1, "waiting": 2, "cache_used": 0.5}
         wait_until(lambda: server.instances()["busy"]["leases"] == 3, what="three requests")
         assert expected() == {"busy": 2010, "calm": 0}
+        told = server.get("/metrics").text
+        for name, value in (("running_requests", "1"), ("waiting_requests", "2"), ("cache_used_ratio", "0.5")):
+            assert f'drover_instance_{name}{{model="busy"}} {value}\n' in told
         assert all(one.result().status_code == 200 for one in answers)
 
 
