@@ -324,8 +324,7 @@ Result<control::ManagedModel> manage_model(const config::Config& config,
         case config::EngineKind::command:
             return manage_child(config, model, means);
         case config::EngineKind::remote:
-            return Error{ErrorCode::unavailable,
-                         "models." + model.name + ": this engine is not supported yet"};
+            break;
     }
     DROVER_UNREACHABLE();
 }

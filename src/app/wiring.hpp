@@ -53,7 +53,7 @@ std::vector<control::ManagedModel> manage_models(const config::Config& config,
                                                  models::Registry& registry,
                                                  const Means& means);
 
-/// One model, or why its settings cannot work.
+/// One model, or why its settings cannot work. REQUIRES: it is not remote.
 Result<control::ManagedModel> manage_model(const config::Config& config,
                                            const models::Model& model,
                                            const Means& means);
