@@ -46,15 +46,15 @@ def to_yaml(value) -> str:
 
 
 class Drover:
-    """One server with a configuration and a folder of its own, on a free port."""
+    """One server with a configuration and a folder of its own, on a free port. `written` is YAML for the same file."""
 
-    def __init__(self, directory: Path, config: dict, engine: str, environment: dict | None = None):
+    def __init__(self, directory: Path, config: dict, engine: str, environment: dict | None = None, written: str = ""):
         self.directory = directory
         self.config_file = directory / "drover.yaml"
         settings = {"listen": "127.0.0.1:0", "models_dir": str(directory), **config}
         settings.setdefault("snapshots", {}).setdefault("directory", str(directory / "snapshots"))
         settings["engine"] = {"llama_server": engine, **config.get("engine", {})}
-        self.config_file.write_text(to_yaml(settings))
+        self.config_file.write_text(written + "".join(f"{name}: {to_yaml(value)}\n" for name, value in settings.items()))
         self.log_file = directory / "log"
         runtime = directory / "run"
         self.environment = {
