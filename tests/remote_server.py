@@ -23,6 +23,7 @@ class RemoteServer:
     cut-plain       the same of a stream whose end only the end of the connection tells
     slow            a stream that stops in the middle and stays open
     STATUS          answers generations with this number; `headers` come along
+    flaky           two of three are answered with 500
     garbage         bytes that are not HTTP
 
     Health checks (GET /v1/models) are answered unless `dead` is set. Paths in `lacks` are 404, with no word of JSON.
@@ -120,6 +121,8 @@ class RemoteServer:
         if mode == "garbage":
             connection.sendall(b"\0\1\2 nothing\r\n\r\n")
             return False
+        if mode == "flaky":
+            mode = "ok" if len(self.requests) % 3 == 0 else "500"
         if mode.isdigit():
             error = {"error": {"message": f"mode {mode}", "type": "server_error", "code": None}}
             send(connection, int(mode), json.dumps(error), self.headers)

@@ -153,10 +153,6 @@ def test_anthropics_clients_reach_a_remote(start, serve):
     events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
     assert "".join(one["delta"]["text"] for one in events if one["type"] == "content_block_delta") == "one two three four"
     assert events[-1]["type"] == "message_stop"
-    remote.mode = "cut"
-    with drover.client.stream("POST", "/v1/messages", json={**body, "stream": True}) as streamed:
-        lines = list(streamed.iter_lines())
-    assert "event: error" in lines and json.loads(lines[-2][6:])["type"] == "error"
     remote.mode = "503"
     answer = drover.post("/v1/messages", body)
     assert answer.status_code == 503 and answer.json()["type"] == "error"
@@ -397,15 +393,23 @@ def test_a_broken_stream_ends_with_an_error_event(start, serve, mode):
     assert remotes(drover)[0]["failures"] == 1
 
 
-def test_a_broken_stream_of_ollamas_ends_with_an_error_line(start, serve):
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/responses", "/v1/messages", "/api/chat", "/api/generate"])
+def test_a_broken_stream_ends_with_an_error_in_the_clients_words(start, serve, path):
     remote = serve()
     remote.mode = "cut"
     drover = start({"models": {"far": entry(remote)}})
-    body = {"model": "far", "messages": [{"role": "user", "content": "hi"}]}
-    with drover.client.stream("POST", "/api/chat", json=body) as answer:
-        lines = [json.loads(line) for line in answer.iter_lines()]
-    assert lines[0]["message"]["content"] == "one"
-    assert lines[-1]["error"]
+    body = {"model": "far", "stream": True, "max_tokens": 4, "prompt": "hi", "input": "hi"}
+    with drover.client.stream("POST", path, json={**body, "messages": [{"role": "user", "content": "hi"}]}) as answer:
+        assert answer.status_code == 200
+        lines = [line for line in answer.iter_lines() if line]
+    last = json.loads(lines[-1].removeprefix("data: "))
+    assert any("one" in line for line in lines[:-1])
+    if path.startswith("/api/"):
+        assert "closed" in last["error"]
+        return
+    assert lines[-1].startswith("data: ") and "closed" in last["error"]["message"]
+    if path == "/v1/messages":
+        assert lines[-2] == "event: error" and last["type"] == "error"
 
 
 # ---- replicas ----
@@ -486,6 +490,30 @@ def test_a_burst_of_errors_of_one_replica_reaches_no_client(start, serve):
         assert drover.chat("far", messages=messages).status_code == 200
     assert len(bad.requests) == 5
     assert [one["circuit"] for one in remotes(drover)] == ["closed", "open"]
+
+
+def test_a_replica_that_fails_most_of_its_requests_is_left_out_for_a_while(start, serve):
+    flaky = serve()
+    flaky.mode = "flaky"
+    drover = start({"models": {"far": entry(flaky, serve(), serve(), failures=100, open_time="4s", health_interval="1h")}})
+
+    def ask(i: int) -> int:
+        return drover.chat("far", messages=[{"role": "user", "content": f"Conversation {i}."}]).status_code
+
+    asked = 0
+    while circuit(drover) == "closed":
+        assert ask(asked) == 200
+        asked += 1
+        assert asked < 300
+    assert "circuit=open outlier=true" in drover.log_file.read_text()
+    before = len(flaky.requests)
+    assert before >= 10
+    assert {ask(i) for i in range(20)} == {200}
+    assert circuit(drover) == "open" and len(flaky.requests) == before
+    flaky.mode = "ok"
+    support.wait_until(lambda: circuit(drover) == "closed", 20, "the end of its pause")
+    assert {ask(i) for i in range(30)} == {200}
+    assert len(flaky.requests) > before
 
 
 def test_a_request_that_streamed_is_never_repeated(start, serve):
@@ -573,11 +601,17 @@ def test_a_request_marked_local_only_never_reaches_a_remote(start, serve, value)
     drover = start({"models": {"far": entry(remote)}, "routes": {"any": {"fallback": ["far"]}}})
     private = {"x-drover-local-only": value}
     body = {"model": "far", "messages": [{"role": "user", "content": "secret"}]}
-    for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/api/chat", "/api/generate", "/api/embed"):
-        for model in ("far", "any"):
-            answer = drover.post(path, {**body, "model": model, "prompt": "secret", "input": "secret"}, headers=private)
+    texts = {"prompt": "secret", "input": "secret", "query": "secret", "documents": ["secret"], "max_tokens": 4}
+    openais = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/rerank", "/tokenize")
+    others = ("/v1/messages", "/v1/messages/count_tokens", "/api/chat", "/api/generate", "/api/embed")
+    for model in ("far", "any"):
+        for path in (*openais, *others):
+            answer = drover.post(path, {**body, **texts, "model": model}, headers=private)
             assert answer.status_code in (400, 404), (path, model, answer.text)
+        answer = transcribe(drover, model, headers=private)
+        assert answer.status_code in (400, 404), (model, answer.text)
     assert remote.requests == []
+    assert transcribe(drover, "any").status_code == 200
     assert drover.post("/v1/chat/completions", body, headers={"x-drover-local-only": "false"}).status_code == 200
 
 
