@@ -48,6 +48,14 @@ def test_every_api_takes_a_route(by_task):
         assert answered_by(by_task.post(path, body)) == "coder", path
 
 
+def test_a_form_is_routed_though_nobody_knows_what_it_says(by_task):
+    form = {"data": {"model": "auto", "language": "de"}, "files": {"file": ("a.wav", CODE.encode())}}
+    answer = by_task.client.post("/v1/audio/transcriptions", **form)
+    assert answered_by(answer) == "talker" and answer.headers["x-drover-route"] == "auto"
+    got = answer.json()["body"]
+    assert 'name="model"\r\n\r\ntalker\r\n' in got and 'name="language"\r\n\r\nde\r\n' in got and CODE in got
+
+
 def test_streams_are_routed_too(by_task):
     with by_task.client.stream("POST", "/v1/chat/completions", json=asking(MATH, stream=True)) as answer:
         assert answer.headers["x-drover-model"] == "tutor"
