@@ -304,7 +304,7 @@ def test_silence_before_the_first_byte_ends_in_time(start, serve):
 def test_a_head_is_no_first_byte(start, serve, stream):
     remote = serve()
     remote.pause = 1
-    patient, hasty = {"first_byte_timeout": "30s", "idle_timeout": "300ms"}, {"first_byte_timeout": "300ms", "idle_timeout": "30s"}
+    patient, hasty = {"first_byte_timeout": "30s", "idle_timeout": "500ms"}, {"first_byte_timeout": "300ms", "idle_timeout": "30s"}
     drover = start({"models": {"patient": entry(remote, **patient), "hasty": entry(remote, **hasty)}})
     if stream:
         assert streamed(drover, "patient") == (200, "one two three four", True)
