@@ -316,6 +316,8 @@ def test_gpus_are_shared_out_by_uuid_and_share(vllm, tmp_path):
         one={"memory": "8GiB"},
         both={"device": [0, 1]},
     )
+    planned = server.post("/admin/plan", {"models": ["one", "both"]}).json()
+    assert {one["model"]: one["where"] for one in planned["models"]} == {"one": "GPU 0", "both": "GPU 0 and 1"}
     for model in ("one", "both"):
         assert server.chat(model).status_code == 200
     assert {model: one["where"] for model, one in server.instances().items()} == {"one": "GPU 0", "both": "GPU 0 and 1"}

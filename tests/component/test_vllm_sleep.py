@@ -85,6 +85,21 @@ def test_one_that_finds_no_room_in_host_memory_leaves(sleepy):
     assert list(server.instances()) == ["b"]
 
 
+def test_one_that_is_divided_sleeps_and_wakes_on_all_of_its_gpus(sleepy):
+    memory = {**CONFIG["memory"], "gpus": {0: "10GiB", 1: "10GiB"}}
+    both = {"device": [0, 1], "memory": "14GiB"}
+    server = sleepy({"a": "", "b": ""}, {"memory": memory}, a=both, b=both)
+    assert server.chat("a").status_code == 200
+    awake, pids = server.instances()["a"]["devices"], pids_of(server, "a")
+    assert awake["GPU 0"] == awake["GPU 1"] > 7 * GIB
+    assert server.chat("b").status_code == 200
+    asleep = server.instances()["a"]
+    assert (asleep["state"], pids_of(server, "a")) == ("asleep", pids)
+    assert asleep["devices"]["GPU 0"] == asleep["devices"]["GPU 1"] == 2 * GIB
+    assert server.chat("a").status_code == 200
+    assert pids_of(server, "a") == pids and state_of(server, "b") == "asleep"
+
+
 def test_a_sleep_is_no_matter_of_other_gpus(sleepy):
     server = sleepy({"a": "", "b": "", "other": ""}, other={"device": 1, "memory": "4GiB"})
     for model in ("other", "a", "b"):
