@@ -88,6 +88,8 @@ class Checkers {
     void check(const memory::WakeAt& effect);
 
     void check_placement(const Model& model, const memory::StartInstance& effect);
+    memory::Footprint ceiling() const;
+    bool can_never_wake(const Instance& instance) const;
     bool is_in_the_way(const Instance& instance) const;
     void set_held(Instance& instance, const memory::Footprint& held);
     void hold(Instance& instance, const memory::Footprint& held);
