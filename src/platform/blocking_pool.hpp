@@ -3,13 +3,13 @@
 
 #include <cstddef>
 #include <exception>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include "platform/async.hpp"
@@ -30,34 +30,15 @@ class BlockingPool {
     /// co_await.
     template <typename Work>
     Task<std::invoke_result_t<Work>> run(Work work) {
-        using Value = std::invoke_result_t<Work>;
-        const Executor loop = co_await asio::this_coro::executor;
-        const auto start = [this, loop, &work](auto handler) {
-            // The guard keeps the loop running while the result is on its way.
-            asio::post(pool_,
-                       [guard = asio::make_work_guard(loop),
-                        work = std::move(work),
-                        handler = std::move(handler)]() mutable {
-                           Outcome<Value> outcome;
-                           try {
-                               outcome.value.emplace(work());
-                           } catch (...) {
-                               outcome.failure = std::current_exception();
-                           }
-                           const Executor executor = guard.get_executor();
-                           asio::post(executor,
-                                      [handler = std::move(handler),
-                                       outcome = std::move(outcome)]() mutable {
-                                          std::move(handler)(std::move(outcome));
-                                      });
-                       });
+        const auto job = std::make_shared<Job<Work>>(std::move(work));
+        std::function<void()> perform = [job] {
+            job->perform();
         };
-        auto outcome = co_await asio::async_initiate<const asio::use_awaitable_t<Executor>,
-                                                     void(Outcome<Value>)>(start, use_task);
-        if (outcome.failure != nullptr) {
-            std::rethrow_exception(outcome.failure);
+        co_await call(std::move(perform));
+        if (job->failure != nullptr) {
+            std::rethrow_exception(job->failure);
         }
-        co_return *std::move(outcome.value);
+        co_return *std::move(job->value);
     }
 
     /// Calls `work()` on a thread of the pool sometime; nobody waits for it.
@@ -67,11 +48,25 @@ class BlockingPool {
     }
 
   private:
-    template <typename Value>
-    struct Outcome {
-        std::optional<Value> value;
-        std::exception_ptr failure;
+    template <typename Work>
+    struct Job {
+        explicit Job(Work one) : work(std::move(one)) {}
+
+        void perform() {
+            try {
+                value.emplace(work());
+            } catch (...) {
+                failure = std::current_exception();
+            }
+        }
+
+        Work work;
+        std::optional<std::invoke_result_t<Work>> value{};
+        std::exception_ptr failure{};
     };
+
+    /// run() of what throws nothing. For all works alike: each would take long to compile.
+    Task<> call(std::function<void()> work);
 
     asio::thread_pool pool_;
 };

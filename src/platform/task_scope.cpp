@@ -1,14 +1,47 @@
 #include "platform/task_scope.hpp"
 
+#include <utility>
 #include <vector>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
 
 #include "base/assert.hpp"
 #include "platform/log.hpp"
 
 namespace drover::platform {
 
+namespace {
+
+/// A task that never waited is ended by Asio with one more co_await, which would throw in a
+/// cancelled one, and then nobody would hear of the end.
+Task<> shielded_at_its_end(Task<> task) {
+    std::exception_ptr failure;
+    try {
+        co_await std::move(task);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    co_await shield();
+    if (failure != nullptr) {
+        std::rethrow_exception(failure);
+    }
+}
+
+}  // namespace
+
 TaskScope::~TaskScope() {
     DROVER_ASSERT(tasks_.empty());
+}
+
+void TaskScope::start(std::string_view name, Task<> task) {
+    const auto entry = tasks_.emplace(tasks_.end());
+    asio::co_spawn(loop_,
+                   shielded_at_its_end(std::move(task)),
+                   asio::bind_cancellation_slot(
+                       entry->slot(), [this, entry, name](const std::exception_ptr& failure) {
+                           end(entry, name, failure);
+                       }));
 }
 
 void TaskScope::cancel() {

@@ -8,9 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include "platform/async.hpp"
@@ -40,14 +38,7 @@ class TaskScope {
     /// literal).
     template <typename Make>
     void spawn(std::string_view name, Make make) {
-        const auto entry = tasks_.emplace(tasks_.end());
-        boost::asio::co_spawn(
-            loop_,
-            run(std::move(make)),
-            boost::asio::bind_cancellation_slot(
-                entry->slot(), [this, entry, name](const std::exception_ptr& failure) {
-                    end(entry, name, failure);
-                }));
+        start(name, run(std::move(make)));
     }
 
     /// Asks every task to end: its current wait fails with operation_aborted and its next one
@@ -66,20 +57,10 @@ class TaskScope {
 
     template <typename Make>
     static Task<> run(Make make) {
-        std::exception_ptr failure;
-        try {
-            co_await make();
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        // A task that never waited is ended by Asio with one more co_await, which would throw in a
-        // cancelled one, and then nobody would hear of the end.
-        co_await shield();
-        if (failure != nullptr) {
-            std::rethrow_exception(failure);
-        }
+        co_await make();
     }
 
+    void start(std::string_view name, Task<> task);
     void end(Tasks::iterator entry, std::string_view name, const std::exception_ptr& failure);
 
     Loop& loop_;
