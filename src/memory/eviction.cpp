@@ -65,25 +65,40 @@ double VictimChoice::density(const LeavingRank& rank) const {
     return scale_.has_value() ? std::exp(rank.value - *scale_) : 0;
 }
 
+void VictimChoice::set_gap(const Footprint& gap) {
+    gap_ = gap;
+    gap_bytes_ = static_cast<double>(gap.total().count());
+}
+
+/// Nor does anybody after it: whoever closes the gap frees at least as much, at no less a byte.
+bool VictimChoice::improves_nothing(const LeavingRank& rank) const {
+    if (!closing_.has_value()) {
+        return false;
+    }
+    const LeavingRank& closing = *closing_->rank;
+    const bool same_class = closing.stays == rank.stays && closing.priority == rank.priority;
+    return !same_class || prefix_loss_ + last_density_ * gap_bytes_ >= closing_loss_;
+}
+
 bool VictimChoice::offer(const LeavingRank& rank, const Footprint& held) {
-    const double a_byte = density(rank);
-    if (closing_.has_value()) {
-        const LeavingRank& closing = *closing_->rank;
-        const bool same_class = closing.stays == rank.stays && closing.priority == rank.priority;
-        // Whoever closes the gap frees at least as much, at no less a byte.
-        const double at_least = prefix_loss_ + a_byte * static_cast<double>(gap_.total().count());
-        if (!same_class || at_least >= closing_loss_) {
-            return false;
-        }
+    if (gap_.empty() || improves_nothing(rank)) {
+        return false;
     }
-    if (gap_.empty() || !held.overlaps(gap_)) {
-        return !gap_.empty();
+    if (!held.overlaps(gap_)) {
+        return true;
     }
-    const Offered one{&rank, &held, a_byte * static_cast<double>(held.total().count())};
+    const auto bytes = static_cast<double>(held.total().count());
+    const bool closes = gap_.fits(held);
+    // Without its exact worth, which takes long to compute.
+    if (closes && closing_.has_value() && prefix_loss_ + last_density_ * bytes >= closing_loss_) {
+        return true;
+    }
+    last_density_ = density(rank);
+    const Offered one{&rank, &held, last_density_ * bytes};
     const double with_this = prefix_loss_ + one.loss;
-    if (!gap_.fits(held)) {
+    if (!closes) {
         prefix_.push_back(one);
-        gap_ = gap_.lacks(held);
+        set_gap(gap_.lacks(held));
         prefix_loss_ = with_this;
     } else if (!closing_.has_value() || with_this < closing_loss_) {
         closing_ = one;
@@ -93,7 +108,16 @@ bool VictimChoice::offer(const LeavingRank& rank, const Footprint& held) {
     return true;
 }
 
+Victims VictimChoice::only(const Offered& one) const {
+    return {.instances = {one.rank->instance},
+            .priority = one.rank->priority,
+            .loss = scale_.has_value() ? one.loss : one.rank->value};
+}
+
 Victims VictimChoice::take() const {
+    if (closing_.has_value() && closed_after_ == 0) {
+        return only(*closing_);
+    }
     std::vector<Offered> chosen = prefix_;
     if (closing_.has_value()) {
         chosen.resize(closed_after_);

@@ -88,8 +88,9 @@ struct Victims {
 /// one leaves when those below suffice. Without a scale the first that suffice are taken.
 class VictimChoice {
   public:
-    VictimChoice(const Footprint& missing, ValueScale scale)
-        : missing_(missing), scale_(scale), gap_(missing.positive()) {}
+    VictimChoice(const Footprint& missing, ValueScale scale) : missing_(missing), scale_(scale) {
+        set_gap(missing.positive());
+    }
 
     /// Offers the next candidate; smallest rank first. False when no later one can be better. Both
     /// must stay where they are as long as the choice is used.
@@ -107,13 +108,18 @@ class VictimChoice {
 
     /// What a byte of it is worth.
     double density(const LeavingRank& rank) const;
+    bool improves_nothing(const LeavingRank& rank) const;
+    void set_gap(const Footprint& gap);
+    Victims only(const Offered& one) const;
     std::vector<Offered> without_unnecessary(std::vector<Offered> chosen) const;
 
     Footprint missing_;
     ValueScale scale_;
     std::vector<Offered> prefix_;  ///< in order, none of which closes the gap
-    Footprint gap_;                ///< what they leave missing
+    Footprint gap_{};              ///< what they leave missing
+    double gap_bytes_ = 0;         ///< on all devices
     double prefix_loss_ = 0;
+    double last_density_ = 0;  ///< of one offered before: those after it are worth no less a byte
     std::optional<Offered> closing_{};  ///< closes the gap that the first `closed_after_` leave
     std::size_t closed_after_ = 0;
     double closing_loss_ = 0;

@@ -219,7 +219,9 @@ void Scheduler::claim(Model& model, const Footprint& free, PlanningPass& pass) {
     }
     const Footprint missing = chosen->needed.lacks(free);
     model.claim = index_of(*chosen->placement);
-    retire(leaving, {StopReason::evicted, model.queue.front().ticket});
+    if (!leaving.empty()) {
+        retire(leaving, {StopReason::evicted, model.queue.front().ticket});
+    }
     if (!enough) {
         pass.exhausted += missing;
     }
