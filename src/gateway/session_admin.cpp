@@ -2,20 +2,16 @@
 #include <optional>
 #include <utility>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "gateway/catalogue.hpp"
 #include "gateway/session.hpp"
+#include "platform/task_scope.hpp"
 
 namespace drover::gateway {
 
-namespace asio = boost::asio;
 namespace json = boost::json;
-using platform::as_result;
 using platform::Task;
 
 Task<> Session::answer_admin(const Route& route) {
@@ -74,11 +70,7 @@ Task<std::optional<Status>> Session::load(ModelId model) {
     const auto work = [&]() -> Task<> {
         outcome = co_await context_.fleet.load(model);
     };
-    // A coroutine of its own, because only one that is spawned can be cancelled alone.
-    const auto [failure] =
-        co_await asio::co_spawn(co_await asio::this_coro::executor,
-                                work,
-                                asio::bind_cancellation_slot(cancel_admin_.slot(), as_result));
+    const auto failure = co_await platform::cancellable(cancel_admin_.slot(), work());
     if (client_.gone() || failure != nullptr) {
         outcome.reset();
     }
@@ -90,10 +82,7 @@ Task<std::optional<Result<Bytes>>> Session::unload(ModelId model) {
     const auto work = [&]() -> Task<> {
         outcome = co_await context_.fleet.unload(model);
     };
-    const auto [failure] =
-        co_await asio::co_spawn(co_await asio::this_coro::executor,
-                                work,
-                                asio::bind_cancellation_slot(cancel_admin_.slot(), as_result));
+    const auto failure = co_await platform::cancellable(cancel_admin_.slot(), work());
     if (client_.gone() || failure != nullptr) {
         outcome.reset();
     }

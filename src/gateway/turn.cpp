@@ -4,10 +4,7 @@
 #include <array>
 #include <utility>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
 
 #include "engines/upstream_connection.hpp"
 #include "gateway/dialect/answer_shape.hpp"
@@ -16,6 +13,7 @@
 #include "gateway/http_status.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "platform/clock.hpp"
+#include "platform/task_scope.hpp"
 
 namespace drover::gateway {
 
@@ -160,15 +158,11 @@ Task<Status> Turn::attempt(const Asked& asked) {
 }
 
 Task<Status> Turn::acquire(ModelId model, const control::AcquireOptions& options) {
-    // A coroutine of its own, because only one that is spawned can be cancelled alone.
     std::optional<Result<control::Lease>> outcome;
     const auto wait = [&]() -> Task<> {
         outcome.emplace(co_await fleet_.acquire(model, options));
     };
-    const auto [failure] =
-        co_await asio::co_spawn(co_await asio::this_coro::executor,
-                                wait,
-                                asio::bind_cancellation_slot(cancel_acquire_.slot(), as_result));
+    const auto failure = co_await platform::cancellable(cancel_acquire_.slot(), wait());
     if (aborted_ || failure != nullptr || !outcome.has_value()) {
         co_return client_left();
     }

@@ -70,14 +70,21 @@ void VictimChoice::set_gap(const Footprint& gap) {
     gap_bytes_ = static_cast<double>(gap.total().count());
 }
 
-/// Nor does anybody after it: whoever closes the gap frees at least as much, at no less a byte.
+/// Whoever closes the gap frees at least as much as it is, at no less a byte than those before.
+void VictimChoice::set_value_limit() {
+    if (closing_.has_value() && scale_.has_value()) {
+        value_limit_ = *scale_ + std::log(std::max(closing_loss_ - prefix_loss_, 0.0) / gap_bytes_);
+    }
+}
+
+/// Nor does anybody after it.
 bool VictimChoice::improves_nothing(const LeavingRank& rank) const {
     if (!closing_.has_value()) {
         return false;
     }
     const LeavingRank& closing = *closing_->rank;
     const bool same_class = closing.stays == rank.stays && closing.priority == rank.priority;
-    return !same_class || prefix_loss_ + last_density_ * gap_bytes_ >= closing_loss_;
+    return !same_class || !scale_.has_value() || rank.value >= value_limit_;
 }
 
 bool VictimChoice::offer(const LeavingRank& rank, const Footprint& held) {
@@ -105,6 +112,7 @@ bool VictimChoice::offer(const LeavingRank& rank, const Footprint& held) {
         closed_after_ = prefix_.size();
         closing_loss_ = with_this;
     }
+    set_value_limit();
     return true;
 }
 

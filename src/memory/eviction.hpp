@@ -110,6 +110,7 @@ class VictimChoice {
     double density(const LeavingRank& rank) const;
     bool improves_nothing(const LeavingRank& rank) const;
     void set_gap(const Footprint& gap);
+    void set_value_limit();
     Victims only(const Offered& one) const;
     std::vector<Offered> without_unnecessary(std::vector<Offered> chosen) const;
 
@@ -120,6 +121,7 @@ class VictimChoice {
     double gap_bytes_ = 0;         ///< on all devices
     double prefix_loss_ = 0;
     double last_density_ = 0;  ///< of one offered before: those after it are worth no less a byte
+    double value_limit_ = 0;   ///< once the gap is closed: from here on nobody closes it for less
     std::optional<Offered> closing_{};  ///< closes the gap that the first `closed_after_` leave
     std::size_t closed_after_ = 0;
     double closing_loss_ = 0;

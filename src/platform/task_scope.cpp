@@ -30,6 +30,13 @@ Task<> shielded_at_its_end(Task<> task) {
 
 }  // namespace
 
+Task<std::exception_ptr> cancellable(asio::cancellation_slot slot, Task<> task) {
+    const Executor executor = co_await asio::this_coro::executor;
+    const auto [failure] = co_await asio::co_spawn(
+        executor, std::move(task), asio::bind_cancellation_slot(slot, as_result));
+    co_return failure;
+}
+
 TaskScope::~TaskScope() {
     DROVER_ASSERT(tasks_.empty());
 }

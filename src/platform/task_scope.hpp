@@ -24,6 +24,10 @@ inline auto shield() {
     return asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
 }
 
+/// Waits for `task` as a coroutine of its own, because only one that is spawned can be cancelled
+/// alone: through `slot`. Returns what it threw, null: nothing.
+Task<std::exception_ptr> cancellable(asio::cancellation_slot slot, Task<> task);
+
 /// Spawns, cancels and joins coroutines. An exception that leaves a task is logged with the task's
 /// name and ends only that task. The destructor asserts that no task is left.
 class TaskScope {
