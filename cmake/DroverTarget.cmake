@@ -11,8 +11,9 @@ set(DROVER_ASIO_AND_JSON
 #   EXTERNAL ...   third-party targets
 #   PRECOMPILED ...  headers that most of its files include, read once. Not with DROVER_UNITY, where so few files are
 #                  compiled that it costs more
-#   COLD           it runs when the server starts or when somebody types a command: a release is optimised less there,
-#                  which takes a quarter less time to compile
+#   COLD           it runs when the server starts or when somebody types a command, or is a small part of what a request
+#                  takes (control, engines: no difference in 4 pairs of wrk runs): a release is optimised less there, which
+#                  takes a quarter less time to compile
 #   TESTS ...      unit tests beside the code: binary drover_NAME_test, ctest names "NAME.*"
 #   TEST_LABEL unit|component   ctest label of the tests (default unit, 10 s each)
 #   TEST_EXTERNAL ...  third-party targets that only the tests need)
