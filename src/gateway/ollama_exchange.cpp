@@ -323,16 +323,19 @@ Task<Status> OllamaExchange::continue_context(OllamaGeneration& generation) {
     co_return Status();
 }
 
-Task<Status> OllamaExchange::send_fitting(OllamaGeneration& generation, TranslatedRelay& relay) {
-    std::optional<std::uint64_t> vllms_context;
-    if (on_vllm()) {
-        vllms_context = fleet_.look(asked_.model)->context;
+Task<Status> OllamaExchange::send_generation(const OllamaGeneration& generation,
+                                             TranslatedRelay& relay) {
+    if (!on_vllm()) {
+        co_return co_await send(generation.path, generation.body, relay);
     }
+    const json::object body =
+        dialect::vllm_body(generation.body, fleet_.look(asked_.model)->context);
+    co_return co_await send(generation.path, body, relay);
+}
+
+Task<Status> OllamaExchange::send_fitting(OllamaGeneration& generation, TranslatedRelay& relay) {
     for (;;) {
-        const json::object body = vllms_context.has_value()
-                                      ? dialect::vllm_body(generation.body, *vllms_context)
-                                      : generation.body;
-        Status status = co_await send(generation.path, body, relay);
+        Status status = co_await send_generation(generation, relay);
         if (!status.ok() || relay.status() == kHttpOk || !generation.truncate ||
             !dialect::is_too_long(relay.body()) || !dialect::drop_oldest_message(generation.body)) {
             co_return status;

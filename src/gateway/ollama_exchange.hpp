@@ -66,6 +66,8 @@ class OllamaExchange {
     platform::Task<Outcome> embed(dialect::OllamaEmbedding embedding);
     platform::Task<Outcome> show_prompt(const dialect::OllamaGeneration& generation);
     platform::Task<Status> continue_context(dialect::OllamaGeneration& generation);
+    platform::Task<Status> send_generation(const dialect::OllamaGeneration& generation,
+                                           TranslatedRelay& relay);
     platform::Task<Status> send_fitting(dialect::OllamaGeneration& generation,
                                         TranslatedRelay& relay);
     platform::Task<Status> shorten(dialect::OllamaEmbedding& embedding);

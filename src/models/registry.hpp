@@ -31,7 +31,7 @@ struct Model {
     std::vector<std::filesystem::path> files;
     config::Task task = config::Task::generate;  ///< never `automatic`
     ModelFacts facts;                            ///< from a GGUF header; empty where there is none
-    std::optional<Error> broken;  ///< why it cannot be served; `facts` are empty then
+    std::optional<Error> broken;                 ///< why it cannot be served
     Origin origin = Origin::folder;
     std::optional<std::filesystem::path> projector;  ///< of a vision or audio model
     Companions companions;
