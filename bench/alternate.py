@@ -14,7 +14,8 @@ import machine
 import servers
 from switch import first_token
 
-PAIR = ("smol", "gemma")
+PAIRS = (("smol", "gemma"), ("1.1b", "smol"))
+COLUMNS = (("smol", "gemma"), ("gemma", "smol"), ("1.1b", "smol"))  # a model, and the one that it takes turns with
 RESIDENT, PLAIN, TUNED = "Drover, resident", "llama-server restarted", "llama-server restarted, Drover's flags"
 SLEEPLESS = "Drover, sleep: false"
 
@@ -36,8 +37,7 @@ def timed(server, model):
     return first_token(server, model) - begun
 
 
-def measure(bed, rounds):
-    models = [bed.model(name) for name in PAIR]
+def measure_pair(bed, rounds, models):
     runs = []
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
@@ -51,7 +51,8 @@ def measure(bed, rounds):
 
         def note(turn, name, model, seconds):
             if turn > 0:  # the first round fills the page cache
-                runs.append({"round": turn, "system": name, "model": model.name, "first": seconds})
+                other = next(one.name for one in models if one is not model)
+                runs.append({"round": turn, "system": name, "model": model.name, "other": other, "first": seconds})
                 print(f"   round {turn}, {model.name}, {name}: {seconds * 1000:.0f} ms", flush=True)
 
         for turn in range(rounds + 1):
@@ -63,19 +64,27 @@ def measure(bed, rounds):
             for name in (PLAIN, TUNED):
                 for model in models:
                     note(turn, name, model, restarted(bed, model, name == TUNED))
+    return runs
+
+
+def measure(bed, rounds):
+    runs = []
+    for pair in PAIRS:
+        runs += measure_pair(bed, rounds, [bed.model(name) for name in pair])
     return {"rounds": rounds, "runs": runs}
 
 
-def of(result, system, model):
-    return [run["first"] for run in result["runs"] if (run["system"], run["model"]) == (system, model)]
+def of(result, system, column):
+    return [run["first"] for run in result["runs"] if (run["system"], (run["model"], run["other"])) == (system, column)]
 
 
 def report(result):
-    lines = [f"| system | {' | '.join(f'{model} | times Drover' for model in PAIR)} |", "|---|" + "---|---|" * len(PAIR)]
+    lines = [f"| system | {' | '.join(f'{model} | times Drover' for model, _ in COLUMNS)} |",
+             "|---|" + "---|---|" * len(COLUMNS)]
     for name in dict.fromkeys(run["system"] for run in result["runs"]):
         row = f"| {name} |"
-        for model in PAIR:
-            values, own = of(result, name, model), of(result, conversation.DROVER, model)
+        for column in COLUMNS:
+            values, own = of(result, name, column), of(result, conversation.DROVER, column)
             found = machine.spread(value * 1000 for value in values)
             ratio = machine.spread(one / base for one, base in zip(values, own))["median"]
             row += f" {found['median']:.0f} ms ({found['min']:.0f} to {found['max']:.0f}) | {ratio:.2f} |"

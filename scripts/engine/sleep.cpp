@@ -6,7 +6,8 @@
 //  * SIGUSR1 makes it sleep at once: its clock leaps ahead, which it notices when it next has
 //    nothing to do;
 //  * the model stays: what it frees is given back to it when it loads the same file again. Only the
-//    pages of the mapped file are dropped, which the kernel's page cache keeps;
+//    pages of the mapped file are dropped, which the kernel's page cache keeps, and those of other
+//    weights once they lie in a file, too (weights.cpp);
 //  * a KV cache is not filled with zeros when it is made: the kernel gives zeroed pages when they
 //    are first touched.
 #include <atomic>
@@ -25,6 +26,7 @@
 
 #include "ggml-backend.h"
 #include "llama.h"
+#include "weights.hpp"
 
 namespace {
 
@@ -112,6 +114,7 @@ llama_model* llama_model_load_from_file(const char* path, llama_model_params par
     if (auto kept = models().kept.extract(path)) {
         return kept.mapped();
     }
+    const ModelLoading notes;
     llama_model* const model = real(path, params);
     models().loaded[model] = path;
     return model;
@@ -128,6 +131,7 @@ void llama_model_free(llama_model* model) {
     }
     models().kept[found->second] = model;
     drop_pages_of(found->second);
+    drop_weights();
     malloc_trim(0);
 }
 

@@ -206,7 +206,8 @@ std::vector<Finding> diagnose(const config::Config& config) {
         .engine = engine.ok() ? *engine : engines::LocatedEngine(),
         .engine_has_gpus = engine.ok() && devices.ok() && computes_on_gpus(*engine, *devices),
         .devices = devices.ok() ? *devices : Devices(),
-        .snapshot_dir = {}};
+        .snapshot_dir = {},
+        .sleep_dir = {}};
     const models::Registry registry = find_models(config);
     std::vector<Finding> findings{check_engine(engine, needs_llama_cpp(registry)),
                                   check_memory(config, devices),

@@ -23,6 +23,7 @@
 #include "planner/report.hpp"
 #include "platform/async.hpp"
 #include "platform/blocking_pool.hpp"
+#include "platform/files.hpp"
 #include "platform/leftovers.hpp"
 #include "platform/log.hpp"
 #include "platform/memory_probe.hpp"
@@ -96,6 +97,17 @@ std::optional<control::SnapshotFolder> claim_snapshots(const config::Config& con
         return std::nullopt;
     }
     return std::move(*folder);
+}
+
+/// The folder for weights of engines that sleep, or nothing when it cannot be used: they keep them
+/// in memory.
+std::filesystem::path make_sleep_directory(const config::Config& config) {
+    std::filesystem::path path = sleep_directory(config);
+    if (const Status status = platform::make_private_directory(path); !status.ok()) {
+        log::warn("sleep.in_memory", {{"cause", status.error().message}});
+        return {};
+    }
+    return path;
 }
 
 /// Everything that lives as long as the loop runs.
@@ -254,6 +266,7 @@ int run_server(const config::Config& config) {
         .engine_has_gpus = computes_on_gpus(engine, *devices),
         .devices = *devices,
         .snapshot_dir = snapshots.has_value() ? snapshots->path() : std::filesystem::path(),
+        .sleep_dir = make_sleep_directory(config),
         .sizes = sizes.get()};
     log_devices(*devices, means.engine_has_gpus);
     const ManageModels manage = [&](models::Registry& known) {

@@ -75,6 +75,10 @@ control::ModelView file_view(const models::Model& model, const ResolvedSettings&
 /// speed was not measured yet.
 constexpr double kFlopsGuess = 5e10;
 
+/// An engine that falls asleep writes weights to its disk's cache, at half a gigabyte a second when
+/// others compute: those that wait for its memory should not wait for more than two seconds.
+constexpr Bytes kWeightsWrittenMax = 1_GiB;
+
 /// Everything that a slot's state depends on beside the model's files. The context does not matter:
 /// the engine refuses what is too long for it. Nor does what runs on which device.
 std::string snapshot_binding(const ResolvedSettings& settings,
@@ -128,6 +132,10 @@ std::filesystem::path snapshot_directory(const config::Config& config) {
     }
     // Servers on different ports do not share what they keep.
     return config.cache_dir / "snapshots" / std::to_string(config.listen_port);
+}
+
+std::filesystem::path sleep_directory(const config::Config& config) {
+    return config.cache_dir / "asleep";
 }
 
 models::Registry find_models(const config::Config& config, const models::Registry* previous) {
@@ -260,8 +268,11 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
     // What stays on a GPU while the engine sleeps was never seen.
     const bool sleeps = settings->sleep != config::SleepLevel::never &&
                         !means.engine.preload.empty() && wish->gpus.empty();
-    if (sleeps) {
-        start.launch.sleeps = true;
+    const bool weights_in_file =
+        sleeps && !means.sleep_dir.empty() && size.weights_anonymous <= kWeightsWrittenMax;
+    start.launch.sleeps = sleeps;
+    if (weights_in_file) {
+        start.launch.sleep_dir = means.sleep_dir;
     }
     managed.files = model.files;
     for (const memory::Layout& layout :
@@ -269,7 +280,8 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
         Placed one = placed(layout, *wish, layers.layers.size());
         if (sleeps) {
             one.traits.growth += memory::Footprint::host(size.caches());
-            one.placement.asleep = {memory::Footprint::host(size.asleep() + beside.resident())};
+            one.placement.asleep = {
+                memory::Footprint::host(size.asleep(weights_in_file) + beside.resident())};
             one.traits.unseen_asleep = {memory::Footprint()};
         }
         start.devices.push_back(add_placement(std::move(one), key, means.sizes, managed));

@@ -22,7 +22,8 @@ struct Means {
     engines::LocatedEngine engine;
     bool engine_has_gpus = false;  ///< llama-server computes on them
     Devices devices;
-    std::filesystem::path snapshot_dir;             ///< empty: no snapshots
+    std::filesystem::path snapshot_dir;  ///< empty: no snapshots
+    std::filesystem::path sleep_dir;     ///< for weights of engines that sleep; empty: none
     const control::MeasuredSizes* sizes = nullptr;  ///< what it knows replaces estimates
 };
 
@@ -35,6 +36,9 @@ Result<engines::LocatedEngine> locate_engine(const config::Config& config);
 
 /// Where this server keeps conversations.
 std::filesystem::path snapshot_directory(const config::Config& config);
+
+/// Where engines put weights when they fall asleep.
+std::filesystem::path sleep_directory(const config::Config& config);
 
 /// What a model takes, until it is measured, that another engine than llama.cpp serves; nullopt:
 /// llama.cpp serves it, and its size follows from its settings.

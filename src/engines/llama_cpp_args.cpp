@@ -43,6 +43,9 @@ std::vector<std::string> environment_of(const LlamaCppLaunch& launch) {
         environment.push_back("DROVER_COMPUTE_LOCKS=" +
                               (launch.socket.parent_path() / "computing").string());
     }
+    if (!launch.sleep_dir.empty()) {
+        environment.push_back("DROVER_SLEEP_DIRECTORY=" + launch.sleep_dir.string());
+    }
     if (launch.devices.has_value()) {
         set_variable(environment, visible_devices(*launch.devices));
     }

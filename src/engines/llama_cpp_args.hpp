@@ -27,6 +27,9 @@ struct LlamaCppLaunch {
     std::filesystem::path snapshot_dir{};    ///< where it may save slots; empty: nowhere
     std::filesystem::path preload{};         ///< see LocatedEngine; empty: none
     bool sleeps = false;                     ///< when it is told to; needs `preload`
+    /// Where it may put weights that are not those of its file when it falls asleep; empty:
+    /// nowhere, so that it keeps them in memory.
+    std::filesystem::path sleep_dir{};
     /// It computes with all its threads only while no other engine does; needs `preload`.
     bool shares_processors = false;
     std::vector<std::string> environment{};  ///< "NAME=value", as configured

@@ -61,13 +61,16 @@ TEST(LlamaCppArgs, LeavesToTheEngineWhatIsNotSet) {
 
 TEST(LlamaCppArgs, LetsItSleepWhenItIsTold) {
     LlamaCppLaunch sleepy = launch();
-    sleepy.preload = "/opt/lib/libdrover-preload.so";
+    sleepy.preload = "/opt/lib/libdrover-preload.2.so";
     sleepy.sleeps = true;
+    sleepy.sleep_dir = "/var/cache/asleep";
     const auto plan = plan_llama_cpp(sleepy, {}, {}, {});
     ASSERT_TRUE(plan.ok());
     EXPECT_THAT(plan->sleeps, ElementsAre(SleepWay::llama_cpp));
     EXPECT_EQ(value_of(plan->argv, "--sleep-idle-seconds"), "2000000");
-    EXPECT_THAT(plan->environment, Contains("LD_PRELOAD=/opt/lib/libdrover-preload.so"));
+    EXPECT_THAT(plan->environment,
+                IsSupersetOf({"LD_PRELOAD=/opt/lib/libdrover-preload.2.so",
+                              "DROVER_SLEEP_DIRECTORY=/var/cache/asleep"}));
     const auto sleepless = plan_llama_cpp(launch(), {}, {}, {});
     ASSERT_TRUE(sleepless.ok());
     EXPECT_TRUE(sleepless->sleeps.empty());
@@ -76,7 +79,7 @@ TEST(LlamaCppArgs, LetsItSleepWhenItIsTold) {
 
 TEST(LlamaCppArgs, LetsItShareTheProcessors) {
     LlamaCppLaunch sharing = launch();
-    sharing.preload = "/opt/lib/libdrover-preload.so";
+    sharing.preload = "/opt/lib/libdrover-preload.2.so";
     sharing.shares_processors = true;
     const auto plan = plan_llama_cpp(sharing, {}, {}, {});
     ASSERT_TRUE(plan.ok());

@@ -54,8 +54,11 @@ struct SizeEstimate {
     /// Caches that are there after the load, unless the engine lets the kernel clear them when they
     /// are first touched: then they come when it serves.
     Bytes caches() const { return kv_cache + recurrent_state; }
-    /// What it keeps when it sleeps: its mapped file stays in the page cache, which is not charged.
-    Bytes asleep() const { return weights_anonymous + process; }
+    /// What it keeps when it sleeps: its mapped file stays in the page cache, which is not charged,
+    /// and so do its other weights where the engine has put them into a file.
+    Bytes asleep(bool weights_in_file) const {
+        return (weights_in_file ? Bytes(0) : weights_anonymous) + process;
+    }
 };
 
 SizeEstimate estimate_size(const models::ModelFacts& facts, const SizeSettings& settings);
