@@ -41,14 +41,14 @@ void remove_file(const fs::path& path) {
     fs::remove(path, ignored);
 }
 
-std::string name_of(std::uint64_t model, const std::vector<std::int32_t>& tokens) {
+std::string name_of(std::uint64_t origin, const std::vector<std::int32_t>& tokens) {
     const std::string_view bytes(reinterpret_cast<const char*>(tokens.data()),
                                  tokens.size() * sizeof(std::int32_t));
     std::array<char, 40> name{};
     std::snprintf(name.data(),
                   name.size(),
                   "%016llx-%016llx",
-                  static_cast<unsigned long long>(model),
+                  static_cast<unsigned long long>(origin),
                   static_cast<unsigned long long>(snapshots::checksum(bytes)));
     return std::string(name.data()) + std::string(kFinished);
 }
@@ -134,7 +134,7 @@ Result<Snapshot> seal_file(const fs::path& folder, const fs::path& path, const S
     if (terms.sliding_window) {
         DROVER_TRY(edit_window(path));
     }
-    Snapshot snapshot{.file = {}, .model = terms.model, .binding = terms.binding};
+    Snapshot snapshot{.file = {}, .origin = {.model = terms.model, .binding = terms.binding}};
     Seal seal{.model = terms.model, .binding = terms.binding};
     std::size_t size = 0;
     {
@@ -146,7 +146,7 @@ Result<Snapshot> seal_file(const fs::path& folder, const fs::path& path, const S
         if (!head.ok()) {
             return head.error();
         }
-        snapshot.file = name_of(terms.model, head->tokens);
+        snapshot.file = name_of(terms.model ^ terms.binding, head->tokens);
         snapshot.chain = snapshots::TokenChain(head->tokens);
         snapshot.prefill = terms.prefill_per_token * static_cast<std::int64_t>(head->tokens.size());
         seal.prefill = snapshot.prefill;
@@ -197,8 +197,7 @@ Result<Snapshot> read_snapshot(const fs::path& folder, const std::string& name) 
         return head.ok() ? seal.error() : head.error();
     }
     return Snapshot{.file = name,
-                    .model = seal->model,
-                    .binding = seal->binding,
+                    .origin = {.model = seal->model, .binding = seal->binding},
                     .bytes = Bytes(size),
                     .prefill = seal->prefill,
                     .chain = snapshots::TokenChain(head->tokens)};

@@ -30,7 +30,7 @@ constexpr Bytes kDiskReserve = 256_MiB;
 constexpr Bytes kStateOverhead = 1_MiB;
 
 bool is_worth_keeping(const Slot& slot) {
-    return slot.used && slot.tokens >= kTokensWorthKeeping;
+    return slot.used() && slot.tokens >= kTokensWorthKeeping;
 }
 
 std::vector<std::string> names_of(const std::vector<Snapshot>& snapshots) {
@@ -123,6 +123,15 @@ void SnapshotKeeper::prepare(const Instance& instance) {
                  [this, id = instance.model] { return identify_and_verify(id); });
 }
 
+/// Of all models: what was saved with one of these may be used again.
+std::unordered_set<std::uint64_t> SnapshotKeeper::bindings() const {
+    std::unordered_set<std::uint64_t> all;
+    for (const auto& [id, model] : models_) {
+        all.insert(snapshots::checksum(model.traits.binding));
+    }
+    return all;
+}
+
 /// Reads what will be restored while the engine starts: it is checked, and in the page cache.
 Task<> SnapshotKeeper::identify_and_verify(ModelId id) {
     while (!scanned_ || models_.at(id).sealing > 0) {
@@ -134,9 +143,8 @@ Task<> SnapshotKeeper::identify_and_verify(ModelId id) {
     };
     const Result<std::uint64_t> identity = co_await pool_.run(identify);
     if (identity.ok()) {
-        model.identity = *identity;
-        model.binding = snapshots::checksum(model.traits.binding);
-        std::vector<Snapshot> unusable = index_.take_unusable(*identity, model.binding);
+        model.origin = {.model = *identity, .binding = snapshots::checksum(model.traits.binding)};
+        std::vector<Snapshot> unusable = index_.take_unusable(*identity, bindings());
         if (!unusable.empty()) {
             log::warn("snapshots.discarded",
                       {{"model", model.name},
@@ -144,7 +152,7 @@ Task<> SnapshotKeeper::identify_and_verify(ModelId id) {
                        {"cause", "made by another engine, or with other settings"}});
             co_await discard(std::move(unusable));
         }
-        for (const SnapshotId snapshot : index_.latest(*identity, model.traits.slots)) {
+        for (const SnapshotId snapshot : index_.latest(*model.origin, model.traits.slots)) {
             const Snapshot* found = index_.find(snapshot);
             if (found == nullptr) {
                 continue;  // it left meanwhile
@@ -178,30 +186,37 @@ Task<> SnapshotKeeper::restore(std::shared_ptr<Instance> instance) {
     while (model.preparing && now() < deadline) {
         co_await changed_.wait_until(deadline);
     }
-    if (model.preparing || !model.identity.has_value()) {
+    if (model.preparing || !model.origin.has_value()) {
         co_return;
     }
     const TimePoint begun = now();
-    Seat& seat = seats_.emplace(instance->id, Seat{.model = instance->model}).first->second;
+    seats_.emplace(instance->id, Seat{.model = instance->model});
+    const std::vector<SnapshotId> latest = index_.latest(*model.origin, model.traits.slots);
+    if (latest.empty()) {
+        co_return;
+    }
+    EngineClient client(loop_, instance->upstream.endpoint());
+    const auto slots = co_await client.slots(deadline);
     if (instance->resting) {
         // It has served before it slept, and its counters go on.
-        EngineClient client(loop_, instance->upstream.endpoint());
         const auto counters = co_await client.prompt_counters(deadline);
-        seat.cached_seen = counters.ok() ? counters->cached : 0;
-    }
-    std::uint32_t slot = 0;
-    for (const SnapshotId id : index_.latest(*model.identity, model.traits.slots)) {
-        const bool done = co_await put(instance, id, slot, false, deadline);
-        slot += done ? 1 : 0;
-        if (now() >= deadline) {
-            break;
+        if (const auto seat = seats_.find(instance->id); counters.ok() && seat != seats_.end()) {
+            seat->second.cached_seen = counters->cached;
         }
     }
-    if (slot > 0) {
+    std::size_t filled = 0;
+    for (const SnapshotId id : latest) {
+        if (!slots.ok() || filled == slots->size() || now() >= deadline) {
+            break;
+        }
+        const bool done = co_await put(instance, id, (*slots)[filled], deadline);
+        filled += done ? 1 : 0;
+    }
+    if (filled > 0) {
         log::info("snapshots.restored",
                   {{"model", model.name},
-                   {"conversations", slot},
-                   {"tokens", seat.tokens},
+                   {"conversations", filled},
+                   {"tokens", restored_tokens(instance->id)},
                    {"ms", milliseconds_of(now() - begun)}});
     }
 }
@@ -210,8 +225,7 @@ Task<> SnapshotKeeper::restore(std::shared_ptr<Instance> instance) {
 /// time.
 Task<bool> SnapshotKeeper::put(std::shared_ptr<Instance> instance,
                                SnapshotId id,
-                               std::uint32_t slot,
-                               bool over_another,
+                               Slot slot,
                                TimePoint deadline) {
     const Snapshot* snapshot = index_.find(id);
     if (snapshot == nullptr) {
@@ -219,7 +233,8 @@ Task<bool> SnapshotKeeper::put(std::shared_ptr<Instance> instance,
     }
     Model& model = models_.at(instance->model);
     const std::string file = snapshot->file;
-    const auto tokens = static_cast<std::uint64_t>(snapshot->chain.tokens());
+    const snapshots::TokenChain chain = snapshot->chain;
+    const auto tokens = static_cast<std::uint64_t>(chain.tokens());
     Status usable;
     if (model.verified.erase(file) == 0) {  // since it was checked, it may have been replaced
         const auto verify = [folder = options_.folder, file] {
@@ -230,7 +245,7 @@ Task<bool> SnapshotKeeper::put(std::shared_ptr<Instance> instance,
     if (usable.ok()) {
         EngineClient client(loop_, instance->upstream.endpoint());
         const TimePoint begun = now();
-        const Result<std::uint32_t> restored = co_await client.restore(slot, file, deadline);
+        const Result<std::uint32_t> restored = co_await client.restore(slot.id, file, deadline);
         if (restored.ok()) {
             model.price.note_restored(state_of(model, tokens), now() - begun);
         } else {
@@ -239,8 +254,8 @@ Task<bool> SnapshotKeeper::put(std::shared_ptr<Instance> instance,
     }
     if (usable.ok()) {
         if (const auto seat = seats_.find(instance->id); seat != seats_.end()) {
-            seat->second.restored.insert_or_assign(
-                slot, Restored{.id = id, .tokens = tokens, .over_another = over_another});
+            seat->second.restored.insert_or_assign(slot.id, Restored{.id = id, .tokens = tokens});
+            seat->second.contents.put(slot.id, slot.task, chain);
             seat->second.tokens += tokens;
         }
         index_.touch(id);
@@ -303,7 +318,7 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
     EngineClient client(loop_, instance->upstream.endpoint());
     for (const Slot& slot : slots) {
         Model* model = model_of(instance->model);
-        if (model == nullptr || !is_worth_keeping(slot) || !model->identity.has_value()) {
+        if (model == nullptr || !is_worth_keeping(slot) || !model->origin.has_value()) {
             continue;
         }
         const Bytes state = state_of(*model, slot.tokens);
@@ -314,8 +329,8 @@ Task<std::size_t> SnapshotKeeper::save_slots(std::shared_ptr<Instance> instance,
         // Editing a state writes it a second time before the first one goes.
         const int copies = model->traits.sliding_window ? 2 : 1;
         Saving saving{.file = "saving-" + std::to_string(++files_) + std::string(kUnfinished),
-                      .terms = {.model = *model->identity,
-                                .binding = model->binding,
+                      .terms = {.model = model->origin->model,
+                                .binding = model->origin->binding,
                                 .prefill_per_token = model->prefill_per_token,
                                 .sliding_window = model->traits.sliding_window},
                       .reserved = (state + kStateOverhead) * copies};

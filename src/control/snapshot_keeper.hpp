@@ -25,6 +25,7 @@
 #include "platform/task_scope.hpp"
 #include "snapshots/index.hpp"
 #include "snapshots/price.hpp"
+#include "snapshots/slot_contents.hpp"
 
 namespace drover::control {
 
@@ -65,7 +66,7 @@ class SnapshotKeeper {
     /// Saves the slots of an instance that serves nobody any more.
     platform::Task<> save(std::shared_ptr<Instance> instance);
 
-    /// Whether there are snapshots of the instance's model that are in none of its slots.
+    /// Whether there are snapshots of the instance's model.
     bool may_recall(InstanceId instance) const;
     /// Brings the conversation that this request goes on with into a slot, if a snapshot has it and
     /// no slot does.
@@ -87,14 +88,13 @@ class SnapshotKeeper {
     struct Model {
         std::string name;
         SnapshotTraits traits;
-        std::optional<std::uint64_t> identity{};
-        std::uint64_t binding = 0;
+        std::optional<snapshots::Origin> origin{};  ///< of its snapshots; set by prepare()
         Duration prefill_per_token{};
         snapshots::Price price{};
         std::unordered_set<std::string> verified{};  ///< files, by the check of prepare()
         std::size_t sealing = 0;                     ///< saved, but not sealed yet
         bool preparing = false;
-        std::uint32_t misses = 0;  ///< restored, used, and yet everything was computed: in a row
+        std::uint32_t misses = 0;  ///< asked for, and yet everything was computed: in a row
         bool proven = false;       ///< it was of use at least once
         bool off = false;          ///< it is of no use for this model
         /// Conversations are saved as they were before their last answer.
@@ -107,13 +107,14 @@ class SnapshotKeeper {
     struct Restored {
         snapshots::SnapshotId id;
         std::uint64_t tokens = 0;
-        bool over_another = false;  ///< the slot had served somebody before
+        bool asked_for = false;  ///< the slot's next request went on with it
         bool reviewed = false;
     };
 
     struct Seat {
         ModelId model;
         std::map<std::uint32_t, Restored> restored{};  ///< by slot
+        snapshots::SlotContents contents{};
         std::uint64_t tokens = 0;
         double cached_seen = 0;  ///< tokens that the engine had needed no computing for, so far
     };
@@ -144,14 +145,14 @@ class SnapshotKeeper {
     };
 
     Model* model_of(ModelId id);
+    std::unordered_set<std::uint64_t> bindings() const;
     static Bytes state_of(const Model& model, std::uint64_t tokens);
     platform::Task<> scan();
     platform::Task<> identify_and_verify(ModelId id);
     platform::Task<> wait_for_files(ModelId id);
     platform::Task<bool> put(std::shared_ptr<Instance> instance,
                              snapshots::SnapshotId id,
-                             std::uint32_t slot,
-                             bool over_another,
+                             engines::Slot slot,
                              TimePoint deadline);
     platform::Task<std::size_t> save_slots(std::shared_ptr<Instance> instance,
                                            std::vector<engines::Slot> slots,
@@ -168,12 +169,21 @@ class SnapshotKeeper {
                                        std::string path,
                                        std::string body);
     void learn_speed(Model& model, const engines::PromptCounters& counters);
+    void note_asked(Seat& seat,
+                    snapshots::SnapshotId id,
+                    std::size_t kept,
+                    const std::vector<engines::Slot>& slots) const;
+    /// Brings a snapshot into the idle slot with least in it.
+    platform::Task<bool> bring(std::shared_ptr<Instance> instance,
+                               snapshots::SnapshotId id,
+                               std::vector<engines::Slot> slots,
+                               TimePoint deadline);
     void review_slots(Model& model,
                       Seat& seat,
                       const std::vector<engines::Slot>& slots,
                       double cached_total);
     /// Whether it was of use.
-    bool note_use(Model& model, const Restored& restored, double cached);
+    bool note_use(Model& model, const Restored& restored, std::uint64_t cached);
 
     platform::Loop& loop_;
     platform::BlockingPool& pool_;

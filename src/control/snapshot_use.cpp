@@ -25,13 +25,22 @@ constexpr std::size_t kBodyWorthRecalling = 256;
 /// Computed tokens after which the measured speed replaces the guess.
 constexpr double kTokensForSpeed = 64;
 
-/// After so many conversations in a row that were restored and yet computed again, a model that
-/// never had any use of snapshots gets none any more.
+/// After so many conversations in a row that were restored, went on, and yet were computed again, a
+/// model that never had any use of snapshots gets none any more.
 constexpr std::uint32_t kMissesMax = 4;
 
 constexpr std::chrono::milliseconds kReviewLimit(500);
 
 constexpr std::chrono::milliseconds kRecallLimit(2'000);
+
+std::vector<snapshots::SlotLook> looks_of(const std::vector<Slot>& slots) {
+    std::vector<snapshots::SlotLook> looks;
+    for (const Slot& slot : slots) {
+        looks.push_back(
+            {.id = slot.id, .task = slot.task, .tokens = slot.tokens, .busy = slot.busy});
+    }
+    return looks;
+}
 
 }  // namespace
 
@@ -41,7 +50,7 @@ bool SnapshotKeeper::may_recall(InstanceId instance) const {
         return false;
     }
     const Model& model = models_.at(seat->second.model);
-    return !model.off && index_.count(*model.identity) > seat->second.restored.size();
+    return !model.off && index_.has(*model.origin);
 }
 
 Task<> SnapshotKeeper::recall(std::shared_ptr<Instance> instance,
@@ -71,38 +80,67 @@ Task<> SnapshotKeeper::recall_from_index(std::shared_ptr<Instance> instance,
         co_return;
     }
     const snapshots::TokenChain conversation(*tokens);
-    const auto best =
-        index_.best_match(*models_.at(instance->model).identity, conversation, kTokensWorthKeeping);
-    const auto& restored = seats_.at(instance->id).restored;
-    if (!best.has_value() || std::any_of(restored.begin(), restored.end(), [&](const auto& one) {
-            return one.second.id == *best;
-        })) {
-        co_return;
-    }
     auto slots = co_await client.slots(deadline);
-    if (!slots.ok()) {
+    if (!slots.ok() || !may_recall(instance->id)) {
         co_return;
     }
-    // An idle one, with as little in it as possible. What only was restored there is on disk; what
-    // was used since is saved first.
-    std::erase_if(*slots, [](const Slot& slot) { return slot.busy; });
+    Model& model = models_.at(instance->model);
+    Seat& seat = seats_.at(instance->id);
+    const auto best = index_.best_match(*model.origin, conversation, kTokensWorthKeeping);
+    const std::size_t kept = best.has_value() ? index_.find(*best)->chain.common(conversation) : 0;
+    if (best.has_value()) {
+        note_asked(seat, *best, kept, *slots);
+    }
+    seat.contents.look(looks_of(*slots));
+    if (seat.contents.common(conversation) < kept) {
+        const bool done = co_await bring(instance, *best, std::move(*slots), deadline);
+        if (done) {
+            log::info(
+                "snapshot.recalled",
+                {{"model", model.name}, {"tokens", kept}, {"ms", milliseconds_of(now() - begun)}});
+        }
+    }
+    if (const auto still = seats_.find(instance->id); still != seats_.end()) {
+        still->second.contents.expect(conversation);
+    }
+}
+
+/// A request goes on with `kept` tokens of a snapshot: what was put into a slot and is untouched
+/// will show whether it is of use, unless the request only begins alike.
+void SnapshotKeeper::note_asked(Seat& seat,
+                                snapshots::SnapshotId id,
+                                std::size_t kept,
+                                const std::vector<Slot>& slots) const {
+    for (const Slot& slot : slots) {
+        const auto there = seat.restored.find(slot.id);
+        if (there != seat.restored.end() && there->second.id == id &&
+            seat.contents.is_untouched(slot.id, slot.task)) {
+            there->second.asked_for = kept * 2 >= index_.find(id)->chain.tokens();
+        }
+    }
+}
+
+Task<bool> SnapshotKeeper::bring(std::shared_ptr<Instance> instance,
+                                 snapshots::SnapshotId id,
+                                 std::vector<Slot> slots,
+                                 TimePoint deadline) {
+    std::erase_if(slots, [](const Slot& slot) { return slot.busy; });
     const auto least =
-        std::min_element(slots->begin(), slots->end(), [](const Slot& a, const Slot& b) {
-            return std::pair(a.used, a.tokens) < std::pair(b.used, b.tokens);
+        std::min_element(slots.begin(), slots.end(), [](const Slot& a, const Slot& b) {
+            return std::pair(a.used(), a.tokens) < std::pair(b.used(), b.tokens);
         });
-    if (least == slots->end()) {
-        co_return;
+    if (least == slots.end()) {
+        co_return false;
     }
+    // What only was restored there is on disk; what was used since is saved first.
     const Slot slot = *least;
     std::vector<Slot> leaving{slot};
     co_await save_slots(instance, std::move(leaving), deadline);
-    const bool done = co_await put(instance, *best, slot.id, slot.used, deadline);
-    if (done) {
-        log::info("snapshot.recalled",
-                  {{"model", models_.at(instance->model).name},
-                   {"tokens", conversation.tokens()},
-                   {"ms", milliseconds_of(now() - begun)}});
+    const bool done = co_await put(instance, id, slot, deadline);
+    if (const auto seat = seats_.find(instance->id); done && seat != seats_.end()) {
+        seat->second.restored.at(slot.id).asked_for = true;
     }
+    co_return done;
 }
 
 Task<> SnapshotKeeper::review(std::shared_ptr<Instance> instance) {
@@ -132,31 +170,29 @@ void SnapshotKeeper::review_slots(Model& model,
                                   Seat& seat,
                                   const std::vector<Slot>& slots,
                                   double cached_total) {
-    // The engine counts for all slots together, so what they did is told apart only when they rest.
-    const auto restored = [&seat](const Slot& slot) {
+    const auto used = [&seat](const Slot& slot) {
         const auto found = seat.restored.find(slot.id);
-        return found == seat.restored.end() || found->second.reviewed || !slot.used
+        return found == seat.restored.end() || found->second.reviewed ||
+                       seat.contents.is_untouched(slot.id, slot.task)
                    ? nullptr
                    : &found->second;
     };
+    // The engine counts for all slots together, so what they did is told apart only when they rest.
     if (std::any_of(slots.begin(), slots.end(), [&](const Slot& slot) {
-            return slot.busy && restored(slot) != nullptr;
+            return slot.busy && used(slot) != nullptr;
         })) {
         return;
     }
     double cached = cached_total - std::exchange(seat.cached_seen, cached_total);
     for (const Slot& slot : slots) {
-        Restored* const one = restored(slot);
+        Restored* const one = used(slot);
         if (one == nullptr) {
             continue;
         }
-        const double mine = std::min(cached, static_cast<double>(one->tokens));
-        if (one->over_another && mine < 1) {
-            continue;  // what used the slot may have been there before
-        }
         one->reviewed = true;
+        const double mine = std::clamp(cached, 0.0, static_cast<double>(one->tokens));
         cached -= mine;
-        if (!note_use(model, *one, mine)) {
+        if (!note_use(model, *one, static_cast<std::uint64_t>(mine))) {
             seat.restored.erase(slot.id);  // another conversation has the slot now
         }
     }
@@ -169,24 +205,26 @@ void SnapshotKeeper::learn_speed(Model& model, const PromptCounters& counters) {
     }
 }
 
-bool SnapshotKeeper::note_use(Model& model, const Restored& restored, double cached) {
+bool SnapshotKeeper::note_use(Model& model, const Restored& restored, std::uint64_t cached) {
     // A shared beginning of a few tokens is no conversation that went on.
-    if (cached >= kTokensWorthKeeping / 2.0) {
-        const auto tokens = static_cast<std::int64_t>(cached);
-        const std::int64_t saved_ms = milliseconds_of(model.prefill_per_token * tokens);
+    if (cached >= kTokensWorthKeeping / 2) {
+        const std::int64_t saved_ms = milliseconds_of(model.prefill_per_token * cached);
         ++totals_.hits;
-        totals_.tokens_saved += static_cast<std::uint64_t>(tokens);
+        totals_.tokens_saved += cached;
         totals_.saved_ms += saved_ms;
         model.misses = 0;
         model.proven = true;
         log::info("snapshot.hit",
                   {{"model", model.name},
-                   {"tokens", tokens},
+                   {"tokens", cached},
                    {"of", restored.tokens},
                    {"saved_ms", saved_ms}});
         return true;
     }
     ++totals_.misses;
+    if (!restored.asked_for) {
+        return false;  // somebody began another conversation, which says nothing
+    }
     // Perhaps the answer came back as another text than the one that the model said: without its
     // reasoning, or trimmed. What is before it is the same in any case.
     model.before_answer = model.before_answer || (model.traits.forgets && !model.proven);

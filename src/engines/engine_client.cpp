@@ -1,5 +1,6 @@
 #include "engines/engine_client.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -81,6 +82,15 @@ double metric(std::string_view text, std::string_view name) {
     return value;
 }
 
+/// What images and sound become in tokens is not told.
+bool has_media(std::string_view body) {
+    static constexpr std::array<std::string_view, 3> kSigns{
+        "\"image_url\"", "\"input_audio\"", "\"image\""};
+    return std::any_of(kSigns.begin(), kSigns.end(), [body](std::string_view sign) {
+        return body.find(sign) != std::string_view::npos;
+    });
+}
+
 /// The request whose tokens the engine is to tell: `prompt` as text.
 std::optional<std::string> text_request(const json::value& answer, std::string_view key) {
     const json::value* prompt = member(answer, key);
@@ -115,10 +125,13 @@ Task<Result<std::vector<Slot>>> EngineClient::slots(TimePoint deadline) {
     std::vector<Slot> slots;
     for (const json::value& one : answer->get_array()) {
         const json::value* busy = member(one, "is_processing");
-        slots.push_back({.id = count_of(one, "id"),
-                         .tokens = count_of(one, "n_prompt_tokens"),
-                         .used = member(one, "id_task") != nullptr,
-                         .busy = busy != nullptr && busy->is_bool() && busy->get_bool()});
+        Slot slot{.id = count_of(one, "id"),
+                  .tokens = count_of(one, "n_prompt_tokens"),
+                  .busy = busy != nullptr && busy->is_bool() && busy->get_bool()};
+        if (member(one, "id_task") != nullptr) {
+            slot.task = count_of(one, "id_task");
+        }
+        slots.push_back(slot);
     }
     co_return slots;
 }
@@ -155,6 +168,9 @@ Task<Result<std::vector<std::int32_t>>> EngineClient::prompt_tokens(std::string 
                                                                     std::string body,
                                                                     TimePoint deadline) {
     std::optional<std::string> request;
+    if (has_media(body)) {
+        co_return Error{ErrorCode::invalid_argument, "the tokens of images and sound are not told"};
+    }
     if (path.find("chat/completions") != std::string::npos) {
         const Result<std::string> text =
             co_await call("POST", "/apply-template", std::move(body), deadline);

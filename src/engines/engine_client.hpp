@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,9 +19,11 @@ namespace drover::engines {
 /// One place for a conversation in the engine.
 struct Slot {
     std::uint32_t id = 0;
-    std::uint32_t tokens = 0;  ///< in its cache; 0 also when it was only restored
-    bool used = false;         ///< has served a request
+    std::uint32_t tokens = 0;             ///< in its cache; 0 also when it was only restored
+    std::optional<std::uint64_t> task{};  ///< the last that it had; nullopt: none yet
     bool busy = false;
+
+    bool used() const { return task.has_value(); }
 };
 
 /// Since the engine started.
@@ -50,7 +53,8 @@ class EngineClient {
     platform::Task<Result<PromptCounters>> prompt_counters(TimePoint deadline);
 
     /// The tokens of the prompt that the engine would make of a request to `path` with this JSON
-    /// `body`. `invalid_argument` for paths other than those of chats and completions.
+    /// `body`. `invalid_argument` for paths other than those of chats and completions, and with
+    /// images or sound.
     platform::Task<Result<std::vector<std::int32_t>>> prompt_tokens(std::string path,
                                                                     std::string body,
                                                                     TimePoint deadline);

@@ -34,8 +34,7 @@ std::vector<Snapshot> Index::add(Snapshot snapshot) {
         const Snapshot& other = entry->second.snapshot;
         if (other.file == snapshot.file) {
             erase(entry);  // the file was replaced, so there is nothing to remove
-        } else if (other.model == snapshot.model && other.binding == snapshot.binding &&
-                   other.chain.begins(snapshot.chain)) {
+        } else if (other.origin == snapshot.origin && other.chain.begins(snapshot.chain)) {
             gone.push_back(erase(entry));
         }
         entry = next;
@@ -57,11 +56,13 @@ Snapshot Index::take(SnapshotId id) {
     return erase(entry);
 }
 
-std::vector<Snapshot> Index::take_unusable(std::uint64_t model, std::uint64_t binding) {
+std::vector<Snapshot> Index::take_unusable(std::uint64_t model,
+                                           const std::unordered_set<std::uint64_t>& usable) {
     std::vector<Snapshot> gone;
     for (auto entry = entries_.cbegin(); entry != entries_.cend();) {
         const auto next = std::next(entry);
-        if (entry->second.snapshot.model == model && entry->second.snapshot.binding != binding) {
+        const Origin& origin = entry->second.snapshot.origin;
+        if (origin.model == model && !usable.contains(origin.binding)) {
             gone.push_back(erase(entry));
         }
         entry = next;
@@ -81,10 +82,10 @@ const Snapshot* Index::find(SnapshotId id) const {
     return entry == entries_.end() ? nullptr : &entry->second.snapshot;
 }
 
-std::vector<SnapshotId> Index::latest(std::uint64_t model, std::size_t count) const {
+std::vector<SnapshotId> Index::latest(const Origin& origin, std::size_t count) const {
     std::vector<std::pair<std::uint64_t, SnapshotId>> found;
     for (const auto& [id, entry] : entries_) {
-        if (entry.snapshot.model == model) {
+        if (entry.snapshot.origin == origin) {
             found.emplace_back(entry.used, id);
         }
     }
@@ -96,21 +97,20 @@ std::vector<SnapshotId> Index::latest(std::uint64_t model, std::size_t count) co
     return ids;
 }
 
-std::size_t Index::count(std::uint64_t model) const {
-    return static_cast<std::size_t>(
-        std::count_if(entries_.begin(), entries_.end(), [model](const auto& entry) {
-            return entry.second.snapshot.model == model;
-        }));
+bool Index::has(const Origin& origin) const {
+    return std::any_of(entries_.begin(), entries_.end(), [&origin](const auto& entry) {
+        return entry.second.snapshot.origin == origin;
+    });
 }
 
-std::optional<SnapshotId> Index::best_match(std::uint64_t model,
+std::optional<SnapshotId> Index::best_match(const Origin& origin,
                                             const TokenChain& conversation,
                                             std::size_t least) const {
     std::optional<SnapshotId> best;
     std::tuple<std::size_t, std::uint64_t> most{std::max<std::size_t>(least, 1), 0};
     for (const auto& [id, entry] : entries_) {
         const std::tuple common{entry.snapshot.chain.common(conversation), entry.used};
-        if (entry.snapshot.model == model && common >= most) {
+        if (entry.snapshot.origin == origin && common >= most) {
             best = id;
             most = common;
         }

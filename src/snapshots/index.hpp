@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -16,13 +17,19 @@ namespace drover::snapshots {
 
 using SnapshotId = Id<struct SnapshotTag>;
 
-/// One saved conversation.
-struct Snapshot {
-    std::string file;           ///< its name in the snapshot folder
+/// What a saved state depends on: it is of use only for the same again.
+struct Origin {
     std::uint64_t model = 0;    ///< identity of the model's file
     std::uint64_t binding = 0;  ///< of everything else that its content depends on
-    Bytes bytes{};              ///< of the file
-    Duration prefill{};         ///< what it took to compute: what using it saves
+    bool operator==(const Origin&) const = default;
+};
+
+/// One saved conversation.
+struct Snapshot {
+    std::string file;  ///< its name in the snapshot folder
+    Origin origin{};
+    Bytes bytes{};       ///< of the file
+    Duration prefill{};  ///< what it took to compute: what using it saves
     TokenChain chain{};
 };
 
@@ -48,20 +55,23 @@ class Index {
     /// Forgets one and returns it.
     Snapshot take(SnapshotId id);
 
-    /// Forgets all of `model` with another binding and returns them: they can never be used again.
-    std::vector<Snapshot> take_unusable(std::uint64_t model, std::uint64_t binding);
+    /// Forgets all of `model` whose binding is none of `usable`, and returns them: nobody can use
+    /// them any more.
+    std::vector<Snapshot> take_unusable(std::uint64_t model,
+                                        const std::unordered_set<std::uint64_t>& usable);
 
     /// It was used: it is the last to leave among its like.
     void touch(SnapshotId id);
 
     const Snapshot* find(SnapshotId id) const;
 
-    /// The snapshots of `model`, at most `count`, the last used first.
-    std::vector<SnapshotId> latest(std::uint64_t model, std::size_t count) const;
-    std::size_t count(std::uint64_t model) const;
+    /// The snapshots that can be used for `origin`, at most `count`, the last used first.
+    std::vector<SnapshotId> latest(const Origin& origin, std::size_t count) const;
+    /// Whether there are any.
+    bool has(const Origin& origin) const;
 
-    /// The one of `model` that has most in common with `conversation`, if any has `least` tokens.
-    std::optional<SnapshotId> best_match(std::uint64_t model,
+    /// Of these the one that has most in common with `conversation`, if any has `least` tokens.
+    std::optional<SnapshotId> best_match(const Origin& origin,
                                          const TokenChain& conversation,
                                          std::size_t least) const;
 

@@ -16,8 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr std::uint64_t kModel = 1;
-constexpr std::uint64_t kBinding = 9;
+constexpr Origin kOrigin{.model = 1, .binding = 9};
 
 /// Tokens of conversation `who`: others share none of them.
 TokenChain conversation(std::int32_t who, std::size_t tokens) {
@@ -31,8 +30,7 @@ Snapshot snapshot(const std::string& file,
                   std::int64_t bytes = 100,
                   std::chrono::milliseconds prefill = std::chrono::milliseconds(100)) {
     return {.file = file,
-            .model = kModel,
-            .binding = kBinding,
+            .origin = kOrigin,
             .bytes = Bytes(bytes),
             .prefill = prefill,
             .chain = std::move(chain)};
@@ -48,7 +46,7 @@ std::vector<std::string> files(const std::vector<Snapshot>& snapshots) {
 
 std::vector<std::string> latest(const Index& index, std::size_t count) {
     std::vector<std::string> names;
-    for (const SnapshotId id : index.latest(kModel, count)) {
+    for (const SnapshotId id : index.latest(kOrigin, count)) {
         names.push_back(index.find(id)->file);
     }
     return names;
@@ -86,7 +84,7 @@ TEST(Index, AmongEqualsTheOneNotUsedForLongerLeaves) {
     index.add(snapshot("a", conversation(1, 200)));
     index.add(snapshot("b", conversation(2, 200)));
     index.add(snapshot("c", conversation(3, 200)));
-    index.touch(index.latest(kModel, 3).back());
+    index.touch(index.latest(kOrigin, 3).back());
     const auto gone = index.make_room(Bytes(100));
     ASSERT_TRUE(gone.has_value());
     EXPECT_THAT(files(*gone), ElementsAre("b"));
@@ -121,23 +119,24 @@ TEST(Index, FindsTheConversationAmongMany) {
         index.add(snapshot(std::to_string(who), conversation(who, 300)));
     }
     for (int who = 0; who < 500; who += 7) {
-        const auto found = index.best_match(kModel, conversation(who, 400), 128);
+        const auto found = index.best_match(kOrigin, conversation(who, 400), 128);
         ASSERT_TRUE(found.has_value());
         EXPECT_EQ(index.find(*found)->file, std::to_string(who));
     }
-    EXPECT_FALSE(index.best_match(kModel, conversation(501, 400), 128).has_value());
-    EXPECT_FALSE(index.best_match(kModel, conversation(3, 100), 128).has_value());
-    EXPECT_FALSE(index.best_match(kModel + 1, conversation(3, 400), 128).has_value());
+    EXPECT_FALSE(index.best_match(kOrigin, conversation(501, 400), 128).has_value());
+    EXPECT_FALSE(index.best_match(kOrigin, conversation(3, 100), 128).has_value());
+    EXPECT_FALSE(
+        index.best_match({.model = 2, .binding = 9}, conversation(3, 400), 128).has_value());
 }
 
 TEST(Index, OtherSettingsMakeSnapshotsOfAModelUnusable) {
     Index index(Bytes(1000));
     index.add(snapshot("a", conversation(1, 200)));
     Snapshot other = snapshot("b", conversation(2, 200));
-    other.binding = kBinding + 1;
+    other.origin.binding = 10;
     index.add(std::move(other));
-    EXPECT_THAT(files(index.take_unusable(kModel, kBinding)), ElementsAre("b"));
-    EXPECT_THAT(index.take_unusable(kModel + 1, kBinding), IsEmpty());
+    EXPECT_THAT(files(index.take_unusable(kOrigin.model, {kOrigin.binding})), ElementsAre("b"));
+    EXPECT_THAT(index.take_unusable(2, {kOrigin.binding}), IsEmpty());
     EXPECT_THAT(latest(index, 9), ElementsAre("a"));
 }
 
@@ -158,7 +157,7 @@ TEST(Index, KeepsItsBudgetWhateverComes) {
             const std::size_t tokens = 128 + 32 * rng.below(20);
             const Bytes bytes(static_cast<std::int64_t>(rng.below(3000)));
             if (rng.below(4) == 0) {
-                for (const SnapshotId id : index.latest(kModel, 1 + rng.below(3))) {
+                for (const SnapshotId id : index.latest(kOrigin, 1 + rng.below(3))) {
                     index.touch(id);
                 }
                 continue;

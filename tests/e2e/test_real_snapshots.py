@@ -23,10 +23,10 @@ WINDOW = 512  # of Gemma 3: only longer conversations slide
 class Conversation:
     """One user's chat with one model."""
 
-    def __init__(self, server, model: str, seed: int, tokens: int = SHORT):
+    def __init__(self, server, model: str, seed: int, tokens: int = SHORT, system: dict | None = None):
         words = " ".join(random.Random(seed).choice(WORDS) for _ in range(tokens))
         self.server, self.model = server, model
-        self.messages = [{"role": "user", "content": f"Conversation {seed}: {words}."}]
+        self.messages = [*([system] if system else []), {"role": "user", "content": f"Conversation {seed}: {words}."}]
         self.timings = self.answer()
 
     def answer(self) -> dict:
@@ -128,8 +128,71 @@ def test_more_conversations_than_slots(start, smol):
     older.check_it_was_kept()
 
 
-def test_several_slots_at_once(start, smol):
-    server = start(config(smol, {"parallel": 2}))
+def test_a_conversation_that_lost_its_slot_again_is_recalled(start, smol):
+    """At once, before anybody has looked at the slots: who holds what follows from the requests."""
+    server = start(config(smol, {"parallel": 1, "prompt_cache": 0}))
+    talk = Conversation(server, "smol", 20)
+    leave(server, "smol")
+    talk.check_it_was_kept()
+    Conversation(server, "smol", 21)
+    # The turn since it was saved went with the slot.
+    assert talk.goes_on()["cache_n"] >= SHORT
+
+
+def test_who_shares_a_system_prompt_does_not_stand_for_the_conversation(start, smol):
+    server = start(config(smol, {"parallel": 1, "prompt_cache": 0}))
+    system = {"role": "system", "content": "You are brief. " * 50}
+    talk = Conversation(server, "smol", 22, system=system)
+    leave(server, "smol")
+    other = Conversation(server, "smol", 23, system=system)
+    assert other.timings["cache_n"] > 100  # the beginning that both have
+    talk.check_it_was_kept()
+
+
+def test_new_conversations_do_not_make_snapshots_useless(start, smol):
+    server = start(config(smol, {"parallel": 1, "prompt_cache": 0}))
+    for seed in range(24, 30):
+        talk = Conversation(server, "smol", seed)
+        leave(server, "smol")
+    assert "snapshots.useless" not in server.log_file.read_text()
+    assert totals(server)["saved"] == 6
+    talk.check_it_was_kept()
+
+
+@pytest.mark.parametrize("path, asked", [
+    ("/v1/messages", lambda turns: {"messages": turns}),
+    ("/v1/responses", lambda turns: {"input": turns}),
+    ("/api/chat", lambda turns: {"messages": turns, "stream": False}),
+])
+def test_conversations_of_every_api_are_recalled(start, smol, path, asked):
+    server = start(config(smol, {"parallel": 1, "prompt_cache": 0}))
+    turns = [{"role": "user", "content": " ".join(random.Random(31).choice(WORDS) for _ in range(SHORT))}]
+
+    def ask():
+        answer = server.post(path, {"model": "smol", "max_tokens": 6, "max_output_tokens": 6, **asked(turns)}, timeout=300)
+        assert answer.status_code == 200, answer.text
+
+    ask()
+    leave(server, "smol")
+    Conversation(server, "smol", 32)
+    ask()
+    assert "snapshot.recalled model=smol" in server.log_file.read_text()
+
+
+def test_two_names_for_one_file_keep_what_the_other_has_saved(start, real_models):
+    file = str(real_models["smol"])
+    server = start(config({}) | {"models": {"one": {"file": file, "parallel": 1}, "two": {"file": file, "parallel": 2}}})
+    talks = [Conversation(server, name, seed) for seed, name in ((33, "one"), (34, "two"))]
+    for talk in talks:
+        leave(server, talk.model)
+    for talk in talks:
+        talk.check_it_was_kept()
+    assert "snapshots.discarded" not in server.log_file.read_text()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--kv-unified"]])
+def test_several_slots_at_once(start, smol, arguments):
+    server = start(config(smol, {"parallel": 2, "extra_args": arguments}))
     with ThreadPoolExecutor(2) as pool:  # at once: one after the other, both might use the same slot
         talks = list(pool.map(lambda seed: Conversation(server, "smol", seed), (6, 7)))
     leave(server, "smol")
