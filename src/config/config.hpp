@@ -170,6 +170,7 @@ struct LimitsConfig {
     std::uint32_t connections = 1024;
     Bytes header{64_KiB};
     Bytes body{64_MiB};
+    Bytes bodies{256_MiB};                ///< of all requests at once
     milliseconds header_timeout{30'000};  ///< to send a request's head
     milliseconds body_timeout{300'000};   ///< to send a request's body
     milliseconds write_timeout{60'000};   ///< longest a client may not read

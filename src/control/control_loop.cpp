@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "control/durations.hpp"
+#include "control/stopping.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
 
@@ -88,8 +89,26 @@ void ControlLoop::start() {
     for (const models::Model& model : registry_.models()) {
         const auto managed = models_.find(model.id);
         if (managed != models_.end() && managed->second.preload) {
+            warn_if_too_large(managed->second);
             feed(memory::LoadRequested{model.id});
         }
+    }
+}
+
+/// Of a model that nobody has asked for yet, so that nobody else would be told.
+void ControlLoop::warn_if_too_large(const ManagedModel& model) const {
+    const auto& placements = model.traits.placements;
+    const Footprint budget = scheduler_.budget();
+    const bool fits =
+        std::any_of(placements.begin(), placements.end(), [&](const memory::Placement& one) {
+            return one.footprint.fits(budget);
+        });
+    if (!fits && !placements.empty()) {
+        log::warn("preload.impossible",
+                  {{"model", model.view.name},
+                   {"needs", drover::to_string(placements.front().footprint.total())},
+                   {"budget", drover::to_string(budget.total())},
+                   {"remedy", model.advice(budget[memory::kHostDevice])}});
     }
 }
 
@@ -197,6 +216,11 @@ void ControlLoop::report_hung(InstanceId instance, std::string cause) {
         feed(memory::UnloadRequested{found->second->model});  // nobody else is sent to it
         found->second->supervisor.kill(std::move(cause));
     }
+}
+
+std::string ControlLoop::last_words(InstanceId instance) const {
+    const auto found = instances_.find(instance);
+    return found == instances_.end() ? "" : found->second->supervisor.last_words();
 }
 
 Task<std::optional<Error>> ControlLoop::failure(InstanceId id) {
@@ -340,7 +364,8 @@ Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) c
         case memory::RefuseReason::never_fits:
             return {ErrorCode::insufficient_memory,
                     "model '" + managed.view.name + "' needs " + short_of(effect) + ". " +
-                        taken_by_others(effect.needed) + managed.advice(room_for(effect))};
+                        taken_by_pinned(effect.needed) + taken_by_others(effect.needed) +
+                        managed.advice(room_for(effect))};
         case memory::RefuseReason::load_failed:
             return {ErrorCode::engine_failed,
                     "model '" + managed.view.name + "' could not be loaded: " + failed,
@@ -351,7 +376,7 @@ Error ControlLoop::refusal(ModelId model, const memory::RefuseRequest& effect) c
                         "' failed lately and is not tried again yet: " + failed,
                     retry_after};
         case memory::RefuseReason::draining:
-            return {ErrorCode::unavailable, "the server is stopping", retry_after};
+            return server_stopping();
     }
     DROVER_UNREACHABLE();
 }

@@ -130,6 +130,7 @@ class ControlLoop final : public Fleet {
                             std::string_view path,
                             std::string_view body) override;
     void report_hung(InstanceId instance, std::string cause) override;
+    std::string last_words(InstanceId instance) const override;
     platform::Task<std::optional<Error>> failure(InstanceId instance) override;
 
     void feed(memory::Event event);
@@ -151,6 +152,7 @@ class ControlLoop final : public Fleet {
     void prefetch_after(ModelId model);
     platform::Task<> save_and_stop(std::shared_ptr<Instance> instance);
     platform::Task<> save_and_sleep(std::shared_ptr<Instance> instance);
+    void warn_if_too_large(const ManagedModel& model) const;
     void note_sleepless(const Instance& instance, const Error& cause) const;
     platform::Task<> wake(std::shared_ptr<Instance> instance);
     platform::Task<> serve(std::shared_ptr<Instance> instance, TimePoint begun);
@@ -169,6 +171,7 @@ class ControlLoop final : public Fleet {
     std::string label_of(std::size_t slot) const;
     std::string short_of(const memory::RefuseRequest& effect) const;
     static Bytes room_for(const memory::RefuseRequest& effect);
+    std::string taken_by_pinned(const memory::Footprint& needed) const;
     std::string taken_by_others(const memory::Footprint& needed) const;
 
     std::vector<DeviceView> device_views() const;

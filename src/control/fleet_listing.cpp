@@ -21,6 +21,9 @@ namespace {
 /// A client may send any name; messages quote this much of it.
 constexpr std::size_t kNameShownMax = 200;
 
+/// Models that a complaint names.
+constexpr std::size_t kModelsNamed = 5;
+
 std::string_view to_string(memory::InstanceState state) {
     switch (state) {
         case memory::InstanceState::loading:
@@ -44,6 +47,16 @@ std::string_view state_of_model(const std::optional<memory::InstanceView>& insta
     return instance->state == memory::InstanceState::ready ? "hot" : to_string(instance->state);
 }
 
+/// "; there are 'a', 'b', ...: GET /v1/models lists them all".
+std::string names_of_some(const std::vector<models::Model>& models) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min(models.size(), kModelsNamed); ++i) {
+        text += (i == 0 ? "; there is '" : ", '") + models[i].name + "'";
+    }
+    text += models.size() > kModelsNamed ? ", ..." : "";
+    return text + "; GET /v1/models lists what there is";
+}
+
 }  // namespace
 
 Result<ModelId> ControlLoop::find(std::string_view name) const {
@@ -61,7 +74,7 @@ Result<ModelId> ControlLoop::find(std::string_view name) const {
             message += (i == 0 ? "; did you mean '" : i + 1 == nearest.size() ? " or '" : ", '");
             message += nearest[i] + "'";
         }
-        message += nearest.empty() ? "; GET /v1/models lists what there is" : "?";
+        message += nearest.empty() ? names_of_some(registry_.models()) : "?";
         return Error{ErrorCode::not_found, std::move(message)};
     }
     if (model->engine == config::EngineKind::remote && model->served_name == "*") {

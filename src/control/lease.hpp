@@ -79,6 +79,9 @@ class Lease {
     /// The instance hangs: it is killed with this cause, and every lease on it fails.
     void report_hung(std::string cause);
 
+    /// The end of what its engine has printed; of a remote's, nothing.
+    std::string last_words() const;
+
     /// Why the instance is gone, with its last words: waits (bounded, about a second) for the exit
     /// of a process whose connection just broke. Nullopt: it still lives.
     platform::Task<std::optional<Error>> failure();
@@ -109,6 +112,7 @@ class LeaseOwner {
                                     std::string_view path,
                                     std::string_view body) = 0;
     virtual void report_hung(InstanceId instance, std::string cause) = 0;
+    virtual std::string last_words(InstanceId instance) const = 0;
     virtual platform::Task<std::optional<Error>> failure(InstanceId instance) = 0;
 };
 
@@ -139,6 +143,10 @@ inline platform::Task<> Lease::recall(std::string_view path, std::string_view bo
 
 inline void Lease::report_hung(std::string cause) {
     owner_->report_hung(instance_, std::move(cause));
+}
+
+inline std::string Lease::last_words() const {
+    return owner_->last_words(instance_);
 }
 
 inline platform::Task<std::optional<Error>> Lease::failure() {

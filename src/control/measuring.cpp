@@ -266,6 +266,29 @@ Bytes ControlLoop::room_for(const memory::RefuseRequest& effect) {
     return on_gpus ? gpus : effect.available[kHostDevice];
 }
 
+/// "Pinned models hold 488.0 MiB of it ('gemma'); ...": what would help most.
+std::string ControlLoop::taken_by_pinned(const Footprint& needed) const {
+    Bytes held;
+    std::string names;
+    for (const auto& [id, managed] : models_) {
+        const auto instance = managed.traits.pinned ? scheduler_.instance_of(id) : std::nullopt;
+        if (!instance.has_value()) {
+            continue;
+        }
+        Bytes here;
+        for (std::size_t slot = 0; slot < kDevicesMax; ++slot) {
+            here += needed[slot] > Bytes(0) ? std::as_const(instance->held)[slot] : Bytes(0);
+        }
+        if (here > Bytes(0)) {
+            held += here;
+            names += (names.empty() ? "'" : ", '") + managed.view.name + "'";
+        }
+    }
+    return names.empty() ? ""
+                         : "Pinned models hold " + drover::to_string(held) + " of it (" + names +
+                               "); unpinned, or unloaded by `drover stop`, they would make room. ";
+}
+
 std::string ControlLoop::taken_by_others(const Footprint& needed) const {
     std::string text;
     for (const std::size_t slot : budget_.slots()) {

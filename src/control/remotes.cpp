@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "control/durations.hpp"
 #include "control/model_list.hpp"
+#include "control/stopping.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
 
@@ -98,7 +99,7 @@ Task<> Remotes::stop() {
         if (!waiter->outcome().has_value()) {
             Group& group = *waiter->model().group;
             group.balancer.cancel(request, now());
-            waiter->outcome().emplace(Error{ErrorCode::unavailable, "the server is stopping"});
+            waiter->outcome().emplace(server_stopping());
             waiter->decided().notify_all();
         }
     }
@@ -211,7 +212,7 @@ std::optional<Error> Remotes::objection(const Model& model, const AcquireOptions
                          "' is remote, and this request must not leave the machine (local_only)"};
     }
     if (stopping_) {
-        return Error{ErrorCode::unavailable, "the server is stopping"};
+        return server_stopping();
     }
     if (!model.listed) {
         return Error{ErrorCode::not_found,

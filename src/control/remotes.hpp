@@ -117,6 +117,7 @@ class Remotes final : public LeaseOwner {
     bool may_recall(InstanceId) const override { return false; }
     platform::Task<> recall(InstanceId, std::string_view, std::string_view) override;
     void report_hung(InstanceId, std::string) override {}
+    std::string last_words(InstanceId) const override { return {}; }
     platform::Task<std::optional<Error>> failure(InstanceId instance) override;
 
     static InstanceId instance_of(const Group& group, upstreams::Replica replica);

@@ -86,6 +86,8 @@ const ErrorRow& error_row(Refusal refusal) {
         501, "invalid_request_error", "unknown_transfer_encoding", "invalid_request_error", false};
     static constexpr ErrorRow kConnections{
         503, "server_error", "too_many_connections", "overloaded_error", true};
+    static constexpr ErrorRow kBodies{
+        503, "server_error", "too_many_bodies", "overloaded_error", true};
     switch (refusal) {
         case Refusal::malformed:
             return kMalformed;
@@ -99,6 +101,8 @@ const ErrorRow& error_row(Refusal refusal) {
             return kSlow;
         case Refusal::body_too_large:
             return kBody;
+        case Refusal::no_room_for_body:
+            return kBodies;
         case Refusal::unsupported_encoding:
             return kEncoding;
         case Refusal::head_too_large:

@@ -20,6 +20,7 @@ enum class Refusal {
     wrong_method,
     too_slow,  ///< the client did not send the request in time
     body_too_large,
+    no_room_for_body,      ///< others' bodies take it all
     unsupported_encoding,  ///< a compressed body
     head_too_large,
     unknown_transfer,  ///< a Transfer-Encoding other than chunked

@@ -30,6 +30,9 @@ constexpr std::chrono::milliseconds kTickMin{5};
 /// After accept() failed, usually because there are no file descriptors left.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
+/// A client whose request did not end in time gets so long to take the error.
+constexpr std::chrono::milliseconds kFarewell{500};
+
 std::chrono::milliseconds tick_of(const ServerOptions& options) {
     const config::LimitsConfig& limits = options.limits;
     const auto shortest = std::min({limits.header_timeout,
@@ -70,10 +73,12 @@ Server::Server(platform::Loop& loop,
       options_(std::move(options)),
       routes_(options_.routes),
       routing_log_(options_.routing),
+      bodies_(options_.limits.bodies),
       context_{.fleet = fleet,
                .routes = routes_,
                .routing_log = routing_log_,
                .counts = counts_,
+               .bodies = bodies_,
                .limits = options_.limits,
                .stall_timeout = options_.stall_timeout,
                .plan = options_.plan,
@@ -200,6 +205,12 @@ void Server::for_each_session(Call call) {
     }
 }
 
+Task<> Server::sessions_end_until(TimePoint deadline) {
+    while (!sessions_.empty() && now() < deadline) {
+        co_await session_ended_.wait_until(deadline);
+    }
+}
+
 Task<> Server::stop() {
     co_await platform::shield();
     stopping_ = true;
@@ -208,9 +219,9 @@ Task<> Server::stop() {
     accept_pause_.cancel();
     for_each_session([](Session& session) { session.drain(); });
     const TimePoint deadline = now() + options_.limits.drain_timeout;
-    while (!sessions_.empty() && now() < deadline) {
-        co_await session_ended_.wait_until(deadline);
-    }
+    co_await sessions_end_until(deadline);
+    for_each_session([](Session& session) { session.dismiss(); });
+    co_await sessions_end_until(now() + kFarewell);
     for_each_session([](Session& session) { session.abort(); });
     while (!sessions_.empty()) {
         co_await session_ended_.wait();

@@ -66,6 +66,7 @@ class Server {
     platform::Task<> accept();
     platform::Task<> serve(platform::TcpSocket socket);
     platform::Task<> tick();
+    platform::Task<> sessions_end_until(TimePoint deadline);
     Status listen();
     template <typename Call>
     void for_each_session(Call call);
@@ -75,6 +76,7 @@ class Server {
     RouteTable routes_;
     RoutingLog routing_log_;
     RequestCounts counts_;
+    BodyRoom bodies_;
     SessionContext context_;
     Acceptor acceptor_;
     platform::Timer ticker_;

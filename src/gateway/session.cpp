@@ -23,13 +23,8 @@ using platform::Task;
 
 namespace {
 
-constexpr std::size_t kLargeReadSize = 64 * 1024;
-/// A body is believed up to this size; beyond it memory follows what really arrives.
-constexpr std::size_t kReserveMax = 1024 * 1024;
 /// What an idle session may keep.
 constexpr std::size_t kIdleBody = 64 * 1024;
-/// How long a client that is still sending gets to read why it was refused.
-constexpr std::chrono::milliseconds kLinger{2'000};
 /// Models that a complaint names.
 constexpr std::size_t kModelsNamed = 10;
 
@@ -39,7 +34,8 @@ Session::Session(const SessionContext& context, platform::TcpSocket socket)
     : context_(context),
       client_(
           std::move(socket), deadline_, context.limits.write_timeout, [this] { client_left(); }),
-      turn_(context.fleet, client_, deadline_, context.stall_timeout) {}
+      turn_(context.fleet, client_, deadline_, context.stall_timeout),
+      body_share_(context.bodies) {}
 
 Task<> Session::run() {
     try {
@@ -61,13 +57,15 @@ Task<> Session::serve() {
         co_await answer();
         end_request();
     }
-    if (!client_.gone() && parser_->expects_body()) {
+    if (!client_.gone() && (parser_->expects_body() || parser_->refusal().has_value())) {
         co_await linger();
     }
 }
 
 void Session::begin_request() {
     body_.clear();
+    crowded_ = false;
+    turn_.begin();
     cors_.clear();
     fields_reader_.start();
     document_.start();
@@ -85,23 +83,23 @@ void Session::begin_request() {
 }
 
 void Session::end_request() {
-    const RequestRecord record{
-        .method = head_.method_name,
-        .path = head_.path,
-        .model = model_,
-        .route = route_name_,
-        .reason = reason_,
-        .status = status_,
-        .began = began_,
-        .leased = model_.empty() ? TimePoint() : turn_.times().leased,
-        .first_byte = model_.empty() ? TimePoint() : turn_.times().first_byte,
-        .ended = now()};
+    const RequestRecord record{.method = head_.method_name,
+                               .path = head_.path,
+                               .model = model_,
+                               .route = route_name_,
+                               .reason = reason_,
+                               .status = status_,
+                               .began = began_,
+                               .leased = turn_.times().leased,
+                               .first_byte = turn_.times().first_byte,
+                               .ended = now()};
     context_.counts.add(record);
     log_request(record);
     keep_alive_ = keep_alive_ && !draining_ && !parser_->expects_body();
     if (body_.capacity() > kIdleBody) {
         std::string().swap(body_);
     }
+    body_share_.clear();
     client_.trim();
     turn_.trim();
 }
@@ -248,88 +246,6 @@ std::optional<Reply> Session::objection() const {
                                  "' are not understood; send it uncompressed");
     }
     return std::nullopt;
-}
-
-Reply Session::refused_by_parser() const {
-    const Dialect dialect = dialect_of(head_.path);
-    if (timed_out_) {
-        return refusal_reply(dialect,
-                             Refusal::too_slow,
-                             parser_->head_done()
-                                 ? "the request's body took longer than limits.body_timeout (" +
-                                       to_string(context_.limits.body_timeout) + ")"
-                                 : "the request's head took longer than limits.header_timeout (" +
-                                       to_string(context_.limits.header_timeout) + ")");
-    }
-    std::string message(parser_->refusal_text());
-    switch (*parser_->refusal()) {
-        case Refusal::head_too_large:
-            message +=
-                ": at most " + to_string(context_.limits.header) + "; limits.header raises it";
-            break;
-        case Refusal::body_too_large:
-            message += ": at most " + to_string(context_.limits.body) + "; limits.body raises it";
-            break;
-        case Refusal::malformed:
-        case Refusal::foreign_origin:
-        case Refusal::unknown_path:
-        case Refusal::wrong_method:
-        case Refusal::too_slow:
-        case Refusal::unsupported_encoding:
-        case Refusal::unknown_transfer:
-        case Refusal::too_many_connections:
-            break;
-    }
-    return refusal_reply(dialect, *parser_->refusal(), message);
-}
-
-Task<> Session::invite_body() {
-    if (client_.input().empty() && equals_ignoring_case(head_.expect, "100-continue")) {
-        reply_pieces_.assign(1, "HTTP/1.1 100 Continue\r\n\r\n");
-        if (!client_.send(reply_pieces_)) {
-            co_await client_.flush();
-        }
-    }
-}
-
-Task<bool> Session::read_body() {
-    co_await invite_body();
-    const std::size_t announced =
-        static_cast<std::size_t>(parser_->content_length().value_or(kReadSize));
-    body_.reserve(std::min(announced, kReserveMax));
-    deadline_.set(Waiting::body, context_.limits.body_timeout);
-    for (;;) {
-        if (!client_.input().empty()) {
-            client_.consume(parser_->put(client_.input()));
-        }
-        if (parser_->done() || parser_->refusal().has_value()) {
-            break;
-        }
-        const bool more = co_await client_.more(announced > kReadSize ? kLargeReadSize : kReadSize);
-        if (!more) {
-            break;
-        }
-    }
-    deadline_.clear();
-    if (parser_->done()) {
-        co_return true;
-    }
-    keep_alive_ = false;
-    if (parser_->refusal().has_value() || timed_out_) {
-        co_await reply(refused_by_parser());
-    }
-    co_return false;
-}
-
-void Session::on_body(std::string_view piece) {
-    if (route_ != nullptr && route_->model_from == ModelFrom::json) {
-        fields_reader_.put(piece);
-    }
-    if (route_ != nullptr && needs_document(route_->action)) {
-        document_.put(piece);
-        return;
-    }
-    body_ += piece;
 }
 
 std::optional<Reply> Session::local_reply(const Route& route) const {
@@ -525,18 +441,6 @@ Task<> Session::reply(Reply reply) {
     }
 }
 
-Task<> Session::linger() {
-    // Closing with unread input makes the kernel send a reset, which can overtake the reply.
-    client_.shut_down_sending();
-    deadline_.set(Waiting::farewell, kLinger);
-    bool more = true;
-    while (more) {
-        client_.consume(client_.input().size());
-        more = co_await client_.more(kLargeReadSize);
-    }
-    deadline_.clear();
-}
-
 void Session::tick(TimePoint time) {
     if (!deadline_.passed(time)) {
         return;
@@ -576,6 +480,14 @@ void Session::client_left() {
         stop_work_->store(true);
     }
     client_.close();
+}
+
+void Session::dismiss() {
+    keep_alive_ = false;
+    turn_.dismiss();
+    if (deadline_.waiting() == Waiting::body || deadline_.waiting() == Waiting::head) {
+        client_.close();
+    }
 }
 
 void Session::abort() {

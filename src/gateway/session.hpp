@@ -16,6 +16,7 @@
 
 #include "config/config.hpp"
 #include "control/fleet.hpp"
+#include "gateway/body_room.hpp"
 #include "gateway/client_connection.hpp"
 #include "gateway/deadline.hpp"
 #include "gateway/dialect/clock.hpp"
@@ -42,6 +43,7 @@ struct SessionContext {
     RouteTable& routes;
     RoutingLog& routing_log;
     RequestCounts& counts;
+    BodyRoom& bodies;
     config::LimitsConfig limits;
     std::chrono::milliseconds stall_timeout;
     /// The answer to POST /admin/plan; see ServerOptions.
@@ -64,6 +66,10 @@ class Session final : private BodySink {
 
     /// An idle connection is closed now, a busy one after its response.
     void drain();
+
+    /// Ends what is under way with an error that the client sees; its connection is closed after
+    /// it.
+    void dismiss();
 
     /// Ends whatever is under way.
     void abort();
@@ -127,6 +133,7 @@ class Session final : private BodySink {
     std::optional<Reply> objection() const;
     std::optional<Reply> local_reply(const Route& route) const;
     Reply refused_by_parser() const;
+    Reply refused_by_crowd() const;
     platform::Task<> answer_plan(const Route& route);
     Reply take_feedback(const Route& route);
     void note_routed(const NamedRoute& named,
@@ -157,6 +164,8 @@ class Session final : private BodySink {
 
     RequestHead head_;
     std::string body_;
+    BodyRoom::Share body_share_;
+    bool crowded_ = false;  ///< there is no room for the body
     RequestFieldsReader fields_reader_;
     JsonBody document_;
     std::optional<RequestParser> parser_;

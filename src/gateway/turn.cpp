@@ -5,12 +5,13 @@
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/json/serialize.hpp>
 
+#include "control/stopping.hpp"
 #include "engines/upstream_connection.hpp"
 #include "gateway/dialect/answer_shape.hpp"
 #include "gateway/dialect/chat_form.hpp"
 #include "gateway/dialect/remote_request.hpp"
-#include "gateway/http_status.hpp"
 #include "gateway/model_rewrite.hpp"
 #include "platform/clock.hpp"
 #include "platform/task_scope.hpp"
@@ -29,26 +30,6 @@ constexpr std::size_t kAnswerReadSize = 16 * 1024;
 /// Longest that an engine of this machine may take to accept a connection.
 constexpr std::chrono::milliseconds kConnectTimeout{5'000};
 
-/// A server has nothing at a path: none such, not to be posted to, not made yet.
-bool is_lacking(unsigned status) {
-    return status == kHttpNotFound || status == kHttpNotAllowed || status == kHttpNotImplemented;
-}
-
-bool is_form(const Turn::Asked& asked) {
-    return asked.path.empty() && asked.head.content_type.starts_with("multipart/");
-}
-
-/// What a remote says of its key is not about the client's.
-bool is_about_the_key(unsigned status) {
-    return status == kHttpUnauthorized || status == kHttpForbidden;
-}
-
-/// The fault lies with the server, not with the request.
-bool is_servers_fault(unsigned status) {
-    return (status >= kHttpServerError && status != kHttpNotImplemented) ||
-           is_about_the_key(status);
-}
-
 Error client_left() {
     return Error{ErrorCode::cancelled, "the client left"};
 }
@@ -66,7 +47,9 @@ Turn::~Turn() = default;
 Task<Status> Turn::run(Asked asked) {
     aborted_ = false;
     stalled_ = false;
+    dismissed_ = false;
     times_ = lease_ ? Times{.leased = times_.leased} : Times();
+    model_ = asked.model;
     relay_ = asked.relay != nullptr ? asked.relay : &passing_;
     keeps_lease_ = asked.keeps_lease;
     verdict_within_ = asked.verdict_within;
@@ -75,7 +58,7 @@ Task<Status> Turn::run(Asked asked) {
     if (retryable_) {
         co_return co_await try_others(asked, std::move(status));
     }
-    if (!status.ok() && unreached_ && !aborted_) {
+    if (!status.ok() && unreached_ && !aborted_ && !dismissed_) {
         // The engine had just died, and this request never reached it: it is not the one to suffer.
         status = co_await attempt(asked);
     }
@@ -83,7 +66,7 @@ Task<Status> Turn::run(Asked asked) {
 }
 
 Task<Status> Turn::try_others(const Asked& asked, Status failed) {
-    while (retryable_ && !aborted_) {
+    while (retryable_ && !aborted_ && !dismissed_) {
         Status status = co_await attempt(asked);
         if (!status.ok() && !leased_) {
             break;  // nobody else is there: what went wrong is the answer
@@ -140,7 +123,7 @@ Task<Status> Turn::attempt(const Asked& asked) {
             path_, asked.body, fleet_.name(asked.model), platform::wall_clock_ms() / 1000);
     }
     if (lease_.may_recall()) {
-        co_await lease_.recall(path_, asked.body);
+        co_await recall(asked);
         if (aborted_) {
             lease_.release();
             co_return client_left();
@@ -157,6 +140,21 @@ Task<Status> Turn::attempt(const Asked& asked) {
     co_return status;
 }
 
+/// Of what the engine itself turns into a chat, the chat has the tokens.
+Task<> Turn::recall(const Asked& asked) {
+    std::string_view path = path_;
+    std::string_view body = asked.body;
+    std::string chat;
+    if (dialect::has_chat_form(path)) {
+        if (const auto form = dialect::chat_form(path, body); form.ok()) {
+            chat = boost::json::serialize(*form);
+            path = dialect::kChatPath;
+            body = chat;
+        }
+    }
+    co_await lease_.recall(path, body);
+}
+
 Task<Status> Turn::acquire(ModelId model, const control::AcquireOptions& options) {
     std::optional<Result<control::Lease>> outcome;
     const auto wait = [&]() -> Task<> {
@@ -164,7 +162,7 @@ Task<Status> Turn::acquire(ModelId model, const control::AcquireOptions& options
     };
     const auto failure = co_await platform::cancellable(cancel_acquire_.slot(), wait());
     if (aborted_ || failure != nullptr || !outcome.has_value()) {
-        co_return client_left();
+        co_return aborted_ || !dismissed_ ? client_left() : control::server_stopping();
     }
     if (!outcome->ok()) {
         co_return outcome->error();
@@ -207,7 +205,7 @@ Task<Status> Turn::exchange(const Asked& asked) {
         if (relay_->withheld() || (relay_->done() && !relay_->failed())) {
             co_return Status();
         }
-        if (relay_->answered() || aborted_ || stalled_) {
+        if (relay_->answered() || aborted_ || stalled_ || dismissed_) {
             break;
         }
         if (!reused) {
@@ -255,51 +253,12 @@ void Turn::take_body(const Asked& asked) {
 }
 
 void Turn::rename(const Asked& asked, std::string_view model) {
-    auto body = is_form(asked) ? with_model_in_form(asked.head.content_type, asked.body, model)
-                               : with_model(asked.body, model);
+    auto body = asked.is_form() ? with_model_in_form(asked.head.content_type, asked.body, model)
+                                : with_model(asked.body, model);
     if (body.has_value()) {
         renamed_ = *std::move(body);
         body_ = renamed_;
     }
-}
-
-std::optional<Error> Turn::adapt_to_remote(const Asked& asked) {
-    const std::string& model = lease_.remote()->served_name;
-    if (tried_.empty()) {
-        connect_left_ = lease_.remote()->connect_timeout;
-    }
-    if (asked.path.empty() && dialect::has_chat_form(path_)) {
-        return adapt_to_chat(asked);
-    }
-    may_lack_ = asked.path.empty() && dialect::is_beside_openai(path_);
-    const std::string_view path = may_lack_ ? path_ : dialect::openai_path(path_);
-    if (path.empty() || asked.head.method != Method::post) {
-        return Error{ErrorCode::invalid_argument,
-                     "model '" + std::string(fleet_.name(asked.model)) +
-                         "' is remote, and its server is not asked for " + std::string(path_)};
-    }
-    path_ = path;
-    if (is_form(asked)) {
-        rename(asked, model);
-        return std::nullopt;
-    }
-    renamed_ = dialect::remote_body(asked.body, model, !asked.path.empty());
-    body_ = renamed_;
-    return std::nullopt;
-}
-
-std::optional<Error> Turn::adapt_to_chat(const Asked& asked) {
-    auto body = dialect::chat_form(path_, asked.body);
-    if (!body.ok()) {
-        return body.error().with("model '" + std::string(fleet_.name(asked.model)) +
-                                 "' is remote, and its server is asked in OpenAI's words");
-    }
-    translator_ = dialect::answer_from_chat(
-        path_, asked.body, fleet_.name(asked.model), platform::wall_clock_ms() / 1000);
-    path_ = dialect::kChatPath;
-    renamed_ = dialect::remote_body(std::move(*body), lease_.remote()->served_name);
-    body_ = renamed_;
-    return std::nullopt;
 }
 
 Duration Turn::connect_time() const {
@@ -317,65 +276,6 @@ Duration Turn::patience() const {
         return stall_timeout_;
     }
     return relay_->body_begun() ? remote->idle_timeout : remote->first_byte_timeout;
-}
-
-bool Turn::holds_back(unsigned status) const {
-    if (lease_.remote() == nullptr || is_about_the_key(status)) {
-        return lease_.remote() != nullptr;
-    }
-    return (may_lack_ && is_lacking(status)) ||
-           (lease_.others() > 0 && (is_servers_fault(status) || status == kHttpTooManyRequests ||
-                                    status == kHttpNotFound));
-}
-
-Error Turn::held_back() const {
-    const unsigned status = relay_->status();
-    const std::string server = lease_.upstream().endpoint().text();
-    if (is_about_the_key(status)) {
-        return {
-            ErrorCode::engine_failed,
-            server + " refuses the key that Drover has for it (" + std::to_string(status) + ")"};
-    }
-    if (may_lack_ && is_lacking(status)) {
-        return {ErrorCode::not_found,
-                server + " answered " + std::to_string(status) + " to " + std::string(path_) +
-                    ": it has no such path, or no such model"};
-    }
-    const ErrorCode code = status == kHttpTooManyRequests ? ErrorCode::overloaded
-                           : status == kHttpNotFound      ? ErrorCode::not_found
-                                                          : ErrorCode::engine_failed;
-    return {
-        code, server + " answered with status " + std::to_string(status), relay_->retry_after()};
-}
-
-void Turn::report(const Status& status) {
-    upstreams::Report report{.cause = status.ok() ? std::string() : status.error().message};
-    if (aborted_ || client_.gone()) {
-        report.outcome = upstreams::Outcome::unknown;
-    } else if (relay_->answered() && relay_->status() == kHttpTooManyRequests) {
-        report.outcome = upstreams::Outcome::pushed_back;
-        report.rest = relay_->retry_after();
-    } else if (!relay_->answered() || is_servers_fault(relay_->status()) || !relay_->done() ||
-               relay_->failed()) {
-        const bool blameless = held_ && (relay_->status() == kHttpNotFound ||
-                                         (may_lack_ && is_lacking(relay_->status())));
-        report.outcome = blameless ? upstreams::Outcome::unknown : upstreams::Outcome::failed;
-        if (report.cause.empty()) {
-            report.cause = relay_->done() && !relay_->failed()
-                               ? "it answered with status " + std::to_string(relay_->status())
-                               : "it broke off in the middle of an answer";
-        }
-    } else {
-        report.outcome = upstreams::Outcome::served;
-        report.first_byte = times_.first_byte - sent_at_;
-    }
-    lease_.report(report);
-    unreached_ = false;  // its own replica is not tried a second time
-    const bool in_time = !stalled_ || !verdict_is_due();
-    if (!status.ok() && in_time && !aborted_ && !client_.gone() && lease_.others() > 0) {
-        tried_.push_back(lease_.instance());
-        retryable_ = true;
-    }
 }
 
 /// What curl sends is called a form unless it is told otherwise, and some engines insist on the
@@ -454,7 +354,7 @@ Task<> Turn::relay() {
             co_await upstream_->async_read_some(asio::buffer(room.data, room.size), as_result);
         deadline_.clear();
         std::size_t used = 0;
-        if (aborted_ || stalled_ || (error && error != asio::error::eof)) {
+        if (aborted_ || stalled_ || dismissed_ || (error && error != asio::error::eof)) {
             co_return;  // exchange() finds out what it was
         }
         if (error) {
@@ -517,6 +417,17 @@ void Turn::leave_engine() {
     }
 }
 
+/// What an engine that lives did, with its last words.
+Error Turn::blame(ErrorCode code, const std::string& what) const {
+    if (lease_.remote() != nullptr) {
+        return {code, "the engine " + what};
+    }
+    const std::string words = lease_.last_words();
+    return {code,
+            "the engine of model '" + std::string(fleet_.name(model_)) + "' " + what +
+                (words.empty() ? "" : "; its last words: " + words)};
+}
+
 Task<Status> Turn::explain() {
     if (aborted_) {
         co_return client_left();
@@ -524,22 +435,24 @@ Task<Status> Turn::explain() {
     upstream_.reset();
     const auto silence = std::chrono::duration_cast<std::chrono::milliseconds>(patience());
     std::optional<Error> error;
-    if (stalled_ && verdict_is_due()) {
+    if (dismissed_) {
+        error = control::server_stopping();
+    } else if (stalled_ && verdict_is_due()) {
         error =
             Error{ErrorCode::timeout, "there was no answer within " + to_string(*verdict_within_)};
     } else if (stalled_) {
-        error = Error{ErrorCode::timeout, "the engine was silent for " + to_string(silence)};
-        lease_.report_hung(error->message);
+        const std::string what = "was silent for " + to_string(silence);
+        error = blame(ErrorCode::timeout, what);
+        lease_.report_hung(what);
     } else if (relay_->failed() && !ended_) {
-        error = Error{ErrorCode::engine_failed, "the engine's answer is not valid HTTP"};
+        error = blame(ErrorCode::engine_failed, "gave an answer that is not valid HTTP");
     } else {
         error = co_await lease_.failure();
     }
     if (!error.has_value()) {
-        error = Error{ErrorCode::engine_failed,
-                      relay_->answered()
-                          ? "the engine closed the connection in the middle of its answer"
-                          : "the engine closed the connection without an answer"};
+        error = blame(ErrorCode::engine_failed,
+                      relay_->answered() ? "closed the connection in the middle of its answer"
+                                         : "closed the connection without an answer");
     }
     if (client_.gone()) {
         co_return client_left();
@@ -575,6 +488,14 @@ void Turn::abort() {
 
 void Turn::stall() {
     stalled_ = true;
+    if (upstream_ != nullptr) {
+        upstream_->close();
+    }
+}
+
+void Turn::dismiss() {
+    dismissed_ = true;
+    cancel_acquire_.emit(asio::cancellation_type::terminal);
     if (upstream_ != nullptr) {
         upstream_->close();
     }

@@ -53,6 +53,9 @@ class Turn {
         dialect::WatchedAnswer* watched = nullptr;
         /// So soon after the lease something must be sent, or the answer is given up (`timeout`).
         std::optional<std::chrono::milliseconds> verdict_within{};
+
+        /// The client's own request, and a form.
+        bool is_form() const { return path.empty() && head.content_type.starts_with("multipart/"); }
     };
 
     /// When things happened, for the log.
@@ -60,6 +63,9 @@ class Turn {
         TimePoint leased{};
         TimePoint first_byte{};
     };
+
+    /// Nothing has happened yet to the session's next request.
+    void begin() { times_ = {}; }
 
     /// Forwards the request and writes the response to the client. An error means that nothing was
     /// written and a reply is due. REQUIRES: `asked.head` and `asked.body` stay until it returns.
@@ -78,6 +84,10 @@ class Turn {
     /// The engine has been silent for too long.
     void stall();
 
+    /// The server stops and can wait no longer: run() ends with an error, or the answer with an
+    /// error event.
+    void dismiss();
+
     /// The client's connection can be used again. REQUIRES: run() returned no error.
     bool client_keeps_alive() const { return relay_->client_keeps_alive(); }
     unsigned status() const { return relay_->status(); }
@@ -95,6 +105,7 @@ class Turn {
   private:
     platform::Task<Status> attempt(const Asked& asked);
     platform::Task<Status> try_others(const Asked& asked, Status failed);
+    platform::Task<> recall(const Asked& asked);
     platform::Task<Status> obtain(const Asked& asked);
     platform::Task<Status> acquire(ModelId model, const control::AcquireOptions& options);
     platform::Task<Status> exchange(const Asked& asked);
@@ -102,6 +113,7 @@ class Turn {
     platform::Task<> send_rest();
     platform::Task<> relay();
     platform::Task<Status> explain();
+    Error blame(ErrorCode code, const std::string& what) const;
     /// Engines that insist on a name of their own for the model are given it.
     void take_body(const Asked& asked);
     void rename(const Asked& asked, std::string_view model);
@@ -142,9 +154,11 @@ class Turn {
     Duration connect_left_{};        ///< of a remote's time to connect, for all attempts
     boost::asio::cancellation_signal cancel_acquire_;
     std::optional<std::chrono::milliseconds> verdict_within_;
+    ModelId model_{};
     bool keeps_lease_ = false;
     bool aborted_ = false;
     bool stalled_ = false;
+    bool dismissed_ = false;
     bool unreached_ = false;  ///< the engine did not take the connection
     bool ended_ = false;      ///< the engine closed its side
     bool held_ = false;       ///< a remote's answer that the client does not get

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -63,7 +64,8 @@ def test_an_engine_that_freezes_is_killed(fake):
 def test_an_engine_that_stays_silent_is_killed(fake):
     server = fake({"a": ""}, {"engine": {"stall_timeout": "500ms"}})
     answer = server.chat("a", fake="hang")
-    assert answer.status_code in (502, 504)
+    assert answer.status_code == 504
+    assert "model 'a' was silent for 500ms; its last words: " in error_of(answer)
     assert server.chat("a").status_code == 200
 
 
@@ -72,7 +74,7 @@ def test_answers_that_are_none_become_502(fake, directive):
     server = fake({"a": ""})
     answer = server.chat("a", fake=directive)
     assert answer.status_code == 502, answer.text
-    assert error_of(answer)
+    assert "model 'a'" in error_of(answer) and "last words: " in error_of(answer)
     assert server.chat("a").status_code == 200
 
 
@@ -94,6 +96,28 @@ def test_sigterm_lets_running_requests_finish(fake):
         next(lines)
         server.process.send_signal(signal.SIGTERM)
         assert "data: [DONE]" in list(lines)
+    assert server.process.wait(20) == 0
+
+
+def test_a_stream_that_lasts_longer_than_the_server_ends_with_an_error_event(fake):
+    server = fake({"a": "slow=20"}, {"limits": {"drain_timeout": "200ms"}})
+    with server.stream("a", fake="endless") as response:
+        lines = response.iter_lines()
+        next(lines)
+        server.process.send_signal(signal.SIGTERM)
+        events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    assert events[-1]["error"]["message"] == "the server is stopping"
+    assert server.process.wait(20) == 0
+
+
+def test_who_waits_when_the_server_stops_may_come_again(fake):
+    server = fake({"a": "load=60000"})
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(server.chat, "a")
+        wait_until(lambda: server.get("/admin/ps").json()["queued"] == 1)
+        server.process.send_signal(signal.SIGTERM)
+        answer = waiting.result()
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) >= 1
     assert server.process.wait(20) == 0
 
 

@@ -26,6 +26,22 @@ def test_a_model_that_can_never_fit_gets_507_with_what_helps(fake):
     assert "MiB" in message and "context" in message
 
 
+def test_who_cannot_fit_beside_a_pinned_model_is_told_its_name(fake):
+    large = {"context": 8192, "parallel": 4}
+    room = estimate(fake({"b": ""}, b=large), "b") + (100 << 20)
+    server = fake({"a": "alloc=150", "b": ""}, {"memory": {"budget": str(room)}}, a={"pin": True}, b=large)
+    assert server.chat("a").status_code == 200
+    answer = server.chat("b")
+    assert answer.status_code == 507
+    message = answer.json()["error"]["message"]
+    assert "Pinned models hold" in message and "'a'" in message and "drover stop" in message
+
+
+def test_a_preload_that_can_never_fit_is_said_in_the_log(fake):
+    server = fake({"a": ""}, {"memory": {"budget": "100MiB"}}, a={"preload": True})
+    assert "preload.impossible model=a" in server.log_file.read_text()
+
+
 def test_idle_models_leave_for_others_and_busy_ones_do_not(fake):
     probe = fake({"a": ""})
     room = int(estimate(probe, "a") * 2.5) + (64 << 20)

@@ -1,5 +1,7 @@
 """What Prometheus reads, with Prometheus' own parser."""
 
+import re
+
 import support
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -24,6 +26,15 @@ def test_requests_are_counted_by_model_and_status(fake):
     assert found["drover_requests_total", ("model", ""), ("status", "404")] == 1
     assert found["drover_request_seconds_count", ("model", "a")] == 3
     assert found["drover_request_wait_seconds_bucket", ("le", "+Inf"), ("model", "a")] == 3
+
+
+def test_a_refused_request_has_not_the_times_of_the_one_before(fake):
+    server = fake({"a": ""}, a={"task": "embedding"})
+    assert server.post("/v1/embeddings", {"model": "a", "input": "hello"}).status_code == 200
+    assert server.chat("a").status_code == 400  # on the same connection
+    assert not re.search(r"_ms=-(?!1\b)", server.log_file.read_text())  # -1: there was none
+    sums = [value for name, value in metrics(server).items() if name[0].endswith("_seconds_sum")]
+    assert sums and min(sums) >= 0
 
 
 def test_memory_is_that_of_the_listing(fake):

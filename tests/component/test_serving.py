@@ -1,6 +1,8 @@
 """The gateway in front of a fake engine: what clients send, right and wrong."""
 
+import contextlib
 import json
+import select
 import socket
 import threading
 
@@ -59,6 +61,23 @@ def test_limits_on_head_and_body(fake):
     answer = server.client.get("/v1/models", headers={"x-long": "y" * 4_000})
     assert answer.status_code == 431
     assert server.chat("a").status_code == 200
+
+
+def test_all_bodies_together_are_bounded(fake):
+    server = fake({"a": ""}, {"limits": {"body": "2MiB", "bodies": "3MiB"}})
+    host, port = server.url.removeprefix("http://").split(":")
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n"
+    answers = []
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(2)]
+        for client in clients:
+            client.sendall(head + b" " * 1_900_000)
+        # One of the two finds no room for what it sends.
+        ready, _, _ = select.select(clients, [], [], 10)
+        answers = [client.recv(65536) for client in ready]
+    assert len(answers) == 1 and b" 503 " in answers[0] and b"limits.bodies" in answers[0]
+    assert b"\r\nRetry-After: " in answers[0]
+    support.wait_until(lambda: server.chat("a", padding="x" * 1_900_000).status_code == 200, what="room again")
 
 
 def test_a_slow_client_is_cut_off_and_others_are_served(fake):

@@ -1,5 +1,8 @@
 #include "gateway/dialect/engine_error.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -14,6 +17,34 @@ namespace drover::gateway::dialect {
 namespace json = boost::json;
 
 namespace {
+
+/// llama-server answers with 500 to much that is the client's fault: whatever it finds while it
+/// reads a request, and inputs that do not fit into a batch. Client libraries repeat such requests.
+bool is_clients_fault(std::string_view complaint) {
+    static constexpr std::array<std::string_view, 13> kSigns{"is required",
+                                                             "must be ",
+                                                             "must not be ",
+                                                             "is not supported",
+                                                             "does not support",
+                                                             "Unsupported param",
+                                                             "Only no echo",
+                                                             "Failed to load image",
+                                                             "Failed to download image",
+                                                             "Invalid base64",
+                                                             "Cannot use both",
+                                                             "Invalid token",
+                                                             "\"json_schema\": "};
+    return is_too_long(complaint) ||
+           std::any_of(kSigns.begin(), kSigns.end(), [complaint](std::string_view sign) {
+               return complaint.find(sign) != std::string_view::npos;
+           });
+}
+
+unsigned right_status(unsigned status, std::string_view complaint) {
+    const bool client = status == kHttpNotImplemented ||
+                        (status == kHttpServerError && is_clients_fault(complaint));
+    return client ? kHttpBadRequest : status;
+}
 
 std::string_view anthropic_type(unsigned status) {
     switch (status) {
@@ -46,7 +77,8 @@ json::object openai_error(const json::value& error, unsigned status) {
     // A text, as OpenAI has it; programs that shorten a conversation look for the first.
     translated["code"] = too_long                        ? "context_length_exceeded"
                          : type == "not_supported_error" ? "not_supported"
-                                                         : type;
+                         : type == "server_error" && status < kHttpServerError ? "invalid_request"
+                                                                               : type;
     if (status < kHttpServerError) {
         translated["type"] = "invalid_request_error";
     }
@@ -57,14 +89,13 @@ json::object openai_error(const json::value& error, unsigned status) {
 }  // namespace
 
 EngineError translate_engine_error(Dialect dialect, unsigned status, std::string_view body) {
-    EngineError translated{status == kHttpNotImplemented ? kHttpBadRequest : status,
-                           std::string(body)};
     json::error_code failure;
     const json::value answer = json::parse(body, failure);
     const json::value* error = failure ? nullptr : member_of(&answer, "error");
     if (error == nullptr || !error->is_object()) {
-        return translated;
+        return {right_status(status, ""), std::string(body)};
     }
+    EngineError translated{right_status(status, text_of(error, "message")), std::string(body)};
     switch (dialect) {
         case Dialect::openai:
             translated.body =

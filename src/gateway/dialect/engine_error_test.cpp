@@ -40,6 +40,24 @@ TEST(EngineError, AnEnginesOwnFailureStaysOne) {
               R"({"type":"error","error":{"type":"api_error","message":"oh"}})");
 }
 
+TEST(EngineError, WhatIsTheClientsFaultIsNoFailureOfTheServer) {
+    const auto answer = [](std::string_view message) {
+        return translate_engine_error(Dialect::openai,
+                                      500,
+                                      R"({"error":{"code":500,"type":"server_error","message":")" +
+                                          std::string(message) + R"("}})");
+    };
+    for (const std::string_view message :
+         {"input (602 tokens) is too large to process. increase the physical batch size",
+          "image input is not supported - hint: you may need to provide the mmproj",
+          "'messages' is required",
+          R"(\"prompt\" must not be empty)"}) {
+        EXPECT_EQ(answer(message).status, 400U) << message;
+        EXPECT_EQ(answer(message).body.find("server_error"), std::string::npos) << message;
+    }
+    EXPECT_EQ(answer("Invalid input batch.").status, 500U);
+}
+
 TEST(EngineError, LeavesWhatItDoesNotKnow) {
     for (const std::string_view body : {"", "oops", "[]", "{}", R"({"error":"text"})"}) {
         EXPECT_EQ(translate_engine_error(Dialect::openai, 500, body).body, body);
