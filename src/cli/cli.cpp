@@ -2,10 +2,13 @@
 
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include <boost/json/object.hpp>
 
 #include "base/address.hpp"
+#include "base/nearest.hpp"
 #include "cli/context.hpp"
 #include "platform/paths.hpp"
 
@@ -21,6 +24,19 @@ constexpr int kUsageError = 2;
 
 Client client_of(const std::string& address) {
     return Client(address.find("://") == std::string::npos ? "http://" + address : address);
+}
+
+int refuse_command(const CLI::App& app, const std::string& word) {
+    std::vector<std::string> commands;
+    for (const CLI::App* command : app.get_subcommands(nullptr)) {
+        commands.push_back(command->get_name());
+    }
+    const std::vector<std::string> nearest = nearest_names(word, commands, 1);
+    std::fprintf(stderr,
+                 "drover: there is no command '%s'%s; `drover --help` lists them\n",
+                 word.c_str(),
+                 nearest.empty() ? "" : (", did you mean '" + nearest.front() + "'?").c_str());
+    return kUsageError;
 }
 
 }  // namespace
@@ -125,6 +141,12 @@ int run(int argc, const char* const* argv, const Services& services) {
     add_import(app, context);
     try {
         app.parse(argc, argv);
+    } catch (const CLI::RequiredError& error) {
+        const std::vector<std::string> rest = app.remaining();
+        if (rest.empty() || !app.get_subcommands().empty()) {
+            return app.exit(error) == 0 ? 0 : kUsageError;
+        }
+        return refuse_command(app, rest.front());
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : kUsageError;
     }

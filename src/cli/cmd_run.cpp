@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 
 #include <editline/readline.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/context.hpp"
@@ -128,6 +129,14 @@ void chat(const Client& client, const std::string& model, Context& context) {
     context.exit_status = 0;
 }
 
+/// Standard input is a file or another program's output, as in `drover run MODEL Summarize: <
+/// FILE`.
+bool input_is_given() {
+    struct stat status {};
+    return ::fstat(STDIN_FILENO, &status) == 0 &&
+           (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode));
+}
+
 }  // namespace
 
 void add_run(CLI::App& app, Context& context) {
@@ -136,7 +145,10 @@ void add_run(CLI::App& app, Context& context) {
     const auto words = std::make_shared<std::vector<std::string>>();
     command->add_option("MODEL", *model, "Name of the model")->required();
     command->add_option(
-        "PROMPT", *words, "What to ask; without it: standard input, or a chat on a terminal");
+        "PROMPT",
+        *words,
+        "What to ask, about standard input where that is a file or a pipe; without it: "
+        "standard input alone, or a chat on a terminal");
     command->callback([&context, model, words] {
         const auto client = context.client();
         if (!client.has_value()) {
@@ -150,8 +162,9 @@ void add_run(CLI::App& app, Context& context) {
             chat(*client, *model, context);
             return;
         }
-        if (prompt.empty()) {
-            prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+        if (prompt.empty() || input_is_given()) {
+            const std::string input(std::istreambuf_iterator<char>(std::cin), {});
+            prompt = input + (input.empty() || prompt.empty() ? "" : "\n") + prompt;
         }
         if (const auto reply = answer(*client, *model, {message("user", prompt)}); !reply.ok()) {
             context.fail(reply.error());

@@ -1,3 +1,7 @@
+#include <cstdio>
+#include <memory>
+
+#include "base/address.hpp"
 #include "cli/context.hpp"
 
 namespace drover::cli {
@@ -15,8 +19,14 @@ void add_serve(CLI::App& app, Context& context) {
         "--budget", "memory.budget", "Memory for all models together, for instance 12GiB, or auto");
     flag("--models-dir", "models_dir", "Directory with GGUF files");
     flag("--log-level", "log.level", "debug, info, warn or error");
-    command->callback([&context] {
-        if (const auto config = context.config()) {
+    const auto check = std::make_shared<bool>(false);
+    command->add_flag(
+        "--check", *check, "Check the configuration, say where it would listen, and end");
+    command->callback([&context, check] {
+        if (const auto config = context.config(); config.has_value() && *check) {
+            std::printf("drover would listen on http://%s\n",
+                        join_address(config->listen_host, config->listen_port).c_str());
+        } else if (config.has_value()) {
             context.exit_status = context.services.serve(*config);
         }
     });

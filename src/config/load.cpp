@@ -141,6 +141,7 @@ class Loader {
             const std::string key = entry.first.Scalar();
             if (!seen.insert(key).second) {
                 problem(at(entry.first), prefix + key, "is given twice; remove one");
+                std::erase_if(entries, [&key](const auto& one) { return one.first == key; });
             }
             entries.emplace_back(key, entry.second);
         }
@@ -173,6 +174,7 @@ class Loader {
                   const std::string& prefix,
                   const Field& field) {
         if (const auto text = scalar(node, path)) {
+            given_at_[path] = at(node);
             if (const Status status = field.set(config(), prefix + *text); !status.ok()) {
                 problem(at(node), path, status.error().message);
             }
@@ -188,11 +190,12 @@ class Loader {
     }
 
     static std::vector<std::string> known_paths() {
-        std::vector<std::string> known{"models", "defaults", "models_dir", "routes"};
+        std::set<std::string> known{"models", "defaults", "models_dir", "routes"};
         for (const Field& field : fields()) {
-            known.push_back(field.path);
+            known.insert(field.path);
+            known.insert(field.path.substr(0, field.path.find('.')));
         }
-        return known;
+        return {known.begin(), known.end()};
     }
 
     void unknown(std::string where,
@@ -352,6 +355,7 @@ class Loader {
                     continue;
                 }
                 if (const auto text = sources_.environment(field.environment)) {
+                    given_at_[field.path] = "environment " + field.environment;
                     if (const Status status = field.set(target, *text); !status.ok()) {
                         problem(
                             "environment " + field.environment, field.path, status.error().message);
@@ -397,6 +401,7 @@ class Loader {
         if (path == "models_dir") {
             config().model_dirs = {resolve_path(text, fs::current_path())};
         } else if (const auto field = find_field(fields(), path); field != fields().end()) {
+            given_at_[path] = where;
             status = field->set(config(), text);
         } else if (const auto model_field = find_field(
                        model_fields(), path.substr(std::min(path.size(), kDefaults.size())));
@@ -458,6 +463,14 @@ class Loader {
             }
         };
         absolute(config().engine.llama_server);
+        std::error_code ignored;
+        if (const fs::path& engine = config().engine.llama_server;
+            !engine.empty() && !fs::exists(engine, ignored)) {
+            problem(given_at_["engine.llama_server"],
+                    "engine.llama_server",
+                    "'" + engine.string() + "' does not exist; without this setting the one of " +
+                        "scripts/install-engine is used");
+        }
         for (ModelEntry& entry : config().models) {
             absolute(entry.remote.key_file);
             absolute(entry.remote.ca_file);
@@ -543,7 +556,8 @@ class Loader {
     const Sources& sources_;
     Loaded loaded_;
     fs::path config_file_;
-    std::map<std::string, std::string> places_;  ///< where each model stands in the file
+    std::map<std::string, std::string> places_;    ///< where each model stands in the file
+    std::map<std::string, std::string> given_at_;  ///< by setting: where it was last given
 };
 
 }  // namespace

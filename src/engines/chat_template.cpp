@@ -63,4 +63,8 @@ std::optional<std::string> replacement_template(const models::ModelFacts& facts)
     return text;
 }
 
+std::string_view stop_word(const models::ModelFacts& facts) {
+    return facts.chat_template.empty() && !facts.tools ? "\nUser:" : "";
+}
+
 }  // namespace drover::engines

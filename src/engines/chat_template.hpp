@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "models/model_facts.hpp"
 
@@ -18,5 +19,9 @@ namespace drover::engines {
 /// (`<tools>`, `<tool_call>`, `<tool_response>`), which the engine recognises and constrains to the
 /// tools' schemas. Without tools in a request the result is what the file's own template gives.
 std::optional<std::string> replacement_template(const models::ModelFacts& facts);
+
+/// Where generation ends unless a request says otherwise; empty: where the model ends it. One that
+/// is shown a plain transcript would go on with what the user might say next.
+std::string_view stop_word(const models::ModelFacts& facts);
 
 }  // namespace drover::engines

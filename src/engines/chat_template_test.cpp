@@ -38,6 +38,11 @@ TEST(ChatTemplate, ShowsToolsInTheFirstMessageWhereThereIsNoSystemRole) {
     EXPECT_THAT(*text, StartsWith("{%- set drover_system = false -%}"));
 }
 
+TEST(ChatTemplate, ATranscriptEndsBeforeTheUsersNextLine) {
+    EXPECT_EQ(stop_word(facts_with("")), "\nUser:");
+    EXPECT_EQ(stop_word(facts_with("{{ messages }}")), "");
+}
+
 TEST(ChatTemplate, GivesAPlainTranscriptToAFileWithoutOne) {
     const auto text = replacement_template(facts_with(""));
     ASSERT_TRUE(text.has_value());

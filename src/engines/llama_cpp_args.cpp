@@ -146,6 +146,9 @@ void add_task(Arguments& args, const ResolvedSettings& settings, const models::M
             if (auto text = replacement_template(facts); text.has_value()) {
                 args.option("--chat-template", std::move(*text));
             }
+            if (const std::string_view word = stop_word(facts); !word.empty()) {
+                args.option("--reverse-prompt", std::string(word));
+            }
             return;
     }
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import support
+from remote_server import RemoteServer
 from support import DROVER, subprocess
 
 pytestmark = pytest.mark.usefixtures("needs_the_program")
@@ -35,7 +36,37 @@ def test_run_prints_the_answer(fake):
     assert "token0" in server.run("run", "a", "hello").stdout
     assert "token0" in server.run("run", "a", stdin="hello").stdout
     unknown = server.run("run", "zzz", "hello")
-    assert unknown.returncode == 1 and "does not exist" in unknown.stderr
+    assert unknown.returncode == 1 and "does not exist" in unknown.stderr and "'a'" in unknown.stderr
+
+
+def test_run_asks_about_what_comes_in():
+    server = RemoteServer()
+    try:
+        asked = subprocess.run([DROVER, "--host", server.url, "run", "upstream-model", "Say it again:"], input="hello there",
+                               capture_output=True, text=True, timeout=30)
+        assert asked.returncode == 0, asked.stderr
+        assert [one["content"] for one in server.bodies()[-1]["messages"]] == ["hello there\nSay it again:"]
+    finally:
+        server.stop()
+
+
+def test_a_wrong_command_is_named():
+    answer = drover("lsit")
+    assert answer.returncode == 2
+    assert "no command 'lsit'" in answer.stderr and "'list'" in answer.stderr
+
+
+@pytest.mark.parametrize("arguments, environment, address", [
+    ([], {}, "127.0.0.1:11435"),
+    (["--listen", "12071"], {}, "127.0.0.1:12071"),
+    (["--set", "listen=127.0.0.1:12072"], {}, "127.0.0.1:12072"),
+    ([], {"OLLAMA_HOST": "127.0.0.1:12070"}, "127.0.0.1:12070"),
+])
+def test_serve_says_where_it_would_listen(tmp_path, arguments, environment, address):
+    answer = drover("serve", "--check", *arguments, environment=environment, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("drover would listen on http://")
+    assert answer.stdout.strip().endswith(f"//{address}")
 
 
 def test_nobody_answers():
@@ -53,10 +84,12 @@ def test_config_problems_come_all_at_once_with_file_and_line(tmp_path):
         "  a: {file: /missing.gguf, context: 8k}\n"
         "  b: {contxt: 1}\n"
         "surprise: 1\n"
+        "memroy: {budget: 1GiB}\n"
+        "engine: {llama_server: /opt/nowhere/llama-server}\n"
     )
     answer = drover("-c", str(file), "config", "check")
     assert answer.returncode == 2
-    for place, word in [(1, "listen"), (2, "budget"), (2, "memory.reserve"), (4, "context"), (4, "missing"), (5, "context"), (5, "file"), (6, "surprise")]:
+    for place, word in [(1, "listen"), (2, "budget"), (2, "memory.reserve"), (4, "context"), (4, "missing"), (5, "context"), (5, "file"), (6, "surprise"), (7, "'memory'"), (8, "nowhere")]:
         assert any(f"bad.yaml:{place}:" in line and word in line for line in answer.stderr.splitlines()), (place, word, answer.stderr)
     assert drover("-c", str(file), "serve").returncode == 2
 
