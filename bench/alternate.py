@@ -14,8 +14,8 @@ import machine
 import servers
 from switch import first_token
 
-PAIRS = (("smol", "gemma"), ("1.1b", "smol"))
-COLUMNS = (("smol", "gemma"), ("gemma", "smol"), ("1.1b", "smol"))  # a model, and the one that it takes turns with
+PAIRS = (("smol", "gemma"), ("1.1b", "gemma"))
+COLUMNS = (("smol", "gemma"), ("gemma", "smol"), ("1.1b", "gemma"))  # a model, and the one that it takes turns with
 RESIDENT, PLAIN, TUNED = "Drover, resident", "llama-server restarted", "llama-server restarted, Drover's flags"
 SLEEPLESS = "Drover, sleep: false"
 

@@ -1,8 +1,9 @@
 """Sixteen models, memory for a quarter of them, engines that die: is any request lost, any byte over the budget?
 
 Not a comparison but a proof: requests at random over sixteen models from sixteen clients, while one engine after the
-other is killed. Every 50 ms the memory of Drover and all its engines is added up (PSS, so that shared pages count
-once). An answer other than 200 is allowed only for a request that was at an engine when it was killed.
+other is killed. Every 50 ms or so the memory of Drover and all its engines is added up (PSS, so that shared pages count
+once). A failure is allowed only for a request that an engine had begun to serve when it was killed: its answer says so
+(`died_under_it`), and an engine of its model was killed while it was there. Whoever only waited must be served.
 """
 
 import collections
@@ -57,13 +58,19 @@ class Memory(threading.Thread):
 
     def __init__(self, pid):
         super().__init__(daemon=True)
-        self.pid, self.ended, self.peak, self.samples = pid, threading.Event(), 0, 0
+        self.pid, self.ended, self.peak, self.samples, self.seconds = pid, threading.Event(), 0, 0, 0.0
+
+    def period(self):
+        """Seconds from one sample to the next: reading all the counters takes its time, too."""
+        return self.seconds / max(self.samples, 1)
 
     def run(self):
+        begun = time.perf_counter()
         while not self.ended.wait(SAMPLE_SECONDS):
             children = machine.read(f"/proc/{self.pid}/task/{self.pid}/children").split()
             self.peak = max(self.peak, sum(machine.pss(pid) for pid in [self.pid, *children]))
             self.samples += 1
+            self.seconds = time.perf_counter() - begun
 
 
 class Killer:
@@ -111,6 +118,24 @@ class Killer:
         return any(begun <= gone and killed <= ended for killed, gone in self.kills[model])
 
 
+def died_under_it(status, answer):
+    """Whether a failure says that the engine ended while it served this request. `status` 200: it had begun to answer.
+
+    A load that failed is none: its requests waited for it.
+    """
+    text = answer.decode(errors="replace")
+    if status == 200:
+        ends = [line for line in text.splitlines() if line.startswith("data: ")]
+        said = [line for line in ends if '"error"' in line]
+        return '"engine_failed"' in said[-1] if said else "data: [DONE]" not in ends
+    try:
+        error = json.loads(text)["error"]
+        return (error["code"] == "engine_failed" and "was killed by signal 9" in error["message"]
+                and "could not be loaded" not in error["message"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def is_whole(body, answer):
     """Whether a 200 holds what was asked for."""
     if body.get("stream"):
@@ -126,13 +151,17 @@ def drive(server, killer, requests):
     def send(request):
         name, path, body = request
         begun = time.perf_counter()
+        good = died = False
         try:
             status, answer = server.request("POST", path, body, PATIENCE_SECONDS)
-            good = status == 200 and is_whole(body, answer)
             said = f"{status} {answer[-300:].decode(errors='replace')}"
+            died = died_under_it(status, answer)
+            good = status == 200 and is_whole(body, answer)
+        except http.client.IncompleteRead as failure:
+            died, said = True, repr(failure)  # an answer that had begun
         except (OSError, http.client.HTTPException, ValueError, KeyError) as failure:
-            good, said = False, repr(failure)
-        hit = killer.hit(name, begun, time.perf_counter())
+            said = repr(failure)
+        hit = died and killer.hit(name, begun, time.perf_counter())
         outcome = "served" if good else "at a killed engine" if hit else "lost"
         killer.note_answer()
         with lock:
@@ -161,7 +190,7 @@ def measure(bed, count, seed):
         memory.join()
         loads = machine.read(server.log_path).count("instance.starting")
     return {"requests": count, "seed": seed, "seconds": time.perf_counter() - begun, "budget": budget,
-            "peak": memory.peak, "samples": memory.samples, "loads": loads,
+            "peak": memory.peak, "samples": memory.samples, "period": memory.period(), "loads": loads,
             "kills": sum(len(ones) for ones in killer.kills.values()), "outcomes": dict(outcomes), "examples": examples}
 
 
@@ -176,6 +205,7 @@ def report(result):
              f"| lost, or failed for another reason | {outcomes.get('lost', 0):,} |",
              f"| loads | {result['loads']:,} |",
              f"| budget, a quarter of what all need | {result['budget'] / MIB:,.0f} MiB |",
-             f"| most memory of all processes in {result['samples']:,} samples | {result['peak'] / MIB:,.0f} MiB |"]
+             f"| most memory of all processes in {result['samples']:,} samples, one each "
+             f"{result['period'] * 1e3:.0f} ms | {result['peak'] / MIB:,.0f} MiB |"]
     lines += [f"\nLost: {text}" for text in result["examples"]]
     return "\n".join(lines)
