@@ -15,6 +15,7 @@
 #include "base/units.hpp"
 #include "control/lease.hpp"
 #include "control/model_view.hpp"
+#include "control/stopping.hpp"  // what whoever waits is told
 #include "engines/engine_load.hpp"
 #include "memory/events.hpp"
 #include "platform/async.hpp"

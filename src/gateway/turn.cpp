@@ -7,7 +7,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "control/stopping.hpp"
 #include "engines/upstream_connection.hpp"
 #include "gateway/dialect/answer_shape.hpp"
 #include "gateway/dialect/chat_form.hpp"

@@ -165,14 +165,27 @@ void start_worker() {
     }
 }
 
+/// Returns when the child is what it is to be: an engine that is stopped at once would take it
+/// along.
 void start_grandchild(bool own_session) {
+    std::array<int, 2> ready{};
+    if (::pipe(ready.data()) != 0) {
+        std::abort();
+    }
     if (::fork() != 0) {
+        ::close(ready[1]);
+        char none = 0;
+        while (::read(ready[0], &none, 1) < 0 && errno == EINTR) {
+        }
+        ::close(ready[0]);
         return;
     }
     ::signal(SIGTERM, SIG_IGN);
     if (own_session) {
         ::setsid();
     }
+    ::close(ready[0]);
+    ::close(ready[1]);
     while (true) {
         ::pause();
     }
