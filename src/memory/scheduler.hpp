@@ -66,6 +66,8 @@ class Scheduler {
     EvictionPolicy policy() const { return policies_.current(); }
     /// The instance of `model`, if there is one; it may sleep.
     std::optional<InstanceView> instance_of(ModelId model) const;
+    /// The most that an instance of `model` could ever hold: what other models have pinned stays.
+    Footprint most_for(ModelId model) const;
     /// Requests that wait for a lease on `model`; on any model.
     std::size_t waiting(ModelId model) const;
     std::size_t waiting() const { return waiting_; }

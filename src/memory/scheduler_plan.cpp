@@ -321,6 +321,11 @@ Footprint Scheduler::ceiling() const {
     return ceiling;
 }
 
+Footprint Scheduler::most_for(ModelId model) const {
+    const InstanceId own = models_.at(model).instance;
+    return ceiling() + (pinned_.contains(own) ? ledger_.holding(own) : Footprint());
+}
+
 void Scheduler::refuse_what_never_fits() {
     const Footprint most = ceiling();
     line_.visit([&](const WaitingLine::Place& place, bool) {

@@ -431,6 +431,17 @@ TEST(NeverFits, RefusesAtOnceWithTheFigures) {
     EXPECT_EQ(stage.last_refusal().available, Stage::gib(10));
 }
 
+TEST(NeverFits, IsKnownBeforeAskingButForWhatTheModelItselfHasPinned) {
+    Stage stage(10, kOptions);
+    stage.model("pinned", 4, {.pinned = true});
+    stage.model("a", 2);
+    EXPECT_EQ(stage.most_for("a"), 10);
+    stage.warm("pinned");
+    stage.warm("a");
+    EXPECT_EQ(stage.most_for("a"), 6);
+    EXPECT_EQ(stage.most_for("pinned"), 10);
+}
+
 TEST(NeverFits, CountsWhatOtherPinnedModelsHold) {
     Stage stage(10, kOptions);
     stage.model("pinned", 4, {.pinned = true});

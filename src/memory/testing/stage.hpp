@@ -124,6 +124,9 @@ class Stage {
     std::size_t waiting(const std::string& model) const {
         return scheduler_.waiting(models_.at(model));
     }
+    std::int64_t most_for(const std::string& model) const {
+        return scheduler_.most_for(models_.at(model))[kHostDevice].count() >> 30;
+    }
     std::int64_t held() const { return scheduler_.held()[kHostDevice].count() >> 30; }
     std::optional<TimePoint> wake_at() const { return wake_at_; }
     TimePoint now() const { return now_; }
