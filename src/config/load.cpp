@@ -13,6 +13,7 @@
 #include "config/load_engine.hpp"
 #include "config/load_routes.hpp"
 #include "config/ollama_environment.hpp"
+#include "config/passed_on.hpp"
 
 namespace drover::config {
 
@@ -301,6 +302,11 @@ class Loader {
         std::vector<std::string> keys = engine_keys();
         keys.insert(keys.end(), kEntryKeys.begin(), kEntryKeys.end());
         read_settings(node, path, entry.settings, keys);
+        if (entry.engine == EngineKind::llama_cpp) {
+            if (const Status passed = check_passed_on(entry.settings.extra_args); !passed.ok()) {
+                problem(at(node["extra_args"]), path, passed.error().message);
+            }
+        }
         read_engine(
             node,
             path,

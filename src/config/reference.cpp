@@ -32,6 +32,8 @@ std::string reference() {
            "environment sets defaults.\n\n";
     append_table(out, model_fields(), "");
     out << "| `extra_args` | `[--no-context-shift]` |  | Passed to the engine as they are, last. "
+           "Options of llama-server for which there is a setting, such as `--ctx-size`, are "
+           "refused. "
            "|\n";
     out << "\nOnly in `models.NAME:`\n\n| setting | example | meaning |\n|---|---|---|\n"
            "| `file` | `SmolLM2-135M-Instruct.Q4_1.gguf` | The GGUF file; a relative path starts "

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "config/passed_on.hpp"
+
 namespace drover::engines {
 
 namespace {
@@ -160,6 +162,10 @@ Result<ResolvedSettings> resolve_settings(config::Task task,
     result.gpu_layers =
         first_of(model.gpu_layers, defaults.gpu_layers).value_or(config::GpuLayers());
     result.extra_args = !model.extra_args.empty() ? model.extra_args : defaults.extra_args;
+    DROVER_TRY(config::check_passed_on(result.extra_args));
+    for (const std::string& option : config::uncounted(result.extra_args)) {
+        result.notes.push_back("extra_args: what " + option + " takes is not counted");
+    }
     return result;
 }
 

@@ -104,6 +104,17 @@ TEST(Settings, ReadWeightsThatAreMostlyRepackedInsteadOfMappingThem) {
     EXPECT_TRUE(resolve_settings(task, plain, {}, facts, cpu)->map_weights);
 }
 
+TEST(Settings, RefuseSizesThatArePassedOnAndWarnOfThoseThatNobodyCounts) {
+    config::ModelSettings defaults;
+    defaults.extra_args = {"--ctx-size", "65536"};
+    EXPECT_THAT(resolve({}, decoder(8192), defaults).error().message, HasSubstr("'context'"));
+    config::ModelSettings model;
+    model.extra_args = {"--swa-full"};
+    const ResolvedSettings settings = resolve(model, decoder(8192), defaults).value();
+    ASSERT_THAT(settings.notes, SizeIs(1));
+    EXPECT_THAT(settings.notes[0], HasSubstr("--swa-full"));
+}
+
 TEST(Settings, RefuseWhatTheEngineCannotDo) {
     config::ModelSettings model;
     model.cache_type_k = "q3_0";

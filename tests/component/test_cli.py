@@ -94,6 +94,21 @@ def test_config_problems_come_all_at_once_with_file_and_line(tmp_path):
     assert drover("-c", str(file), "serve").returncode == 2
 
 
+def test_sizes_that_are_passed_on_instead_of_set_are_problems(tmp_path):
+    (tmp_path / "a.gguf").touch()
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "models:\n"
+        "  a:\n"
+        "    file: a.gguf\n"
+        '    extra_args: [--ctx-size=65536, -np, "8", --temp, "0"]\n'
+    )
+    answer = drover("-c", str(file), "config", "check")
+    assert answer.returncode == 2
+    assert "c.yaml:4" in answer.stderr and "'context'" in answer.stderr and "'parallel'" in answer.stderr
+    assert "--temp" not in answer.stderr
+
+
 def test_precedence_is_file_environment_flags(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text("memory: {budget: 1GiB}\n")
