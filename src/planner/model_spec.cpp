@@ -46,13 +46,13 @@ struct Quantisation {
 // From llama.cpp's table for Llama 3.1 8B (tools/quantize/README.md); Q4_0, Q4_1 and Q5_0 from
 // their block sizes, with the output in Q6_K. Larger models have relatively smaller tables, so take
 // up to 2 % less.
-constexpr std::array<Quantisation, 28> kQuantisations{{
+constexpr std::array<Quantisation, 29> kQuantisations{{
     {"IQ1_S", 2.00},  {"IQ1_M", 2.15},  {"IQ2_XXS", 2.38}, {"IQ2_XS", 2.59},  {"IQ2_S", 2.74},
     {"IQ2_M", 2.93},  {"Q2_K_S", 2.97}, {"Q2_K", 3.16},    {"IQ3_XXS", 3.25}, {"IQ3_XS", 3.50},
     {"Q3_K_S", 3.64}, {"IQ3_S", 3.66},  {"IQ3_M", 3.76},   {"Q3_K_M", 4.00},  {"Q3_K_L", 4.30},
     {"MXFP4", 4.30},  {"IQ4_XS", 4.46}, {"Q4_0", 4.60},    {"Q4_K_S", 4.67},  {"IQ4_NL", 4.68},
-    {"Q4_K_M", 4.89}, {"Q4_1", 5.10},   {"Q5_0", 5.57},    {"Q5_K_M", 5.70},  {"Q6_K", 6.56},
-    {"Q8_0", 8.50},   {"BF16", 16},     {"F16", 16},
+    {"Q4_K_M", 4.89}, {"Q4_1", 5.10},   {"Q5_K_S", 5.57},  {"Q5_0", 5.57},    {"Q5_K_M", 5.70},
+    {"Q6_K", 6.56},   {"Q8_0", 8.50},   {"BF16", 16},      {"F16", 16},
 }};
 
 constexpr double kBillion = 1e9;
@@ -65,6 +65,13 @@ constexpr std::uint32_t kTrainedContext = 131'072;
 // input at once.
 constexpr std::uint32_t kEncoderContext = 2'048;
 constexpr std::uint32_t kEncoderVocabulary = 30'528;
+
+// Of a dense model's parameters those that each expert of a mixture has for itself, the rest being
+// shared: with it Mixtral's 8x7B (46.7 billion) and 8x22B (141) come out within 3 %. Two experts
+// compute a token.
+constexpr double kExpertPart = 0.8;
+constexpr std::uint32_t kExpertsUsed = 2;
+constexpr double kExpertsMax = 1024;
 
 std::string upper(std::string_view text) {
     std::string result(text);
@@ -117,6 +124,33 @@ std::optional<double> parameters_of(std::string_view text) {
     return number * factor;
 }
 
+/// "7b", or "8x7b": so many experts beside each other.
+struct Size {
+    double parameters;  ///< of one expert's whole model
+    double experts = 1;
+
+    double total() const { return parameters * (1 + (experts - 1) * kExpertPart); }
+};
+
+std::optional<Size> size_of(std::string_view text) {
+    Size size{};
+    const std::size_t times = text.find('x');
+    if (times != std::string_view::npos) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + times, size.experts);
+        if (error != std::errc() || end != text.data() + times || !(size.experts >= 2) ||
+            size.experts > kExpertsMax || size.experts != std::floor(size.experts)) {
+            return std::nullopt;
+        }
+        text.remove_prefix(times + 1);
+    }
+    const auto parameters = parameters_of(text);
+    if (!parameters.has_value()) {
+        return std::nullopt;
+    }
+    size.parameters = *parameters;
+    return size;
+}
+
 const Shape& shape_of(double parameters) {
     return *std::min_element(
         kShapes.begin(), kShapes.end(), [parameters](const Shape& a, const Shape& b) {
@@ -125,14 +159,19 @@ const Shape& shape_of(double parameters) {
         });
 }
 
-ModelFacts facts_of(double parameters, const std::string& quantisation, bool embeds) {
-    const Shape& shape = shape_of(parameters);
+ModelFacts facts_of(const Size& size, const std::string& quantisation, bool embeds) {
+    const Shape& shape = shape_of(size.parameters);
     ModelFacts facts;
     facts.architecture = embeds ? "bert" : "llama";
-    facts.parameters = static_cast<std::uint64_t>(parameters);
+    facts.parameters = static_cast<std::uint64_t>(size.total());
     facts.context_length = embeds ? kEncoderContext : kTrainedContext;
     facts.embedding_length = facts.output_length = shape.width;
     facts.feed_forward_length = shape.feed_forward;
+    if (size.experts > 1) {
+        facts.expert_count = static_cast<std::uint32_t>(size.experts);
+        facts.experts_used = kExpertsUsed;
+        facts.feed_forward_length *= kExpertsUsed;
+    }
     facts.attention_width = shape.heads * shape.head_length;
     facts.head_count = shape.heads;
     facts.vocabulary = embeds ? kEncoderVocabulary : shape.vocabulary;
@@ -159,8 +198,12 @@ std::optional<double> bits_of(std::string_view quantisation) {
 ModelFacts requantised(ModelFacts facts, std::string_view quantisation) {
     const auto bits = bits_of(quantisation);
     DROVER_ASSERT(bits.has_value());
+    // A file with more bits than its name says, for instance in a large table, keeps more of them.
+    const double usual =
+        static_cast<double>(facts.parameters) * bits_of(facts.quantisation).value_or(0) / 8;
+    const double more = usual > 0 ? static_cast<double>(facts.weights.total.count()) / usual : 1;
     const auto bytes = [&](double parameters) {
-        return Bytes(static_cast<std::int64_t>(parameters * *bits / 8));
+        return Bytes(static_cast<std::int64_t>(parameters * *bits / 8 * more));
     };
     const Bytes total = bytes(static_cast<double>(facts.parameters));
     const Bytes table = bytes(static_cast<double>(facts.vocabulary) * facts.embedding_length);
@@ -185,7 +228,7 @@ std::optional<Result<ModelFacts>> facts_of_spec(std::string_view text) {
     std::string_view rest = text;
     bool embeds = false;
     if (text == "embedding" || text == "embed") {
-        return facts_of(0.6 * kBillion, "F16", true);
+        return facts_of({.parameters = 0.6 * kBillion}, "F16", true);
     }
     for (const std::string_view prefix : {"embedding-", "embed-"}) {
         if (rest.starts_with(prefix)) {
@@ -195,11 +238,11 @@ std::optional<Result<ModelFacts>> facts_of_spec(std::string_view text) {
         }
     }
     const std::size_t cut = rest.find_first_of("-:");
-    const auto parameters = parameters_of(rest.substr(0, cut));
-    if (!parameters.has_value()) {
+    const auto size = size_of(rest.substr(0, cut));
+    if (!size.has_value()) {
         return std::nullopt;
     }
-    if (!(*parameters >= kParametersMin && *parameters <= kParametersMax)) {
+    if (!(size->parameters >= kParametersMin && size->total() <= kParametersMax)) {
         return Error{ErrorCode::invalid_argument,
                      "'" + std::string(text) + "': the size must be between 1m and 10000b"};
     }
@@ -214,7 +257,7 @@ std::optional<Result<ModelFacts>> facts_of_spec(std::string_view text) {
                      "'" + std::string(text) + "': '" + quantisation +
                          "' is no quantisation; there are " + known};
     }
-    return facts_of(*parameters, quantisation, embeds);
+    return facts_of(*size, quantisation, embeds);
 }
 
 }  // namespace drover::planner

@@ -10,11 +10,11 @@
 
 namespace drover::planner {
 
-/// What a header of such a model would say: a size in parameters ("7b", "0.5b", "270m") and, after
-/// '-' or ':', a quantisation (Q4_K_M when there is none; "q4" is Q4_0, "q5" Q5_K_M ...). In front
-/// of it "embed-" makes it one for embeddings, and "embedding" alone is one of 0.6 billion
-/// parameters in F16. Nullopt when the text does not look like this at all; `invalid_argument` when
-/// it does, but its size or quantisation is none.
+/// What a header of such a model would say: a size in parameters ("7b", "0.5b", "270m"; "8x7b" is a
+/// mixture of experts) and, after '-' or ':', a quantisation (Q4_K_M when there is none; "q4" is
+/// Q4_0, "q5" Q5_K_M ...). In front of it "embed-" makes it one for embeddings, and "embedding"
+/// alone is one of 0.6 billion parameters in F16. Nullopt when the text does not look like this at
+/// all; `invalid_argument` when it does, but its size or quantisation is none.
 std::optional<Result<models::ModelFacts>> facts_of_spec(std::string_view text);
 
 /// The same model in another quantisation, "Q4_K_M". REQUIRES: a known one.

@@ -21,6 +21,23 @@ TEST(ModelSpec, ComesOutNearTheSizesOfRealFiles) {
     EXPECT_NEAR(gigabytes("270m-q8"), 0.29, 0.01);
 }
 
+TEST(ModelSpec, KnowsMixturesOfExperts) {
+    // Mixtral 8x7B and 8x22B as published: 46.7 and 141 billion parameters; Q4_0 26.4 and 80 GB.
+    EXPECT_NEAR(gigabytes("8x7b-q4"), 26.4, 0.8);
+    EXPECT_NEAR(gigabytes("8x22b-q4"), 80, 4);
+    const auto facts = facts_of_spec("8x7b-q4").value().value();
+    EXPECT_EQ(facts.expert_count, 8U);
+    EXPECT_EQ(facts.experts_used, 2U);
+    EXPECT_EQ(facts.layers.size(), 32U);
+    for (const char* none : {"8xb-q4", "x7b-q4", "8x-q4", "1x7b", "2.5x7b", "8x7x7b"}) {
+        EXPECT_FALSE(facts_of_spec(none).has_value()) << none;
+    }
+}
+
+TEST(ModelSpec, KnowsQ5KS) {
+    EXPECT_NEAR(gigabytes("8b-q5_k_s"), 5.57, 0.1);
+}
+
 TEST(ModelSpec, KnowsEmbeddingModels) {
     for (const char* spec : {"embedding", "embed-0.3b-f16", "embedding-1b:q8"}) {
         const auto facts = facts_of_spec(spec).value().value();
@@ -53,6 +70,9 @@ TEST(ModelSpec, RequantisesToTheSizeOfAModelMadeSo) {
     const auto small = requantised(large, "Q4_K_M");
     EXPECT_EQ(small.weights.total, facts_of_spec("8b:q4_k_m")->value().weights.total);
     EXPECT_EQ(small.quantisation, "Q4_K_M");
+    auto fuller = large;
+    fuller.weights.total += fuller.weights.total;
+    EXPECT_GT(requantised(fuller, "Q4_K_M").weights.total, small.weights.total);
 }
 
 }  // namespace
