@@ -144,8 +144,9 @@ class ReplayedMachine {
         for (const Duration wait : waits_) {
             sum += wait;
         }
+        // The nearest rank: so many of a hundred waited no longer.
         const auto quantile = [this](std::size_t percent) {
-            return waits_[(waits_.size() - 1) * percent / 100];
+            return waits_[(waits_.size() * percent + 99) / 100 - 1];
         };
         result_.waited_mean = sum / static_cast<std::int64_t>(waits_.size());
         result_.waited_p50 = quantile(50);

@@ -60,6 +60,17 @@ TEST(Replay, CountsLoadsAndWaitsOfModelsThatTakeTurns) {
     EXPECT_EQ(together.waited_p50, seconds(5));
 }
 
+TEST(Replay, RoundsQuantilesUpToTheNearestRank) {
+    // Ten requests, of which one waits for the load: 95 of 100 is that one.
+    std::vector<Arrival> arrivals;
+    for (int i = 0; i < 10; ++i) {
+        arrivals.push_back({seconds(10 * i), 0, seconds(1)});
+    }
+    const Replay outcome = replay({model(1)}, Footprint::host(8_GiB), {}, arrivals);
+    EXPECT_EQ(outcome.waited_p95, seconds(5));
+    EXPECT_EQ(outcome.waited_p50, seconds(0));
+}
+
 TEST(Replay, RefusesWhatNeverFits) {
     const Replay outcome =
         replay({model(9)}, Footprint::host(8_GiB), {}, {{seconds(1), 0, seconds(1)}});
