@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,12 @@
 
 namespace drover::planner {
 
+/// What an instance took.
+struct Measured {
+    memory::Footprint footprint;
+    Duration load_time;
+};
+
 /// A model to plan for, most important first.
 struct Wanted {
     std::string name;
@@ -31,10 +38,17 @@ struct Wanted {
     std::optional<memory::EvenSizes> fixed{};
     memory::PlacementWish where{};
     std::vector<std::uint32_t> gpu_numbers{};  ///< of the GPUs in `where`
+    bool pinned = false;
+    /// What it took with these settings when it was laid out so; null: nobody knows.
+    std::function<std::optional<Measured>(const engines::ResolvedSettings& settings,
+                                          const memory::Layout& layout)>
+        measured{};
 };
 
 struct Machine {
     memory::Footprint budget;
+    Bytes own{};                               ///< of the host's, for Drover itself
+    std::uint32_t models_max = 0;              ///< in memory at once; 0: any number
     std::vector<std::string> devices{"host"};  ///< names of those that `budget` has
     models::CpuFeatures cpu;
     memory::SchedulerOptions scheduler;
@@ -50,8 +64,10 @@ struct PlannedModel {
     std::size_t layers = 0;                 ///< of it, the output being one; 0: nobody knows
     std::size_t layout = 0;                 ///< the one that it has in the plan
     std::string where{};                    ///< that is, for people
-    Bytes bytes;                            ///< all that is charged to the budgets then
-    Duration load_cached;                   ///< its file is in the page cache
+    bool pinned = false;
+    bool measured = false;  ///< it was here with these settings, and took that
+    Bytes bytes;            ///< all that is charged to the budgets then
+    Duration load_cached;   ///< its file is in the page cache
     Duration load_disk;
     std::vector<std::string> changes;  ///< against what was asked for: "context: 2048"
 
@@ -62,10 +78,12 @@ struct PlannedModel {
 struct Round {
     std::vector<Swap> swaps;
     Duration loading{};
+    std::vector<std::size_t> refused;  ///< those that get no memory
 };
 
 struct Plan {
-    memory::Footprint budget;
+    memory::Footprint budget;          ///< in models, too, where their number is limited
+    Bytes own{};                       ///< of the host's, for Drover itself
     std::vector<std::string> devices;  ///< names of those that `budget` has
     std::vector<PlannedModel> models;  ///< as asked for
     memory::Footprint total;           ///< of all of them
@@ -73,8 +91,16 @@ struct Plan {
     std::vector<std::size_t> never;    ///< those that do not even fit alone
     /// When they do not fit: the mildest settings with which all of them do, if there are any.
     std::optional<std::vector<PlannedModel>> fitting;
-    /// When they do not fit, of those that fit alone: what one round over them swaps.
+    /// When they do not fit: each as asked for, or with the mildest settings with which it fits
+    /// alone, if there are any.
+    std::vector<PlannedModel> alone;
+    /// When they do not fit: what one round over `alone` swaps.
     std::optional<Round> round;
+
+    /// What models can have of `whole`.
+    memory::Footprint left_of(const memory::Footprint& whole) const {
+        return whole - memory::Footprint::host(own);
+    }
 };
 
 /// `invalid_argument` names the model and the setting that cannot work.
@@ -82,7 +108,7 @@ Result<Plan> make_plan(const std::vector<Wanted>& wanted,
                        const config::ModelSettings& defaults,
                        const Machine& machine);
 
-/// The planned models as a replay takes them; those that can never fit are refused in it.
-std::vector<ReplayModel> replay_models(const Plan& plan);
+/// Planned models as a replay takes them; those that can never fit are refused in it.
+std::vector<ReplayModel> replay_models(const std::vector<PlannedModel>& models);
 
 }  // namespace drover::planner

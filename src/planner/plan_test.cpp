@@ -1,5 +1,7 @@
 #include "planner/plan.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "planner/model_spec.hpp"
@@ -56,6 +58,125 @@ TEST(Plan, FindsTheMildestSettingsThatFit) {
     EXPECT_TRUE(tight.fitting->at(0).changes.empty());
     EXPECT_EQ(tight.fitting->at(1).changes, std::vector<std::string>{"prompt_cache: 0"});
     EXPECT_LE(tight.fitting->at(0).bytes + tight.fitting->at(1).bytes, tight.budget.total());
+}
+
+/// What each of the models that fit gave up.
+std::vector<std::vector<std::string>> changes_of(const std::vector<PlannedModel>& models) {
+    std::vector<std::vector<std::string>> changes;
+    for (const PlannedModel& model : models) {
+        changes.push_back(model.changes);
+    }
+    return changes;
+}
+
+/// Quantised to 8 bits all of it fits: no reason to cut its context to a quarter and it to 4 bits.
+TEST(Plan, TurnsEachSettingUpAgainAsFarAsThereIsRoom) {
+    const Plan planned = plan({wanted("14b-f16"), wanted("embedding")}, Bytes(24'000'000'000));
+    ASSERT_TRUE(planned.fitting.has_value());
+    EXPECT_EQ(planned.fitting->at(0).quantisation, "Q8_0");
+    EXPECT_EQ(planned.fitting->at(0).settings.context, 4096U);
+    EXPECT_GT(planned.fitting->at(0).bytes + planned.fitting->at(1).bytes, 16_GiB);
+}
+
+TEST(Plan, LetsTheModelsThatAreNamedFirstKeepMost) {
+    const Plan planned =
+        plan({wanted("30b-q4"), wanted("7b-q4"), wanted("embedding")}, Bytes(22'000'000'000));
+    ASSERT_TRUE(planned.fitting.has_value());
+    const std::vector<PlannedModel>& models = *planned.fitting;
+    EXPECT_EQ(models[0].settings.context, 4096U);
+    EXPECT_GE(models[0].settings.context, models[1].settings.context);
+    EXPECT_FALSE(models[1].changes.empty());
+}
+
+TEST(Plan, NeverProposesTheQuantisationThatAFileHasAlready) {
+    // Like Gemma 3: a Q4_K_M whose large table in Q6_K makes it 5.6 bits on the whole.
+    Wanted gemma = wanted("1b:q4_k_m");
+    gemma.facts.weights.total = Bytes(gemma.facts.weights.total.count() * 115 / 100);
+    const Plan alone = plan({gemma}, 64_GiB);
+    for (Bytes budget = alone.total.total(); budget > 300_MiB; budget -= 20_MiB) {
+        const Plan planned = plan({gemma}, budget);
+        if (!planned.fitting.has_value()) {
+            continue;
+        }
+        const PlannedModel& model = planned.fitting->front();
+        for (const char* never : {"quantisation Q8_0",
+                                  "quantisation Q6_K",
+                                  "quantisation Q5_K_M",
+                                  "quantisation Q4_K_M"}) {
+            EXPECT_EQ(std::count(model.changes.begin(), model.changes.end(), never), 0) << never;
+        }
+        if (model.quantisation == "Q3_K_M") {
+            // Its table stays as large as it was in proportion.
+            const Bytes weights = model.size.weights_mapped + model.size.weights_anonymous;
+            EXPECT_GT(weights, wanted("1b:q3_k_m").facts.weights.total);
+            return;
+        }
+    }
+    FAIL() << "never quantised";
+}
+
+TEST(Plan, LeavesDroverItsOwnMemory) {
+    const std::vector<Wanted> models{wanted("7b-q4"), wanted("3b-q4")};
+    const Bytes together = plan(models, 64_GiB).total.total();
+    const auto with_own = [&](Bytes budget) {
+        return make_plan(models,
+                         {},
+                         {.budget = memory::Footprint::host(budget),
+                          .own = 48_MiB,
+                          .cpu = {.avx2 = true}})
+            .value();
+    };
+    EXPECT_FALSE(with_own(together + 47_MiB).fits);
+    EXPECT_TRUE(with_own(together + 48_MiB).fits);
+}
+
+TEST(Plan, KnowsHowManyModelsMayBeLoaded) {
+    const std::vector<Wanted> models{wanted("1b-q4"), wanted("3b-q4")};
+    Machine machine{.budget = memory::Footprint::host(64_GiB), .models_max = 1};
+    const Plan planned = make_plan(models, {}, machine).value();
+    EXPECT_FALSE(planned.fits);
+    EXPECT_FALSE(planned.fitting.has_value());
+    ASSERT_TRUE(planned.round.has_value());
+    EXPECT_EQ(planned.round->swaps.size(), 2U);
+    machine.models_max = 2;
+    EXPECT_TRUE(make_plan(models, {}, machine).value().fits);
+}
+
+TEST(Plan, OffersSettingsWithWhichEachFitsAloneAndSwapsThose) {
+    const Plan planned =
+        plan({wanted("30b-q4"), wanted("7b-q4"), wanted("embedding")}, Bytes(20'000'000'000));
+    EXPECT_EQ(planned.never, std::vector<std::size_t>{0});
+    EXPECT_FALSE(planned.alone.at(0).changes.empty());
+    EXPECT_LE(planned.alone.at(0).bytes, planned.budget.total());
+    EXPECT_EQ(planned.alone.at(0).settings.context, 4096U);
+    EXPECT_TRUE(changes_of({planned.alone.begin() + 1, planned.alone.end()}) ==
+                std::vector<std::vector<std::string>>(2));
+    ASSERT_TRUE(planned.round.has_value());
+    EXPECT_FALSE(planned.round->swaps.empty());
+}
+
+TEST(Plan, SaysWhoGetsNoMemoryBesideWhatIsPinned) {
+    std::vector<Wanted> models{wanted("7b-q4"), wanted("8b-q4")};
+    models[0].pinned = true;
+    const Plan planned = plan(models, 8_GiB);
+    ASSERT_TRUE(planned.round.has_value());
+    EXPECT_EQ(planned.round->refused, std::vector<std::size_t>{1});
+}
+
+TEST(Plan, TakesWhatWasMeasuredForTheSettingsThatItWasMeasuredWith) {
+    Wanted known = wanted("1b-q4");
+    known.measured = [](const engines::ResolvedSettings& settings, const memory::Layout&) {
+        return settings.parallel == 2 ? std::optional(Measured{memory::Footprint::host(3_GiB),
+                                                               std::chrono::seconds(7)})
+                                      : std::nullopt;
+    };
+    const Plan planned = plan({known}, 64_GiB);
+    EXPECT_EQ(planned.total, memory::Footprint::host(3_GiB));
+    EXPECT_TRUE(planned.models[0].measured);
+    EXPECT_EQ(planned.models[0].load_cached, std::chrono::seconds(7));
+    const Plan tight = plan({known}, 2_GiB);
+    ASSERT_TRUE(tight.fitting.has_value());
+    EXPECT_FALSE(tight.fitting->front().measured);
 }
 
 TEST(Plan, LowersContextAndQuantisationLast) {

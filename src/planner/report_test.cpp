@@ -32,7 +32,9 @@ TEST(Report, SaysWhatToChangeAndWhatSwapsWhenTheyDoNotFit) {
     EXPECT_TRUE(contains(text, "With these settings all would stay in memory")) << text;
     EXPECT_TRUE(contains(text, "7b-q4 loads in ")) << text;
     EXPECT_TRUE(contains(refusal(tight), "They would fit with")) << refusal(tight);
-    EXPECT_TRUE(contains(refusal(plan({"405b"}, 10_GiB)), "405b does not even fit alone"));
+    EXPECT_TRUE(contains(refusal(plan({"405b"}, 10_GiB)), "405b does not fit alone, whatever"));
+    EXPECT_TRUE(contains(to_text(plan({"30b-q4", "1b"}, 18_GiB)),
+                         "30b-q4 does not fit alone; it would with "));
 }
 
 TEST(Report, IsJsonForPrograms) {
@@ -55,6 +57,60 @@ TEST(Report, ShowsWhatMoreMemoryBuys) {
     EXPECT_TRUE(tight.total.fits(replayed.back().budget));
     EXPECT_GT(replayed.front().outcome.loads, replayed.back().outcome.loads);
     EXPECT_TRUE(contains(to_text(tight, replayed), "what more memory would buy"));
+}
+
+TEST(Report, ReplaysWithPinsResidencyAndTheLimitOfModels) {
+    const auto seven = facts_of_spec("7b-q4").value().value();
+    Wanted pinned{.name = "pinned", .facts = seven, .pinned = true};
+    Wanted other{.name = "other", .facts = seven};
+    std::vector<Arrival> arrivals;
+    for (std::size_t i = 0; i < 10; ++i) {
+        arrivals.push_back({std::chrono::minutes(i), i % 2, std::chrono::seconds(1)});
+    }
+    Machine machine{.budget = memory::Footprint::host(8_GiB)};
+    const auto first = [&](const std::vector<Wanted>& wanted) {
+        const Plan planned = make_plan(wanted, {}, machine).value();
+        return replay_with_more(planned, machine.scheduler, arrivals);
+    };
+    EXPECT_EQ(first({pinned, other}).front().outcome.refused, 5U);
+    pinned.pinned = false;
+    const Replay turns = first({pinned, other}).front().outcome;
+    EXPECT_EQ(turns.loads, 10U);
+    EXPECT_LT(turns.waited_max, machine.scheduler.max_wait);
+    pinned.settings.min_residency = std::chrono::minutes(5);
+    // Who is owed memory gets it all the same.
+    EXPECT_GT(first({pinned, other}).front().outcome.waited_max, machine.scheduler.max_wait);
+    pinned.settings.min_residency.reset();
+    machine.budget = memory::Footprint::host(64_GiB);
+    EXPECT_EQ(first({pinned, other}).back().outcome.loads, 2U);
+    machine.models_max = 1;
+    // No memory buys places.
+    EXPECT_EQ(first({pinned, other}).back().outcome.loads, 10U);
+}
+
+TEST(Report, TellsWhatExtraArgumentsTakeUncounted) {
+    Wanted wanted{.name = "a", .facts = facts_of_spec("1b-q4").value().value()};
+    wanted.settings.extra_args = {"--swa-full"};
+    const auto planned =
+        make_plan({wanted}, {}, {.budget = memory::Footprint::host(64_GiB)}).value();
+    EXPECT_TRUE(contains(to_text(planned), "Note: a: extra_args: what --swa-full takes"));
+    EXPECT_EQ(to_json(planned).at("models").at(0).at("notes").as_array().size(), 1U);
+}
+
+TEST(Report, SaysThatLoadsAreWholeOnes) {
+    EXPECT_TRUE(contains(to_text(plan({"7b-q4", "8b-q4"}, 8_GiB)), "Loads are whole ones"));
+}
+
+TEST(Report, ShowsDroversOwnMemoryAndTheLimitOfModels) {
+    const std::vector<Wanted> wanted{
+        {.name = "a", .facts = facts_of_spec("1b-q4").value().value()},
+        {.name = "b", .facts = facts_of_spec("1b-q4").value().value()}};
+    const Machine machine{
+        .budget = memory::Footprint::host(64_GiB), .own = 48_MiB, .models_max = 1};
+    const Plan planned = make_plan(wanted, {}, machine).value();
+    EXPECT_TRUE(contains(to_text(planned), "(drover)")) << to_text(planned);
+    EXPECT_TRUE(contains(refusal(planned), "memory.max_models lets 1 of 2")) << refusal(planned);
+    EXPECT_EQ(to_json(planned).at("own_bytes").as_int64(), (48_MiB).count());
 }
 
 TEST(Report, ShowsEachDeviceAndWhereModelsLie) {
