@@ -40,10 +40,13 @@ constexpr auto kExitNoticeMax = std::chrono::seconds(1);
 
 }  // namespace
 
-ControlLoop::Pending::Pending(ControlLoop& control, ModelId model)
+ControlLoop::Pending::Pending(ControlLoop& control,
+                              ModelId model,
+                              std::optional<memory::KeepAlive> keep_alive)
     : control_(control),
       request_{++control.last_request_.value},
       model_(model),
+      keep_alive_(keep_alive),
       decided_(control.loop_) {
     control_.pending_.emplace(request_, this);
 }
@@ -53,6 +56,11 @@ ControlLoop::Pending::~Pending() {
     if (!outcome_.has_value()) {
         control_.feed(memory::RequestCancelled{request_});
     }
+}
+
+void ControlLoop::Pending::ask() {
+    context_ = control_.models_.at(model_).view.context;
+    control_.feed(memory::RequestArrived{request_, model_, keep_alive_});
 }
 
 ControlLoop::ControlLoop(platform::Loop& loop,
@@ -98,17 +106,18 @@ void ControlLoop::start() {
 /// Of a model that nobody has asked for yet, so that nobody else would be told.
 void ControlLoop::warn_if_too_large(const ManagedModel& model) const {
     const auto& placements = model.traits.placements;
-    const Footprint budget = scheduler_.budget();
+    const Footprint most = scheduler_.most_for(model.id);
     const bool fits =
         std::any_of(placements.begin(), placements.end(), [&](const memory::Placement& one) {
-            return one.footprint.fits(budget);
+            return one.footprint.fits(most);
         });
-    if (!fits && !placements.empty()) {
+    if (!fits) {
+        const memory::RefuseRequest told{.request = {},
+                                         .reason = memory::RefuseReason::never_fits,
+                                         .needed = placements.front().footprint,
+                                         .available = most};
         log::warn("preload.impossible",
-                  {{"model", model.view.name},
-                   {"needs", drover::to_string(placements.front().footprint.total())},
-                   {"budget", drover::to_string(budget.total())},
-                   {"remedy", model.advice(budget[memory::kHostDevice])}});
+                  {{"model", model.view.name}, {"cause", refusal(model.id, told).message}});
     }
 }
 
@@ -134,8 +143,8 @@ std::optional<Lease> ControlLoop::try_acquire(ModelId model, const AcquireOption
         options.context > models_.at(model).view.context) {
         return std::nullopt;
     }
-    Pending pending(*this, model);
-    feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
+    Pending pending(*this, model, options.keep_alive);
+    pending.ask();
     if (successors_.note(model)) {
         prefetch_after(model);
     }
@@ -155,8 +164,8 @@ Task<Result<Lease>> ControlLoop::acquire(ModelId model, AcquireOptions options) 
     }
     enlarge(model, options.context);
     const TimePoint deadline = now() + options.queue_timeout;
-    Pending pending(*this, model);
-    feed(memory::RequestArrived{pending.request(), model, options.keep_alive});
+    Pending pending(*this, model, options.keep_alive);
+    pending.ask();
     if (successors_.note(model)) {
         prefetch_after(model);
     }
@@ -323,8 +332,15 @@ void ControlLoop::carry_out(const memory::GrantLease& effect) {
 }
 
 void ControlLoop::carry_out(const memory::RefuseRequest& effect) {
-    if (const auto found = pending_.find(effect.request); found != pending_.end()) {
-        decide(effect.request, refusal(found->second->model(), effect));
+    const auto found = pending_.find(effect.request);
+    if (found == pending_.end()) {
+        return;
+    }
+    Pending& pending = *found->second;
+    if (effect.reason == memory::RefuseReason::never_fits && went_back(pending)) {
+        pending.ask();
+    } else {
+        decide(effect.request, refusal(pending.model(), effect));
     }
 }
 

@@ -105,13 +105,18 @@ class ControlLoop final : public Fleet {
     /// up its place in the queue, and a lease that nobody took ends with it.
     class Pending {
       public:
-        Pending(ControlLoop& control, ModelId model);
+        Pending(ControlLoop& control, ModelId model, std::optional<memory::KeepAlive> keep_alive);
         Pending(const Pending&) = delete;
         Pending& operator=(const Pending&) = delete;
         ~Pending();
 
+        /// Puts it to the scheduler; once it is refused it may be put again.
+        void ask();
+
         RequestId request() const { return request_; }
         ModelId model() const { return model_; }
+        /// That the model had when it was asked for.
+        std::uint64_t context() const { return context_; }
         platform::Notifier& decided() { return decided_; }
         std::optional<Result<Lease>>& outcome() { return outcome_; }
 
@@ -119,6 +124,8 @@ class ControlLoop final : public Fleet {
         ControlLoop& control_;
         RequestId request_;
         ModelId model_;
+        std::optional<memory::KeepAlive> keep_alive_;
+        std::uint64_t context_ = 0;
         platform::Notifier decided_;
         std::optional<Result<Lease>> outcome_;
     };
@@ -143,6 +150,7 @@ class ControlLoop final : public Fleet {
     void carry_out(const memory::WakeAt& effect);
     void declare(ManagedModel model);
     void enlarge(ModelId model, std::uint32_t context);
+    bool went_back(Pending& pending);
     void forget_retired();
     void decide(RequestId request, Result<Lease> outcome);
 
@@ -184,6 +192,7 @@ class ControlLoop final : public Fleet {
     ControlOptions options_;
     models::Registry registry_;
     std::unordered_map<ModelId, ManagedModel> models_;
+    std::unordered_map<ModelId, ManagedModel> as_configured_;  ///< those that were enlarged
     SnapshotKeeper snapshots_;
     Scales scales_;
     BudgetWatch budget_;

@@ -42,6 +42,7 @@ void ControlLoop::replace_models(models::Registry registry, std::vector<ManagedM
             declare(std::move(model));
         } else if (models_.at(id).view.name != model.view.name ||
                    models_.at(id).view.aliases != model.view.aliases) {
+            as_configured_.erase(id);
             declare(std::move(model));
         }
     }
@@ -61,7 +62,8 @@ void ControlLoop::replace_models(models::Registry registry, std::vector<ManagedM
     forget_retired();
 }
 
-// It never shrinks again: clients that want different contexts would have it loaded in turns.
+// It shrinks only when what it became can never fit: clients that want different contexts would
+// have it loaded in turns.
 void ControlLoop::enlarge(ModelId id, std::uint32_t context) {
     const ManagedModel& present = models_.at(id);
     const models::Model* model = registry_.find(present.view.name);
@@ -73,8 +75,9 @@ void ControlLoop::enlarge(ModelId id, std::uint32_t context) {
         return;
     }
     const auto& placements = larger->traits.placements;
+    const memory::Footprint most = scheduler_.most_for(id);
     const bool fits = std::any_of(placements.begin(), placements.end(), [&](const auto& one) {
-        return one.footprint.fits(scheduler_.budget());
+        return one.footprint.fits(most);
     });
     if (!fits) {
         log::info("model.not_enlarged", {{"model", present.view.name}, {"context", context}});
@@ -82,8 +85,21 @@ void ControlLoop::enlarge(ModelId id, std::uint32_t context) {
     }
     larger->traits.pinned = present.traits.pinned;
     log::info("model.enlarged", {{"model", present.view.name}, {"context", larger->view.context}});
+    as_configured_.try_emplace(id, present);
     declare(std::move(*larger));
     feed(memory::UnloadRequested{id});  // those who use it go on; whoever asks now waits for more
+}
+
+// What was free when it was enlarged may be taken since: by a model that is pinned now, or by other
+// programs.
+bool ControlLoop::went_back(Pending& pending) {
+    const ModelId id = pending.model();
+    if (auto former = as_configured_.extract(id); !former.empty()) {
+        log::info("model.shrunk", {{"model", name(id)}, {"context", former.mapped().view.context}});
+        former.mapped().traits.pinned = models_.at(id).traits.pinned;
+        declare(std::move(former.mapped()));
+    }
+    return models_.at(id).view.context < pending.context();
 }
 
 void ControlLoop::forget_retired() {
@@ -97,6 +113,7 @@ void ControlLoop::forget_retired() {
                           });
         if (!used) {
             models_.erase(id);
+            as_configured_.erase(id);
             last_failure_.erase(id);
         }
         return !used;

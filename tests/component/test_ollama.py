@@ -207,8 +207,12 @@ def test_one_connection_serves_all_kinds_of_requests(fake):
             assert client.get("/api/tags").status_code == 200
 
 
+def model_entry(server, model):
+    return next(one for one in server.get("/admin/models").json()["models"] if one["name"] == model)
+
+
 def context_of(server, model):
-    return next(one for one in server.get("/admin/models").json()["models"] if one["name"] == model)["context"]
+    return model_entry(server, model)["context"]
 
 
 def ask_with_context(server, model, tokens):
@@ -244,6 +248,57 @@ def test_a_num_ctx_that_does_not_fit_changes_nothing(fake):
     first = ask_with_context(server, "a", 16)
     assert ask_with_context(server, "a", 8192) == first
     assert context_of(server, "a") == given
+
+
+def held_by(server, model):
+    """What a model is charged once it was measured."""
+    estimated = model_entry(server, model)["estimated_bytes"]
+    assert server.chat(model).status_code == 200
+    wait_until(lambda: server.instances()[model]["bytes"] != estimated, 10)
+    return server.instances()[model]["bytes"]
+
+
+@pytest.fixture
+def beside_a_pinned_one(fake):
+    """A server with room for `a` beside the pinned `b`, but for no larger context of it."""
+    models = {"a": "", "b": "alloc=400"}
+    probe = fake(models)
+    room = model_entry(probe, "a")["estimated_bytes"] + held_by(probe, "b") + (128 << 20)
+    probe.stop()
+    return fake(models, {"memory": {"budget": str(room)}}, b={"pin": True})
+
+
+def test_a_num_ctx_that_does_not_fit_beside_a_pinned_model_changes_nothing(beside_a_pinned_one):
+    server = beside_a_pinned_one
+    held_by(server, "b")
+    first = ask_with_context(server, "a", 16)
+    assert ask_with_context(server, "a", 8192) == first
+    assert server.chat("a").status_code == 200 and server.pid_of("a") == first
+
+
+def test_a_num_ctx_that_does_not_fit_beside_the_others_of_concurrent_changes_nothing(fake):
+    models = {"a": "", "b": "alloc=400"}
+    probe = fake(models)
+    room = sum(model_entry(probe, name)["estimated_bytes"] for name in models) + (160 << 20)
+    probe.stop()
+    server = fake(models, {"memory": {"budget": str(room), "strategy": "concurrent"}})
+    wait_until(lambda: len(server.instances()) == 2, 20)
+    held_by(server, "b")
+    first = ask_with_context(server, "a", 16)
+    assert ask_with_context(server, "a", 8192) == first
+    assert server.chat("a").status_code == 200 and server.chat("b").status_code == 200
+
+
+def test_a_model_goes_back_to_its_own_context_when_the_larger_one_no_longer_fits(beside_a_pinned_one):
+    server = beside_a_pinned_one
+    given = context_of(server, "a")
+    ask_with_context(server, "a", 8192)  # there is room: the pinned one is not there yet
+    assert context_of(server, "a") == 8192
+    assert server.chat("a", keep_alive=0).status_code == 200
+    held_by(server, "b")
+    ask_with_context(server, "a", 8192)
+    assert context_of(server, "a") == given
+    assert server.chat("a").status_code == 200
 
 
 def test_a_configured_context_stands_whatever_num_ctx_says(fake):
