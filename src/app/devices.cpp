@@ -111,11 +111,6 @@ Result<Bytes> host_budget(const config::MemoryConfig& config) {
         return host.error();
     }
     if (config.budget.has_value()) {
-        if (*config.budget > host->total) {
-            log::warn("memory.budget_above_machine",
-                      {{"budget", drover::to_string(*config.budget)},
-                       {"machine", drover::to_string(host->total)}});
-        }
         return *config.budget;
     }
     const Bytes budget = host->available - config.reserve;

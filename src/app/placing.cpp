@@ -89,22 +89,34 @@ Placed placed(const memory::Layout& layout, const Wish& wish, std::size_t layers
     return result;
 }
 
+void complete_key(const control::SizeKey& model, control::PlacementTraits& placement) {
+    placement.size_key.model = model.model;
+    placement.size_key.engine = model.engine;
+    placement.size_key.settings.insert(0, model.settings);
+}
+
+std::optional<KnownSize> known_size(const control::PlacementTraits& placement,
+                                    const control::MeasuredSizes& sizes) {
+    const auto known = sizes.find(placement.size_key);
+    if (!known.has_value() || known->bytes.size() != placement.slots.size()) {
+        return std::nullopt;
+    }
+    KnownSize size{.footprint = {}, .load_time = known->load_time};
+    for (std::size_t i = 0; i < known->bytes.size(); ++i) {
+        size.footprint[placement.slots[i]] = known->bytes[i];
+    }
+    size.footprint.raise_to(placement.least);
+    return size;
+}
+
 std::optional<engines::EngineDevices> add_placement(Placed placed,
                                                     const control::SizeKey& key,
                                                     const control::MeasuredSizes* sizes,
                                                     control::ManagedModel& model) {
-    control::PlacementTraits& traits = placed.traits;
-    traits.size_key = {.model = key.model,
-                       .engine = key.engine,
-                       .settings = key.settings + traits.size_key.settings};
-    const auto known = sizes != nullptr ? sizes->find(traits.size_key) : std::nullopt;
-    if (known.has_value() && known->bytes.size() == traits.slots.size()) {
-        memory::Footprint measured;
-        for (std::size_t i = 0; i < known->bytes.size(); ++i) {
-            measured[traits.slots[i]] = known->bytes[i];
-        }
-        measured.raise_to(traits.least);
-        placed.placement.footprint = measured;
+    complete_key(key, placed.traits);
+    const auto known = sizes != nullptr ? known_size(placed.traits, *sizes) : std::nullopt;
+    if (known.has_value()) {
+        placed.placement.footprint = known->footprint;
         if (model.placements.empty()) {
             model.traits.load_time = known->load_time;
         }
@@ -113,7 +125,7 @@ std::optional<engines::EngineDevices> add_placement(Placed placed,
         model.view.estimated = placed.placement.footprint.total();
     }
     model.traits.placements.push_back(placed.placement);
-    model.placements.push_back(std::move(traits));
+    model.placements.push_back(std::move(placed.traits));
     return std::move(placed.devices);
 }
 

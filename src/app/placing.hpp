@@ -46,6 +46,19 @@ struct Placed {
 /// `layers`: of the whole model, for people; 0: it is divided evenly.
 Placed placed(const memory::Layout& layout, const Wish& wish, std::size_t layers);
 
+/// Makes the key of a placement whole by that of its model.
+void complete_key(const control::SizeKey& model, control::PlacementTraits& placement);
+
+/// What was measured of a placement.
+struct KnownSize {
+    memory::Footprint footprint;
+    Duration load_time;
+};
+
+/// Nullopt: nothing. REQUIRES: the key of `placement` is whole.
+std::optional<KnownSize> known_size(const control::PlacementTraits& placement,
+                                    const control::MeasuredSizes& sizes);
+
 /// Adds a placement to the model; what `sizes` knows of it replaces its estimate and, of the first,
 /// the time to load. `key`: of the model. Returns what the engine is told.
 std::optional<engines::EngineDevices> add_placement(Placed placed,

@@ -1,6 +1,7 @@
 #include "app/plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <iterator>
 #include <optional>
@@ -13,6 +14,8 @@
 #include "app/child_wiring.hpp"
 #include "app/placing.hpp"
 #include "app/wiring.hpp"
+#include "control/budget_watch.hpp"
+#include "control/scales.hpp"
 #include "control/sizing.hpp"
 #include "planner/model_spec.hpp"
 #include "planner/report.hpp"
@@ -37,10 +40,10 @@ constexpr Duration kServiceDefault = std::chrono::seconds(2);
 constexpr Bytes kTraceMax = 512_MiB;
 
 /// Where a model may lie; of one without a place, what is wrong.
-Status place(Wanted& wanted,
-             const config::ModelSettings& defaults,
-             const PlanMachine& machine,
-             GpuUse use) {
+Result<Wish> place(Wanted& wanted,
+                   const config::ModelSettings& defaults,
+                   const PlanMachine& machine,
+                   GpuUse use) {
     const config::ModelSettings& own = wanted.settings;
     engines::ResolvedSettings settings;
     settings.device = own.device.value_or(defaults.device.value_or(config::DeviceChoice()));
@@ -50,11 +53,26 @@ Status place(Wanted& wanted,
     if (!wish.ok()) {
         return wish.error().with(wanted.name);
     }
-    wanted.where = std::move(wish->layout);
+    wanted.where = wish->layout;
     for (const control::Device& gpu : wish->gpus) {
         wanted.gpu_numbers.push_back(gpu.index);
     }
-    return {};
+    return wish;
+}
+
+/// Looks up what was measured of a model that llama.cpp serves. REQUIRES: model and machine outlive
+/// the plan.
+auto lookup_of(const models::Model& model, Wish wish, const PlanMachine& machine) {
+    return [&model, &machine, wish = std::move(wish)](
+               const engines::ResolvedSettings& settings,
+               const memory::Layout& layout) -> std::optional<planner::Measured> {
+        control::PlacementTraits placement = placed(layout, wish, 0).traits;
+        complete_key(llama_cpp_size_key(model, settings, machine.engine), placement);
+        const auto known = known_size(placement, *machine.sizes);
+        return known.has_value()
+                   ? std::optional(planner::Measured{known->footprint, known->load_time})
+                   : std::nullopt;
+    };
 }
 
 Wanted wanted_of(const models::Model& model, const config::ModelSettings& defaults) {
@@ -63,7 +81,8 @@ Wanted wanted_of(const models::Model& model, const config::ModelSettings& defaul
                   .task = model.task,
                   .settings = model.settings,
                   .beside = model.companions,
-                  .fixed = fixed_sizes(model, defaults)};
+                  .fixed = fixed_sizes(model, defaults),
+                  .pinned = model.pin};
     if (wanted.fixed.has_value()) {
         const engines::ResolvedSettings settings = child_settings(model, defaults);
         wanted.settings.context = settings.context;
@@ -80,9 +99,9 @@ Result<Wanted> unplaced(Wanted wanted,
     wanted.task = wanted.facts.reranker ? config::Task::rerank
                   : embeds              ? config::Task::embedding
                                         : config::Task::generate;
-    DROVER_TRY(
-        place(wanted, defaults, machine, machine.engine_has_gpus ? GpuUse::all : GpuUse::none));
-    return wanted;
+    const auto wish =
+        place(wanted, defaults, machine, machine.engine_has_gpus ? GpuUse::all : GpuUse::none);
+    return wish.ok() ? Result<Wanted>(std::move(wanted)) : wish.error();
 }
 
 Result<Wanted> find(const models::Registry& registry,
@@ -96,7 +115,13 @@ Result<Wanted> find(const models::Registry& registry,
             return model->broken->with(name);
         }
         Wanted wanted = wanted_of(*model, defaults);
-        DROVER_TRY(place(wanted, defaults, machine, gpu_use_of(*model, llama_cpp)));
+        auto wish = place(wanted, defaults, machine, gpu_use_of(*model, llama_cpp));
+        if (!wish.ok()) {
+            return wish.error();
+        }
+        if (machine.sizes != nullptr && model->engine == config::EngineKind::llama_cpp) {
+            wanted.measured = lookup_of(*model, std::move(*wish), machine);
+        }
         return wanted;
     }
     if (const auto remote = elsewhere.find(name); remote != elsewhere.end()) {
@@ -110,11 +135,10 @@ Result<Wanted> find(const models::Registry& registry,
     }
     const auto spec = planner::facts_of_spec(name);
     if (!spec.has_value()) {
-        std::string message = "there is no model '" + name + "'";
         const std::vector<std::string> nearest = registry.nearest(name);
-        if (!nearest.empty()) {
-            message += "; did you mean '" + nearest.front() + "'?";
-        }
+        const std::string message =
+            "there is no model '" + name + "'" +
+            (nearest.empty() ? "." : "; did you mean '" + nearest.front() + "'?");
         return Error{ErrorCode::not_found,
                      message +
                          " Without a file, write a size and a quantisation, such as 7b-q4, or "
@@ -184,7 +208,8 @@ Status invent_gpus(const std::vector<Bytes>& sizes, PlanMachine& machine) {
         return bad("gpus", "can be " + std::to_string(memory::kDevicesMax - 1) + " at most");
     }
     const Bytes host = machine.devices.budget[memory::kHostDevice];
-    machine = {.devices = {.budget = memory::Footprint::host(host)}, .engine_has_gpus = true};
+    machine.devices = {.budget = memory::Footprint::host(host)};
+    machine.engine_has_gpus = true;
     for (std::uint32_t i = 0; i < sizes.size(); ++i) {
         machine.devices.gpus.push_back({.slot = i + 1U,
                                         .index = i,
@@ -273,6 +298,23 @@ Status read_machine(const json::object& request, PlanMachine& machine) {
     return invent_gpus(sizes, machine);
 }
 
+/// Nothing that a client says is overlooked.
+Status check_fields(const json::object& request) {
+    constexpr std::array kFields = {
+        "models", "budget", "gpus", "context", "parallel", "cache_type"};
+    std::string known;
+    for (const char* field : kFields) {
+        known += (known.empty() ? "" : ", ") + std::string(field);
+    }
+    for (const auto& field : request) {
+        const std::string name(field.key());
+        if (std::find(kFields.begin(), kFields.end(), name) == kFields.end()) {
+            return bad(name, "is no field of a plan; there are " + known);
+        }
+    }
+    return {};
+}
+
 /// This machine, with the GPUs that are asked for.
 Result<PlanMachine> machine_of(const config::Config& config, const cli::PlanQuestion& question) {
     config::MemoryConfig memory = config.memory;
@@ -281,17 +323,24 @@ Result<PlanMachine> machine_of(const config::Config& config, const cli::PlanQues
     if (!devices.ok()) {
         return devices.error();
     }
-    PlanMachine machine{.devices = *std::move(devices)};
+    PlanMachine machine{.devices = *std::move(devices), .own = own_when_serving()};
+    if (auto engine = locate_engine(config); engine.ok()) {
+        machine.engine = *std::move(engine);
+    }
     if (!question.gpus.empty()) {
         DROVER_TRY(invent_gpus(question.gpus, machine));
-    } else if (!machine.devices.gpus.empty()) {
-        const auto engine = locate_engine(config);
-        machine.engine_has_gpus = engine.ok() && computes_on_gpus(*engine, machine.devices);
+    } else {
+        machine.engine_has_gpus = computes_on_gpus(machine.engine, machine.devices);
     }
     return machine;
 }
 
 }  // namespace
+
+Bytes own_when_serving() {
+    const auto own = control::Scales().weigh({}).own;
+    return control::own_share((own.has_value() ? own->total : Bytes()) + control::kOwnMemoryStep);
+}
 
 memory::SchedulerOptions scheduler_options(const config::Config& config) {
     return {.min_residency = config.memory.min_residency, .max_wait = config.memory.max_wait};
@@ -348,6 +397,8 @@ Result<planner::Plan> plan_for(const config::Config& config,
     return planner::make_plan(wanted,
                               config.defaults,
                               {.budget = machine.devices.budget,
+                               .own = machine.own,
+                               .models_max = config.memory.max_models,
                                .devices = std::move(names_of_devices),
                                .cpu = control::processor(),
                                .scheduler = scheduler_options(config)});
@@ -359,6 +410,10 @@ Result<std::string> plan(const config::Config& config, const cli::PlanQuestion& 
     auto machine = machine_of(config, question);
     if (!machine.ok()) {
         return machine.error();
+    }
+    std::optional<control::MeasuredSizes> sizes;
+    if (std::error_code none; std::filesystem::exists(config.memory.measured, none)) {
+        machine->sizes = &sizes.emplace(config.memory.measured);
     }
     const models::Registry registry = find_models(with_files);
     const RemoteModels elsewhere =
@@ -395,6 +450,7 @@ Result<json::object> answer_plan(const config::Config& config,
         return names.error();
     }
     PlanMachine described = machine;
+    DROVER_TRY(check_fields(request));
     DROVER_TRY(read_machine(request, described));
     config::Config changed = config;
     DROVER_TRY(read_count(request, "context", changed.defaults.context));

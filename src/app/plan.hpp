@@ -11,6 +11,8 @@
 #include "base/result.hpp"
 #include "cli/cli.hpp"
 #include "config/config.hpp"
+#include "control/measured_sizes.hpp"
+#include "engines/llama_cpp_locate.hpp"
 #include "memory/scheduler.hpp"
 #include "models/registry.hpp"
 #include "planner/plan.hpp"
@@ -23,11 +25,18 @@ namespace drover::app {
 /// The scheduler's knobs as configured.
 memory::SchedulerOptions scheduler_options(const config::Config& config);
 
-/// What is planned for: the devices, and whether llama-server computes on GPUs.
+/// What is planned for.
 struct PlanMachine {
     Devices devices;
-    bool engine_has_gpus = false;
+    engines::LocatedEngine engine{};                ///< llama-server
+    bool engine_has_gpus = false;                   ///< it computes on them
+    const control::MeasuredSizes* sizes = nullptr;  ///< what it knows replaces estimates
+    Bytes own{};                                    ///< of the host's budget, for Drover itself
 };
+
+/// What Drover itself will be charged when it serves, as far as this process knows: a step more
+/// than now.
+Bytes own_when_serving();
 
 /// Models that are somewhere else, by the references that name them: what their headers say, or why
 /// that is not known.

@@ -72,6 +72,11 @@ std::optional<control::KeptFree> kept_free(const config::MemoryConfig& config) {
 
 /// What has to be told of the devices at the start.
 void log_devices(const Devices& devices, bool engine_has_gpus) {
+    const Bytes budget = devices.budget[memory::kHostDevice];
+    if (const auto host = platform::host_memory(); host.ok() && budget > host->total) {
+        log::warn("memory.budget_above_machine",
+                  {{"budget", to_string(budget)}, {"machine", to_string(host->total)}});
+    }
     if (!devices.problem.empty()) {
         log::warn("gpus.problem", {{"problem", devices.problem}});
     }
@@ -277,7 +282,11 @@ int run_server(const config::Config& config) {
         return managed;
     };
     std::vector<control::ManagedModel> models = manage(registry);
-    const PlanMachine machine{.devices = *devices, .engine_has_gpus = means.engine_has_gpus};
+    const PlanMachine machine{.devices = *devices,
+                              .engine = engine,
+                              .engine_has_gpus = means.engine_has_gpus,
+                              .sizes = sizes.get(),
+                              .own = own_when_serving()};
     log::info("server.starting",
               {{"engine", engine.llama_server.string()},
                {"budget", to_string(devices->budget[memory::kHostDevice])},

@@ -256,13 +256,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                    .priority = settings->priority,
                    .min_residency = settings->min_residency,
                    .load_time = memory::expected_load_time(model.facts, size, true)}};
-    control::SizeKey key{
-        .model = model.identity,
-        .engine = means.engine.llama_server.string() + " " + means.engine.version.build,
-        .settings = control::text_of(sizing)};
-    for (const std::string& argument : settings->extra_args) {
-        key.settings += argument + " ";
-    }
+    const control::SizeKey key = llama_cpp_size_key(model, *settings, means.engine);
     LlamaCppModel start = llama_cpp_model(config, model, *settings, means);
     choose_threads(start.settings, start.launch);
     // What stays on a GPU while the engine sleeps was never seen.
@@ -304,6 +298,19 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
 }
 
 }  // namespace
+
+control::SizeKey llama_cpp_size_key(const models::Model& model,
+                                    const ResolvedSettings& settings,
+                                    const engines::LocatedEngine& engine) {
+    control::SizeKey key{
+        .model = model.identity,
+        .engine = engine.llama_server.string() + " " + engine.version.build,
+        .settings = control::text_of(control::size_settings(settings, control::processor()))};
+    for (const std::string& argument : settings.extra_args) {
+        key.settings += argument + " ";
+    }
+    return key;
+}
 
 std::optional<memory::EvenSizes> fixed_sizes(const models::Model& model,
                                              const config::ModelSettings& defaults) {

@@ -12,6 +12,7 @@
 #include "config/config.hpp"
 #include "control/managed_model.hpp"
 #include "engines/llama_cpp_locate.hpp"
+#include "engines/settings.hpp"
 #include "memory/placement.hpp"
 #include "models/registry.hpp"
 
@@ -44,6 +45,11 @@ std::filesystem::path sleep_directory(const config::Config& config);
 /// llama.cpp serves it, and its size follows from its settings.
 std::optional<memory::EvenSizes> fixed_sizes(const models::Model& model,
                                              const config::ModelSettings& defaults);
+
+/// What sizes of a model that llama.cpp serves with these settings are remembered under.
+control::SizeKey llama_cpp_size_key(const models::Model& model,
+                                    const engines::ResolvedSettings& settings,
+                                    const engines::LocatedEngine& engine);
 
 /// Whether any model of the configuration needs llama-server.
 bool needs_llama_cpp(const models::Registry& registry);

@@ -12,15 +12,18 @@ namespace log = platform::log;
 
 namespace {
 
-/// Our own memory is charged in steps, so that small changes do not move the budget.
-constexpr Bytes kOwnMemoryStep = 16_MiB;
-
 /// Mapped files are left out: the kernel counts them as available.
 Bytes not_files(const platform::ProcessMemory& memory) {
     return memory.total - memory.file;
 }
 
 }  // namespace
+
+Bytes own_share(Bytes total) {
+    const std::int64_t step = kOwnMemoryStep.count();
+    // One step of headroom: our memory may rise between two measurements.
+    return Bytes((total.count() / step + 2) * step);
+}
 
 BudgetWatch::BudgetWatch(const memory::Footprint& budget,
                          std::vector<Device> devices,
@@ -38,12 +41,9 @@ BudgetWatch::BudgetWatch(const memory::Footprint& budget,
 }
 
 void BudgetWatch::charge(const Weighing& weighing) {
-    if (!weighing.own.has_value()) {
-        return;
+    if (weighing.own.has_value()) {
+        own_ = std::max(own_, own_share(weighing.own->total));
     }
-    const std::int64_t step = kOwnMemoryStep.count();
-    // One step of headroom: our memory may rise between two measurements.
-    own_ = std::max(own_, Bytes((weighing.own->total.count() / step + 2) * step));
 }
 
 void BudgetWatch::review(const Weighing& weighing, const memory::Footprint& held) {

@@ -20,6 +20,12 @@ struct KeptFree {
     Bytes gpu;  ///< on each of them
 };
 
+/// Our own memory is charged in steps, so that small changes do not move the budget.
+inline constexpr Bytes kOwnMemoryStep = 16_MiB;
+
+/// What the host's budget is charged for Drover itself, which has `total` bytes.
+Bytes own_share(Bytes total);
+
 /// What is configured, less what other programs have taken of it, less Drover's own memory. A GPU
 /// that does not answer any more has nothing.
 class BudgetWatch {

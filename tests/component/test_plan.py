@@ -23,6 +23,14 @@ def estimate(server, model: str) -> int:
     return next(one["estimated_bytes"] for one in server.get("/admin/models").json()["models"] if one["name"] == model)
 
 
+def serve_concurrent(server, settings):
+    """What becomes of a server that is started anew so, and is expected to refuse."""
+    environment = {**server.environment, **settings, "DROVER_STRATEGY": "concurrent"}
+    return subprocess.run(
+        [DROVER, "-c", str(server.config_file), "serve"], capture_output=True, text=True, timeout=60, env=environment
+    )
+
+
 def test_the_example_of_the_64_gb_machine(plan):
     arguments = ("30b-q4", "7b-q4", "embedding", "--budget", "64GB", "--parallel", "1")
     shown = plan(*arguments)
@@ -62,7 +70,8 @@ def test_files_are_planned_by_their_header(plan):
 
 
 def test_mistakes_are_named(plan):
-    assert "7b-q4" in plan("no-such-model", "--budget", "8GiB").stderr
+    unknown = plan("no-such-model", "--budget", "8GiB").stderr
+    assert "7b-q4" in unknown and "there is no model 'no-such-model'. Without" in unknown
     assert "Q4_K_M" in plan("7b-q99", "--budget", "8GiB").stderr
     assert plan("7b-q4", "--budget", "lots").returncode == 2
 
@@ -79,11 +88,57 @@ def test_the_server_plans_too(fake):
         ({"models": ["a"], "budget": "lots"}, "budget"),
         ({"models": ["a"], "context": -1}, "context"),
         ({"models": ["a"], "cache_type": "q3"}, "cache_type_k"),
+        ({"models": ["a"], "contxt": 1024}, "contxt"),
     ):
         refused = server.post("/admin/plan", body)
         assert refused.status_code == 400 and word in refused.json()["error"]["message"], body
     assert server.post("/admin/plan", {"models": ["/etc/passwd"]}).status_code == 404
     assert server.client.post("/admin/plan", content="{").status_code == 400
+
+
+def test_a_budget_to_plan_for_is_not_held_against_this_machine(plan):
+    shown = plan("70b-q4", "--budget", "64TB")
+    assert shown.returncode == 0 and shown.stderr == ""
+
+
+def test_the_plan_of_a_server_takes_what_was_measured(fake):
+    server = fake({"a": ""})
+    assert server.post("/admin/plan", {"models": ["a"]}).json()["models"][0]["measured"] is False
+    estimated = estimate(server, "a")
+    assert server.chat("a").status_code == 200
+    wait_until(lambda: server.instances()["a"]["bytes"] != estimated, 10)
+    measured = server.instances()["a"]["bytes"]
+
+    def planned(**asked):
+        return server.post("/admin/plan", {"models": ["a"], **asked}).json()["models"][0]
+
+    wait_until(lambda: planned()["measured"], 10)
+    assert planned()["bytes"] == measured
+    assert planned(parallel=1)["measured"] is False  # nobody has seen it so
+
+
+def test_concurrent_is_refused_when_only_drovers_own_memory_is_missing(fake):
+    probe = fake({"a": "", "b": ""})
+    together = estimate(probe, "a") + estimate(probe, "b")
+    probe.stop()
+    refused = serve_concurrent(probe, {"DROVER_BUDGET": str(together + (8 << 20))})
+    assert refused.returncode == 2 and "(drover)" in refused.stderr
+
+
+def test_concurrent_is_refused_when_so_many_models_may_not_be_loaded(fake):
+    server = fake({"a": "", "b": ""}, {"memory": {"max_models": 1}})
+    server.stop()
+    refused = serve_concurrent(server, {"DROVER_BUDGET": "8GiB"})
+    assert refused.returncode == 2 and "memory.max_models lets 1 of 2" in refused.stderr
+
+
+def test_a_preload_beside_what_is_pinned_already_is_said_in_the_log(fake):
+    probe = fake({"a": "", "b": ""})
+    room = int(estimate(probe, "a") * 1.5) + (64 << 20)
+    pinned = {"pin": True, "preload": True}
+    server = fake({"a": "", "b": ""}, {"memory": {"budget": str(room)}}, a=pinned, b=pinned)
+    assert "preload.impossible" in server.log_file.read_text()
+    assert "Pinned models hold" in server.log_file.read_text()
 
 
 def test_concurrent_loads_everything_and_keeps_it(fake):
@@ -101,10 +156,7 @@ def test_concurrent_is_refused_with_a_plan_when_it_cannot_be(fake, tmp_path):
     server = fake({"a": "", "b": ""})
     room = estimate(server, "a") * 3 // 2
     server.stop()
-    environment = {**server.environment, "DROVER_BUDGET": str(room), "DROVER_STRATEGY": "concurrent"}
-    refused = subprocess.run(
-        [DROVER, "-c", str(server.config_file), "serve"], capture_output=True, text=True, timeout=60, env=environment
-    )
+    refused = serve_concurrent(server, {"DROVER_BUDGET": str(room)})
     assert refused.returncode == 2
     assert "concurrent" in refused.stderr and "[###" in refused.stderr and "fit" in refused.stderr
 
