@@ -469,14 +469,7 @@ class Loader {
             }
         };
         absolute(config().engine.llama_server);
-        std::error_code ignored;
-        if (const fs::path& engine = config().engine.llama_server;
-            !engine.empty() && !fs::exists(engine, ignored)) {
-            problem(given_at_["engine.llama_server"],
-                    "engine.llama_server",
-                    "'" + engine.string() + "' does not exist; without this setting the one of " +
-                        "scripts/install-engine is used");
-        }
+        check_engine();
         for (ModelEntry& entry : config().models) {
             absolute(entry.remote.key_file);
             absolute(entry.remote.ca_file);
@@ -494,6 +487,22 @@ class Loader {
         absolute(config().memory.measured);
         if (config().memory.measured.empty()) {
             config().memory.measured = config().cache_dir / "measured.sqlite";
+        }
+    }
+
+    /// Where other engines serve all models, nobody misses it.
+    void check_engine() {
+        const fs::path& engine = config().engine.llama_server;
+        std::error_code ignored;
+        const bool needed = std::any_of(
+            config().models.begin(), config().models.end(), [](const ModelEntry& entry) {
+                return entry.engine == EngineKind::llama_cpp;
+            });
+        if (needed && !engine.empty() && !fs::exists(engine, ignored)) {
+            problem(given_at_["engine.llama_server"],
+                    "engine.llama_server",
+                    "'" + engine.string() + "' does not exist; without this setting the one of " +
+                        "scripts/install-engine is used");
         }
     }
 

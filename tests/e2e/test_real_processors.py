@@ -45,7 +45,8 @@ def test_an_engine_alone_computes_with_all_threads_and_two_share_them(server):
         words = alone.iter_lines()  # the client leaves when this ends
         next(words)
         assert others_share(pids["smol"]) > 0.3
-        with server.stream("gemma", max_tokens=1500, ignore_eos=True) as beside:
+        # A model without a template ends before it speaks for the user, unless it is told where to end.
+        with server.stream("gemma", max_tokens=1500, ignore_eos=True, stop=["no such word"]) as beside:
             others = beside.iter_lines()
             next(others)
             support.wait_until(lambda: computing(server) == 2, 10, "two that compute")
