@@ -39,8 +39,9 @@ void add_bounded(std::string& text, std::string_view part) {
     }
 }
 
-/// Follows the nesting. What a string means is decided by the top-level member that it stands in,
-/// the member that it is the value of, and nothing else: that covers all the APIs' shapes.
+/// Follows the nesting. What a string means is decided by the top-level member that it stands in
+/// and the member that it is the value of: that covers all the APIs' shapes. Of a message only what
+/// was said counts: the arguments of its tool calls, or its metadata, may have any members.
 class FactsHandler {
   public:
     static constexpr std::size_t max_object_size = SIZE_MAX;
@@ -66,6 +67,11 @@ class FactsHandler {
         if (depth_ == 2 && in_messages()) {
             message_.clear();
             role_.clear();
+            has_result_ = false;
+        }
+        if (begins_part()) {
+            part_.clear();
+            is_result_ = false;
         }
         if (top_ == Top::tools && depth_ == 2) {
             facts_.tools = true;
@@ -81,6 +87,9 @@ class FactsHandler {
         if (depth_ == 2 && in_messages()) {
             end_message();
         }
+        if (begins_part()) {
+            end_part();
+        }
         return true;
     }
     bool on_array_begin(Code&) {
@@ -89,7 +98,7 @@ class FactsHandler {
     }
     bool on_array_end(std::size_t size, Code&) {
         --depth_;
-        if (key_ == Key::images && size > 0) {
+        if (key_ == Key::images && may_have_images() && size > 0) {
             facts_.images = true;
         }
         key_ = Key::other;  // what follows in an outer array is not this member's
@@ -106,8 +115,14 @@ class FactsHandler {
             top_ = top_of(name_);
             last_top_ = name_;
         }
-        key_ = key_of(name_);
-        if (key_ == Key::image) {
+        if (depth_ <= closed_) {
+            closed_ = 0;
+        }
+        key_ = is_closed() ? Key::other : key_of(name_);
+        if (in_messages() && depth_ > 1 && !is_closed() && !has_parts(name_)) {
+            closed_ = depth_;
+        }
+        if (key_ == Key::image && may_have_images()) {
             facts_.images = true;
         }
         name_.clear();
@@ -120,8 +135,9 @@ class FactsHandler {
     }
     bool on_string(View part, std::size_t, Code&) {
         take_string(part);
-        if (key_ == Key::type && string_.find("image") != std::string::npos) {
-            facts_.images = true;
+        if (key_ == Key::type && in_messages()) {
+            facts_.images = facts_.images || is_image(string_);
+            is_result_ = is_result_ || (depth_ == kPartDepth && string_ == "tool_result");
         }
         const bool names_format = (top_ == Top::format && (depth_ == 1 || key_ == Key::type)) ||
                                   (top_ == Top::form && depth_ == 3 && key_ == Key::type);
@@ -209,6 +225,17 @@ class FactsHandler {
         }
     }
 
+    /// The members of a message, or of a part of it, whose parts are read.
+    static bool has_parts(std::string_view name) { return name == "content" || name == "output"; }
+    /// The types of such parts: of chats, of Anthropic's messages, of responses.
+    static bool is_image(std::string_view type) {
+        return type == "image_url" || type == "image" || type == "input_image";
+    }
+    bool may_have_images() const { return depth_ == 1 || in_messages(); }
+    bool is_closed() const { return closed_ != 0 && depth_ > closed_; }
+    /// What begins or has ended here is a part of a message: {type, text}.
+    bool begins_part() const { return in_messages() && depth_ == kPartDepth - 1 && !is_closed(); }
+
     bool in_messages() const { return top_ == Top::messages || top_ == Top::input; }
 
     void take_string(View part) {
@@ -223,10 +250,20 @@ class FactsHandler {
             }
         } else if (key_ == Key::text && in_messages() && depth_ >= 3) {
             facts_.bytes += some.size();
-            add_bounded(message_, some);
+            add_bounded(depth_ < kPartDepth ? message_ : part_, some);
         } else if (key_ == Key::text && (top_ == Top::prompt || top_ == Top::input)) {
             facts_.bytes += some.size();
             add_bounded(prompt_, some);
+        }
+    }
+
+    /// What a tool has said is not the user's, though Anthropic's messages have it in the user's
+    /// name.
+    void end_part() {
+        if (is_result_) {
+            has_result_ = true;
+        } else {
+            add_bounded(message_, part_);
         }
     }
 
@@ -237,22 +274,29 @@ class FactsHandler {
             facts_.conversation ^=
                 fnv64(std::string_view(message_).substr(0, kOpeningMax)) + facts_.messages;
         }
-        if (role_ == "user") {
+        if (role_ == "user" && !(has_result_ && message_.empty())) {
             opened_ = true;
             user_.swap(message_);
         }
     }
 
+    /// Of the members of a part: {messages: [{content: [{type}]}]}.
+    static constexpr std::size_t kPartDepth = 5;
+
     RequestFacts facts_;
     std::size_t depth_ = 0;
+    std::size_t closed_ = 0;  ///< what is deeper is not looked at; 0: everything is
     Top top_ = Top::other;
     Key key_ = Key::other;
     std::string name_;
-    std::string last_top_;  ///< name of the top-level member that is being read
-    std::string string_;    ///< of a "type"
-    std::string role_;      ///< of the message that is being read
-    std::string message_;   ///< its text
-    std::string user_;      ///< text of the user's last message
+    std::string last_top_;     ///< name of the top-level member that is being read
+    std::string string_;       ///< of a "type"
+    std::string role_;         ///< of the message that is being read
+    std::string message_;      ///< its text
+    std::string part_;         ///< that of the part of it that is being read
+    bool is_result_ = false;   ///< the part is a tool's result
+    bool has_result_ = false;  ///< the message has such a part
+    std::string user_;         ///< text of the user's last message
     std::string prompt_;
     bool opened_ = false;  ///< the user has said something
 };

@@ -51,6 +51,40 @@ TEST(Facts, ReadPartsAndSeeImagesInEveryDialect) {
     EXPECT_FALSE(facts_of(R"({"messages":[{"role":"user","content":"x","images":[]}]})").images);
 }
 
+TEST(Facts, SeeNoImagesWhereOnlyTheWordStands) {
+    for (const std::string_view body :
+         {R"({"tools":[{"function":{"parameters":{"properties":{"image_url":{"type":"image"}}}}}],)"
+          R"("messages":[{"role":"user","content":"x"}]})",
+          R"({"response_format":{"type":"json_schema","json_schema":{"schema":{"properties":)"
+          R"({"image":{"type":"string"}}}}},"messages":[{"role":"user","content":"x"}]})",
+          R"({"metadata":{"image":"a","images":["a"]},"messages":[{"role":"user","content":"x"}]})",
+          R"({"messages":[{"role":"assistant","content":[{"type":"tool_use","input":)"
+          R"({"image":"a","images":["a"],"content":[{"type":"image"}]}}]},)"
+          R"({"role":"assistant","tool_calls":[{"function":{"arguments":{"image":"a"}}}]}]})"}) {
+        EXPECT_FALSE(facts_of(body).images) << body;
+    }
+    // A tool may show one, and a generation of Ollama's has them at the top.
+    EXPECT_TRUE(facts_of(R"({"messages":[{"role":"user","content":[{"type":"tool_result",)"
+                         R"("content":[{"type":"image","source":{}}]}]}]})")
+                    .images);
+    EXPECT_TRUE(facts_of(R"({"prompt":"what is it","images":["AAAA"]})").images);
+}
+
+TEST(Facts, DoNotTakeAToolsResultForTheUsersWords) {
+    const std::string_view result =
+        R"({"content":[{"type":"text","text":"12 C"}],"type":"tool_result"})";
+    const auto of = [&](std::string_view parts) {
+        return facts_of(R"({"messages":[{"role":"user","content":"the weather?"},)"
+                        R"({"role":"assistant","content":[{"type":"tool_use","input":{}}]},)"
+                        R"({"role":"user","content":[)" +
+                        std::string(parts) + "]}]}");
+    };
+    EXPECT_EQ(of(result).text, "the weather?");
+    EXPECT_EQ(of(result).bytes, 12U + 4U);
+    const std::string more = R"(,{"type":"text","text":"and tomorrow?"})";
+    EXPECT_EQ(of(std::string(result) + more).text, "and tomorrow?");
+}
+
 TEST(Facts, SeeToolsThatAreOffered) {
     EXPECT_TRUE(facts_of(R"({"tools":[{"type":"function"}],"messages":[]})").tools);
     EXPECT_FALSE(facts_of(R"({"tools":[],"messages":[]})").tools);
