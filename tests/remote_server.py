@@ -23,6 +23,7 @@ class RemoteServer:
     cut-plain       the same of a stream whose end only the end of the connection tells
     slow            a stream that stops in the middle and stays open
     STATUS          answers generations with this number; `headers` come along
+    too-long        answers generations with OpenAI's error for more than the context holds
     flaky           two of three are answered with 500
     garbage         bytes that are not HTTP
 
@@ -123,6 +124,10 @@ class RemoteServer:
             return False
         if mode == "flaky":
             mode = "ok" if len(self.requests) % 3 == 0 else "500"
+        if mode == "too-long":
+            error = {"message": "This model's maximum context length is 8 tokens.", "code": "context_length_exceeded"}
+            send(connection, 400, json.dumps({"error": {"type": "invalid_request_error", **error}}))
+            return True
         if mode.isdigit():
             error = {"error": {"message": f"mode {mode}", "type": "server_error", "code": None}}
             send(connection, int(mode), json.dumps(error), self.headers)

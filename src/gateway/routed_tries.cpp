@@ -1,15 +1,16 @@
 #include "gateway/routed_tries.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace drover::gateway {
 
 namespace {
 
-/// Tokens that one request to the model may use; more than any request needs when nobody knows.
+/// Tokens that one request to the model may use; 0: nobody knows.
 std::uint64_t context_of(const control::Fleet& fleet, ModelId id) {
     const control::ModelView* model = fleet.look(id);
-    return model == nullptr || model->context == 0 ? UINT64_MAX : model->context;
+    return model == nullptr ? 0 : model->context;
 }
 
 }  // namespace
@@ -17,7 +18,9 @@ std::uint64_t context_of(const control::Fleet& fleet, ModelId id) {
 bool RoutedTries::next() {
     while (next_ < choice_.models.size()) {
         place_ = next_++;
-        if (context_of(fleet_, model()) > too_small_) {
+        // One with as long a context may have another tokenizer, one of which nobody knows any.
+        const std::uint64_t context = context_of(fleet_, model());
+        if (context == 0 || context >= too_long_for_) {
             begin(router::is_checked(route_.policy, facts_, choice_.decision, place_));
             return true;
         }
@@ -58,7 +61,7 @@ void RoutedTries::failed(ErrorCode code) {
 void RoutedTries::refused(unsigned status, bool too_long) {
     // What one engine refuses another may take: a longer context, another template.
     if (too_long) {
-        too_small_ = context_of(fleet_, model());
+        too_long_for_ = std::max(too_long_for_, context_of(fleet_, model()));
         reason_ += "; " + name() + " cannot take so long a request";
     } else {
         reason_ += "; " + name() + " refused: " + std::to_string(status);

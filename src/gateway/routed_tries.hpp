@@ -66,8 +66,8 @@ class RoutedTries {
     std::string reason_;
     std::size_t place_ = 0;
     std::size_t next_ = 0;
-    std::deque<std::size_t> again_;  ///< places whose answers were weak
-    std::uint64_t too_small_ = 0;    ///< a context of so many tokens did not suffice
+    std::deque<std::size_t> again_;   ///< places whose answers were weak
+    std::uint64_t too_long_for_ = 0;  ///< the longest context, if known, that did not suffice
     std::optional<dialect::WatchedAnswer> watched_;
     std::vector<CheckedAnswer> checks_;
 };

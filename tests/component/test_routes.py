@@ -6,6 +6,7 @@ import subprocess
 import httpx
 import pytest
 import support
+from remote_server import RemoteServer
 
 CODE = "Write a Python function that reverses a linked list, with type hints and a docstring."
 MATH = "Tom has 12 apples and buys 5 more for 2 dollars each. How many apples does he have now?"
@@ -238,14 +239,27 @@ def test_a_refused_stream_goes_to_the_next_model(fake):
         assert b"[DONE]" in answer.read()
 
 
-def test_too_long_for_one_goes_to_a_longer_context_only(fake):
-    config = {"routes": {"auto": {"fallback": ["short", "same", "long"]}}}
-    contexts = {"short": {"context": 512}, "same": {"context": 512}, "long": {"context": 1024}}
-    server = fake({"short": "too-long", "same": "", "long": ""}, config, **contexts)
+def test_too_long_for_one_goes_to_no_shorter_context(fake):
+    config = {"routes": {"auto": {"fallback": ["middle", "short", "same"]}}}
+    contexts = {"middle": {"context": 1024}, "short": {"context": 512}, "same": {"context": 1024}}
+    server = fake({"middle": "too-long", "short": "", "same": ""}, config, **contexts)
     answer = server.post("/v1/chat/completions", asking(CHAT))
-    assert answered_by(answer) == "long"
-    assert "short cannot take so long a request; same takes no longer requests" in answer.headers["x-drover-reason"]
-    assert "same" not in server.instances()
+    assert answered_by(answer) == "same"
+    assert "middle cannot take so long a request; short takes no longer requests" in answer.headers["x-drover-reason"]
+    assert "short" not in server.instances()
+
+
+def test_too_long_for_one_of_unknown_context_goes_to_the_next(fake):
+    servers = {"far": RemoteServer(), "near": RemoteServer()}
+    servers["far"].mode = "too-long"
+    remotes = {name: {"engine": "remote", "url": one.url, "served_name": "upstream-model"} for name, one in servers.items()}
+    server = fake({}, {"routes": {"auto": {"fallback": ["far", "near"]}}}, remotes=remotes)
+    for path in ("/v1/chat/completions", "/v1/messages"):
+        answer = server.post(path, asking(CHAT))
+        assert answered_by(answer) == "near", path
+        assert "far cannot take so long a request" in answer.headers["x-drover-reason"]
+    for one in servers.values():
+        one.stop()
 
 
 def test_a_guess_at_length_leaves_no_request_without_a_model(fake):
