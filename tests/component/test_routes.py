@@ -145,7 +145,7 @@ def test_a_rule_for_each_kind_of_condition(fake):
         {"endpoint": "completion", "use": "completer"},
         {"endpoint": "/v1/messages", "use": "claude"},
         {"tools": True, "use": "tooler"},
-        {"matches": r"(?i)\bselect\b.+\bfrom\b", "use": "sql"},
+        {"matches": r"(?is)\bselect\b.+\bfrom\b", "use": "sql"},
         {"language": ["de", "ja"], "use": "linguist"},
         {"shorter_than": "6B", "use": "tiny"},
     ]
@@ -163,7 +163,7 @@ def test_a_rule_for_each_kind_of_condition(fake):
     assert chosen(CHAT, "/v1/messages") == "claude"
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
     assert chosen(CHAT, tools=[tool]) == "tooler"
-    assert chosen("run Select a, b From c") == "sql"
+    assert chosen("run Select a, b\nFrom c") == "sql"
     assert chosen("Was ist das und wie schreibt man es?") == "linguist"
     assert chosen("秋の山についての短い詩を書いてください。") == "linguist"
     assert chosen("hi") == "tiny"
