@@ -1,12 +1,14 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/units.hpp"
 #include "cli/context.hpp"
 #include "cli/json_read.hpp"
 #include "cli/table.hpp"
@@ -80,6 +82,21 @@ void print_classifier(const json::value& stage) {
     }
 }
 
+/// What was looked at before, and did not decide.
+void print_passed(const json::value& answer) {
+    const char* name = "not by      ";
+    for (const json::value& stage : elements(answer, "stages")) {
+        const std::string rule = text(stage, "rule");
+        if (text(stage, "outcome") == "passed") {
+            std::printf("%s%s%s%s\n",
+                        std::exchange(name, "            "),
+                        text(stage, "why").c_str(),
+                        rule.empty() ? "" : ": ",
+                        rule.c_str());
+        }
+    }
+}
+
 void print_stages(const json::value& answer) {
     if (const json::value* task = member(answer, "task")) {
         std::printf("task        %s, confidence %.2f (%.2f needed)",
@@ -133,10 +150,11 @@ void print_targets(const json::value& answer) {
                         !usable               ? "cannot do this"
                         : flag(target, "hot") ? "in memory"
                                               : "not in memory",
-                        usable ? std::to_string(number(target, "expected_ms")) + " ms" : ""});
+                        usable ? std::to_string(number(target, "expected_ms")) + " ms" : "",
+                        usable ? to_string(Bytes(number(target, "bytes"))) : ""});
     }
     if (!rows.empty()) {
-        std::printf("\n%s", format_table({"TARGET", "STATE", "BEGINS IN"}, rows).c_str());
+        std::printf("\n%s", format_table({"TARGET", "STATE", "BEGINS IN", "MEMORY"}, rows).c_str());
     }
 }
 
@@ -148,6 +166,7 @@ void print(const json::value& answer) {
                 stage.empty() ? "" : " (stage ",
                 stage.c_str(),
                 stage.empty() ? "" : ")");
+    print_passed(answer);
     print_facts(answer);
     print_stages(answer);
     print_targets(answer);

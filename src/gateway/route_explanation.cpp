@@ -83,6 +83,24 @@ json::object cascade_of(const router::Policy& policy,
             {"hold", demands.tokens}};
 }
 
+/// What was looked at, the last of which decided.
+json::array stages_of(const router::Policy& policy, const router::Decision& decision) {
+    json::array stages;
+    std::size_t rule = 0;
+    const auto add = [&](router::Stage stage, std::string_view outcome, const std::string& why) {
+        json::object entry{{"stage", router::to_string(stage)}, {"outcome", outcome}, {"why", why}};
+        if (stage == router::Stage::rule) {
+            entry["rule"] = valid_utf8(policy.rules[rule++].text);
+        }
+        stages.emplace_back(std::move(entry));
+    };
+    for (const router::Passed& passed : decision.passed) {
+        add(passed.stage, "passed", passed.why);
+    }
+    add(decision.stage, "decided", decision.reason);
+    return stages;
+}
+
 }  // namespace
 
 json::object classification_of(const router::Classifier& classifier,
@@ -110,13 +128,15 @@ json::object explanation_of(const NamedRoute& route,
         targets.emplace_back(json::object{{"model", policy.targets[i]},
                                           {"usable", choice.states[i].usable},
                                           {"hot", choice.states[i].hot},
-                                          {"expected_ms", choice.states[i].expected_ms}});
+                                          {"expected_ms", choice.states[i].expected_ms},
+                                          {"bytes", choice.states[i].bytes.count()}});
     }
     const router::Decision& decision = choice.decision;
     json::object result{{"route", route.name},
                         {"models", std::move(order)},
                         {"stage", router::to_string(decision.stage)},
                         {"reason", decision.reason},
+                        {"stages", stages_of(policy, decision)},
                         {"facts",
                          json::object{{"text_bytes", facts.bytes},
                                       {"messages", facts.messages},

@@ -87,12 +87,13 @@ router::TargetState state_of(const control::ModelView& model, const control::Fle
             return one.model == model.name;
         });
     if (instance == fleet.instances.end()) {
-        return {.usable = true, .expected_ms = load_ms(model)};
+        return {.usable = true, .expected_ms = load_ms(model), .bytes = model.estimated};
     }
     return {.usable = true,
             .hot = instance->state == "ready",
             .expected_ms =
-                rest_ms(*instance, model) + instance->queued * kQueuedMs + batch_ms(*instance)};
+                rest_ms(*instance, model) + instance->queued * kQueuedMs + batch_ms(*instance),
+            .bytes = instance->bytes};
 }
 
 /// Those that hold a text of so many bytes. Where the guess leaves nobody, those with the longest

@@ -15,6 +15,8 @@ namespace {
 /// How much sooner the large model must be able to begin to be taken where the small one would do.
 constexpr std::uint32_t kSoonerMs = 500;
 
+constexpr char kNone[] = "none of its models is there and can do this";
+
 Prediction predict(const Predictor& predictor,
                    std::string_view text,
                    std::vector<Featurizer>& featurizers) {
@@ -50,6 +52,15 @@ std::string by_whom(const std::optional<Classifier>& classifier,
                                  asked->failure + ")";
 }
 
+const std::vector<Target>* models_of(const PolicyTask& task, std::uint32_t label) {
+    for (const auto& [number, models] : task.models) {
+        if (number == label) {
+            return &models;
+        }
+    }
+    return nullptr;
+}
+
 /// Builds one decision.
 class Decider {
   public:
@@ -58,6 +69,68 @@ class Decider {
             std::span<const TargetState> states,
             std::vector<Featurizer>& featurizers)
         : policy_(policy), facts_(facts), states_(states), featurizers_(featurizers) {}
+
+    /// Whether a rule decides.
+    bool by_rules() {
+        for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
+            const PolicyRule& rule = policy_.rules[i];
+            const std::string name = "rule " + std::to_string(i + 1);
+            const bool met = meets(facts_, rule);
+            if (met && any_usable(rule.use)) {
+                prefer(rule.use, true);
+                decided(Stage::rule, name);
+                return true;
+            }
+            passed(Stage::rule,
+                   name + (met ? std::string(" is met, but ") + kNone : " is not met"));
+        }
+        return false;
+    }
+
+    /// Whether the conversation stays with its model, which it does unless its task has changed.
+    bool by_affinity(const Earlier& earlier, std::uint32_t label) {
+        if (!usable(earlier.target)) {
+            passed(Stage::affinity, "the conversation's model is not there, or cannot do this");
+            return false;
+        }
+        if (label != kNoLabel && label != earlier.label) {
+            passed(Stage::affinity, "the conversation has another task now");
+            return false;
+        }
+        prefer(std::array{earlier.target}, false);
+        rest_of_cascade();
+        decided(Stage::affinity, "the conversation stays with its model");
+        return true;
+    }
+
+    /// Whether a model is named for the label that was recognised.
+    bool by_task(const PolicyTask& stage, std::uint32_t label) {
+        const Prediction& task = *decision.task;
+        const std::string name = "task " + stage.labels()[task.label];
+        const std::string confidence = ", confidence " + two_decimals(task.confidence);
+        const std::vector<Target>* models = models_of(stage, label);
+        if (models != nullptr && any_usable(*models)) {
+            prefer(*models, true);
+            decided(Stage::task,
+                    name + confidence + by_whom(stage.classifier, decision.asked.task));
+            return true;
+        }
+        passed(Stage::task,
+               label == kNoLabel ? name + confidence + ", is below " +
+                                       two_decimals(needed_confidence(stage, decision))
+               : models == nullptr ? name + confidence + ", has no model"
+                                   : name + confidence + ": " + kNone);
+        return false;
+    }
+
+    /// Whether any of the stage's models may be asked.
+    bool may_ask(Stage stage, std::span<const Target> targets) {
+        if (any_usable(targets)) {
+            return true;
+        }
+        passed(stage, kNone);
+        return false;
+    }
 
     /// What the task is, or whom to ask. A conversation that has its model is not worth asking for.
     void read_task(const PolicyTask& stage,
@@ -131,6 +204,10 @@ class Decider {
         }
     }
 
+    void passed(Stage stage, std::string why) {
+        decision.passed.push_back({stage, std::move(why)});
+    }
+
     void decided(Stage stage, std::string reason) {
         decision.stage = stage;
         decision.reason = std::move(reason);
@@ -200,15 +277,6 @@ class Decider {
     std::vector<Featurizer>& featurizers_;
 };
 
-const std::vector<Target>* models_of(const PolicyTask& task, std::uint32_t label) {
-    for (const auto& [number, models] : task.models) {
-        if (number == label) {
-            return &models;
-        }
-    }
-    return nullptr;
-}
-
 }  // namespace
 
 std::string_view to_string(Stage stage) {
@@ -257,43 +325,26 @@ Decision decide(const Policy& policy,
         decider.prefer(policy.fallback, false);
         return std::move(decision);
     };
-    // 1. Rules.
-    for (std::size_t i = 0; i < policy.rules.size(); ++i) {
-        if (meets(facts, policy.rules[i]) && decider.any_usable(policy.rules[i].use)) {
-            decider.prefer(policy.rules[i].use, true);
-            decider.decided(Stage::rule, "rule " + std::to_string(i + 1));
-            return finish();
+    if (decider.by_rules()) {
+        return finish();
+    }
+    if (policy.task.has_value()) {
+        const bool stays = earlier.has_value() && decider.usable(earlier->target);
+        decider.read_task(*policy.task, asked.task, stays);
+        if (decision.asks.has_value()) {
+            return std::move(decision);
         }
     }
-    // 2. The conversation's model, unless the task has changed.
-    const bool stays = earlier.has_value() && decider.usable(earlier->target);
-    if (policy.task.has_value()) {
-        decider.read_task(*policy.task, asked.task, stays);
-    }
-    if (decision.asks.has_value()) {
-        return std::move(decision);
-    }
     const std::uint32_t label = recognised(policy, decision);
-    if (stays && (label == kNoLabel || label == earlier->label)) {
-        decider.prefer(std::array{earlier->target}, false);
-        decider.rest_of_cascade();
-        decider.decided(Stage::affinity, "the conversation stays with its model");
+    if (earlier.has_value() && decider.by_affinity(*earlier, label)) {
         return finish();
     }
-    // 3. The task.
-    const std::vector<Target>* models =
-        label == kNoLabel ? nullptr : models_of(*policy.task, label);
-    if (models != nullptr && decider.any_usable(*models)) {
-        decider.prefer(*models, true);
-        decider.decided(Stage::task,
-                        "task " + policy.task->labels()[label] + ", confidence " +
-                            two_decimals(decision.task->confidence) +
-                            by_whom(policy.task->classifier, asked.task));
+    if (policy.task.has_value() && decider.by_task(*policy.task, label)) {
         return finish();
     }
-    // 4. The complexity.
     if (policy.complexity.has_value() &&
-        decider.any_usable(std::array{policy.complexity->small, policy.complexity->large})) {
+        decider.may_ask(Stage::complexity,
+                        std::array{policy.complexity->small, policy.complexity->large})) {
         decider.read_complexity(*policy.complexity, asked.complexity);
         if (decision.asks.has_value()) {
             return std::move(decision);
@@ -301,12 +352,10 @@ Decision decide(const Policy& policy,
         decider.rest_of_cascade();
         return finish();
     }
-    // 5. The cascade.
-    if (policy.cascade.has_value() && decider.any_usable(policy.cascade->models)) {
+    if (policy.cascade.has_value() && decider.may_ask(Stage::cascade, policy.cascade->models)) {
         decider.by_cascade(*policy.cascade, facts.tells_logprobs);
         return finish();
     }
-    // 6. What is left.
     decider.decided(Stage::fallback, "no stage decided");
     return finish();
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/units.hpp"
 #include "router/classifier.hpp"
 #include "router/facts.hpp"
 #include "router/features.hpp"
@@ -62,6 +63,7 @@ struct TargetState {
     bool usable = false;            ///< there is such a model, and it can do what the request needs
     bool hot = false;               ///< it is in memory
     std::uint32_t expected_ms = 0;  ///< until the first token can come: waiting and loading
+    Bytes bytes{};                  ///< of memory that it takes; 0: none of this machine's
 };
 
 /// Which stage decided.
@@ -75,6 +77,12 @@ enum class Stage {
 };
 std::string_view to_string(Stage stage);
 
+/// A stage, or one of its rules, that was looked at and left the decision to the next.
+struct Passed {
+    Stage stage;
+    std::string why;
+};
+
 /// What a policy chose and why.
 struct Decision {
     std::vector<Target> order{};  ///< to be tried one after the other; empty: no target is usable
@@ -82,6 +90,7 @@ struct Decision {
     std::optional<Prediction> task{};
     std::optional<Prediction> complexity{};
     std::string reason{};  ///< in words, one line
+    std::vector<Passed> passed{};
     /// Nothing is decided yet: the classifier of this stage must be asked first.
     std::optional<Purpose> asks{};
     Classifications asked{};  ///< what the decision rests on

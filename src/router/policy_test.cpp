@@ -88,6 +88,31 @@ TEST(Policy, AsksRulesFirst) {
     EXPECT_EQ(decided(policy, facts).reason, "rule 1");
 }
 
+TEST(Policy, SaysWhatItLookedAtBeforeItDecided) {
+    Policy policy = by_task();
+    policy.rules = {{.images = true, .use = {kLarge}}, {.contains = "tom", .use = {kCoder}}};
+    policy.complexity = by_complexity(0).complexity;
+    std::vector<TargetState> states = all_cold();
+    states[kCoder].usable = false;
+    const Earlier earlier{kSmall, label("chat")};
+    const Decision decision = decided(policy, saying(kMath), states, earlier);
+    EXPECT_EQ(decision.stage, Stage::task);
+    std::vector<std::string> why;
+    for (const Passed& passed : decision.passed) {
+        why.push_back(std::string(to_string(passed.stage)) + ": " + passed.why);
+    }
+    EXPECT_EQ(why,
+              (std::vector<std::string>{
+                  "rule: rule 1 is not met",
+                  "rule: rule 2 is met, but none of its models is there and can do this",
+                  "affinity: the conversation has another task now"}));
+    policy.task->confidence = 1.01;
+    const Decision unsure = decided(policy, saying(kMath), states);
+    EXPECT_EQ(unsure.stage, Stage::complexity);
+    EXPECT_EQ(unsure.passed.back().stage, Stage::task);
+    EXPECT_NE(unsure.passed.back().why.find("is below 1.01"), std::string::npos);
+}
+
 TEST(Policy, PassesOverWhatCannotBeUsed) {
     std::vector<TargetState> states = all_cold();
     states[kCoder].usable = false;

@@ -28,6 +28,7 @@ struct PolicyRule {
     /// Names in lower case; the whole value matches.
     std::vector<std::pair<std::string, Pattern>> headers{};
     std::vector<Target> use{};
+    std::string text{};  ///< as somebody wrote it
 };
 
 /// Time is linear in the request's text, whatever the rule and the text are.

@@ -88,6 +88,11 @@ def test_a_decision_is_explained_without_running_it(by_task):
     assert decision["facts"] == {
         "text_bytes": len(CODE), "messages": 1, "tools": False, "images": False, "endpoint": "chat", "language": "en"
     }
+    assert decision["stages"] == [{"stage": "task", "outcome": "decided", "why": decision["reason"]}]
+    fallen = by_task.post("/v1/route", asking(CHAT)).json()["stages"]
+    assert [one["stage"] for one in fallen] == ["task", "fallback"]
+    assert fallen[0]["why"].startswith("task chat, confidence 0.") and "has no model" in fallen[0]["why"]
+    assert all(one["bytes"] > 1_000_000 for one in decision["targets"])
     assert {one["model"]: one["hot"] for one in decision["targets"]} == {"coder": False, "tutor": False, "talker": False}
     assert by_task.instances() == {}
     assert by_task.post("/v1/route", asking(CODE, model="tutor")).json()["models"] == ["tutor"]
@@ -169,6 +174,9 @@ def test_a_rule_for_each_kind_of_condition(fake):
     assert chosen("hi") == "tiny"
     explained = server.post("/v1/route?path=/v1/messages", asking(CHAT)).json()
     assert (explained["models"][0], explained["reason"]) == ("claude", "rule 3")
+    stages = [(one["outcome"], one["why"]) for one in explained["stages"]]
+    assert stages == [("passed", "rule 1 is not met"), ("passed", "rule 2 is not met"), ("decided", "rule 3")]
+    assert "lab-[0-9]+" in explained["stages"][0]["rule"] and "/v1/messages" in explained["stages"][2]["rule"]
 
 
 def test_no_expression_and_no_text_hang_the_loop(fake):
