@@ -1,6 +1,7 @@
 #include "app/diagnose.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "app/remote_models.hpp"
@@ -170,24 +171,19 @@ void check_routes(const config::Config& config,
                   std::vector<Finding>& findings) {
     for (const config::RouteEntry& route : config.routes) {
         std::string missing;
-        std::vector<std::string> targets = config::targets_of(route);
-        for (const config::ClassifierModel& classifier : config::classifiers_of(route)) {
-            if (std::find(targets.begin(), targets.end(), classifier.model) == targets.end()) {
-                targets.push_back(classifier.model);
-            }
-        }
-        for (const std::string& target : targets) {
-            if (registry.find(target) == nullptr) {
-                missing += (missing.empty() ? "" : ", ") + target;
+        std::set<std::string> names;
+        for (const config::ModelUse& use : config::uses_of(route)) {
+            const bool first = names.insert(use.model).second;
+            if (first && registry.find(use.model) == nullptr) {
+                missing += (missing.empty() ? "" : ", ") + use.model;
             }
         }
         const std::string subject = "route " + route.name;
         if (missing.empty()) {
-            findings.push_back(
-                {Grade::ok,
-                 subject,
-                 "all of its " + std::to_string(targets.size()) + " models are there",
-                 ""});
+            findings.push_back({Grade::ok,
+                                subject,
+                                "all of its " + std::to_string(names.size()) + " models are there",
+                                ""});
         } else {
             findings.push_back({Grade::warning,
                                 subject,

@@ -3,6 +3,7 @@
 #include "app/plan.hpp"
 #include "app/server.hpp"
 #include "cli/cli.hpp"
+#include "gateway/policy_builder.hpp"
 #include "platform/guard.hpp"
 
 int main(int argc, char** argv) {
@@ -12,6 +13,10 @@ int main(int argc, char** argv) {
     return drover::cli::run(argc,
                             argv,
                             {.serve = drover::app::run_server,
+                             .check =
+                                 [](const drover::config::Config& config) {
+                                     return drover::gateway::check_routes(config.routes);
+                                 },
                              .diagnose = drover::app::diagnose,
                              .describe = drover::app::describe,
                              .plan = drover::app::plan});

@@ -63,14 +63,28 @@ std::optional<config::Config> Context::config() {
     for (const config::Problem& warning : loaded.warnings) {
         std::fprintf(stderr, "warning: %s\n", warning.to_string().c_str());
     }
-    if (loaded.problems.empty()) {
-        return std::move(loaded.config);
+    if (!report(loaded.problems)) {
+        return std::nullopt;
     }
-    for (const config::Problem& problem : loaded.problems) {
+    return std::move(loaded.config);
+}
+
+std::optional<config::Config> Context::checked_config() {
+    std::optional<config::Config> loaded = config();
+    if (loaded.has_value() && !report(services.check(*loaded))) {
+        return std::nullopt;
+    }
+    return loaded;
+}
+
+bool Context::report(const std::vector<config::Problem>& problems) {
+    for (const config::Problem& problem : problems) {
         std::fprintf(stderr, "%s\n", problem.to_string().c_str());
     }
-    exit_status = kUsageError;
-    return std::nullopt;
+    if (!problems.empty()) {
+        exit_status = kUsageError;
+    }
+    return problems.empty();
 }
 
 std::optional<Client> Context::named_server() const {

@@ -35,6 +35,8 @@ struct PlanQuestion {
 /// What commands need of the server's inside; the composition root provides it.
 struct Services {
     std::function<int(const config::Config&)> serve;  ///< returns the exit status
+    /// What is wrong with a config that loading it does not show: in files that it names.
+    std::function<std::vector<config::Problem>(const config::Config&)> check;
     std::function<std::vector<Finding>(const config::Config&)> diagnose;
     /// Everything that is known of one model, for people.
     std::function<Result<std::string>(const config::Config&, const std::string& model)> describe;

@@ -8,7 +8,7 @@ void add_config(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand("config", "Check or explain the configuration");
     command->require_subcommand(1);
     command->add_subcommand("check", "Report every problem with its place")->callback([&context] {
-        if (const auto config = context.config()) {
+        if (const auto config = context.checked_config()) {
             std::printf("%s: fine, %zu models declared\n",
                         config->source.empty() ? "no configuration file" : config->source.c_str(),
                         config->models.size());

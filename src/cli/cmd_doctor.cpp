@@ -23,7 +23,10 @@ const char* mark(Finding::Grade grade) {
 void add_doctor(CLI::App& app, Context& context) {
     app.add_subcommand("doctor", "Check engine, memory, models and configuration")
         ->callback([&context] {
-            const config::Loaded loaded = context.load();
+            config::Loaded loaded = context.load();
+            if (loaded.problems.empty()) {
+                loaded.problems = context.services.check(loaded.config);
+            }
             std::vector<Finding> findings;
             for (const config::Problem& problem : loaded.problems) {
                 findings.push_back(

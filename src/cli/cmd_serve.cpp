@@ -23,7 +23,7 @@ void add_serve(CLI::App& app, Context& context) {
     command->add_flag(
         "--check", *check, "Check the configuration, say where it would listen, and end");
     command->callback([&context, check] {
-        if (const auto config = context.config(); config.has_value() && *check) {
+        if (const auto config = context.checked_config(); config.has_value() && *check) {
             std::printf("drover would listen on http://%s\n",
                         join_address(config->listen_host, config->listen_port).c_str());
         } else if (config.has_value()) {

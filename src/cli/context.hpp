@@ -31,6 +31,9 @@ struct Context {
     /// The config, or nothing when it has problems: they are printed and `exit_status` is 2.
     std::optional<config::Config> config();
 
+    /// The same; problems in files that it names count, too.
+    std::optional<config::Config> checked_config();
+
     /// A client of --host, DROVER_HOST, or the address that the config says.
     std::optional<Client> client();
 
@@ -40,6 +43,9 @@ struct Context {
 
     /// Tells a running server that there are other models; without one, does nothing.
     void tell_server();
+
+    /// Prints the problems, if any, and sets `exit_status` then. True: there are none.
+    bool report(const std::vector<config::Problem>& problems);
 
     /// Prints the error and sets `exit_status`.
     void fail(const Error& error);

@@ -538,21 +538,19 @@ class Loader {
             }
         }
         for (const RouteEntry& route : config().routes) {
-            for (const ClassifierModel& classifier : classifiers_of(route)) {
-                check_classifier(route, classifier);
+            for (const ModelUse& use : uses_of(route)) {
+                check_is_no_route(use);
             }
         }
     }
 
-    /// A route that asks a route what to do might ask itself.
-    void check_classifier(const RouteEntry& route, const ClassifierModel& classifier) {
-        const std::string name = to_lower(classifier.model);
+    /// A route that names a route might name itself.
+    void check_is_no_route(const ModelUse& use) {
+        const std::string name = to_lower(use.model);
         for (const RouteEntry& other : config().routes) {
             const std::string taken = to_lower(other.name);
             if (name == taken || name == taken + ":latest") {
-                problem(classifier.where,
-                        "routes." + route.name + ".classifier",
-                        "'" + classifier.model + "' is a route; name a model");
+                problem(use.where, use.path, "'" + use.model + "' is a route; name a model");
             }
         }
     }

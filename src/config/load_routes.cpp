@@ -15,10 +15,11 @@ class RouteReader {
   public:
     RouteReader(const fs::path& file, const RouteProblem& problem) : yaml_(file, problem) {}
 
-    RouteEntry read(const std::string& name, const YAML::Node& node) {
+    RouteEntry read(const YAML::Node& key, const YAML::Node& node) {
+        const std::string name = key.IsScalar() ? key.Scalar() : "";
         RouteEntry entry;
         entry.name = name;
-        entry.where = yaml_.place(node);
+        entry.where = yaml_.place(key);
         const std::string path = "routes." + name;
         if (name.empty() || name.find_first_of(" \t\n\"'") != std::string::npos) {
             yaml_.problem(node, path, "a route's name has no spaces and no quotes");
@@ -36,12 +37,15 @@ class RouteReader {
         }
         if (const YAML::Node task = node["task"]) {
             read_task(task, path + ".task", entry.task.emplace());
+            entry.task->where = yaml_.place(node, "task");
         }
         if (const YAML::Node complexity = node["complexity"]) {
             read_complexity(complexity, path + ".complexity", entry.complexity.emplace());
+            entry.complexity->where = yaml_.place(node, "complexity");
         }
         if (const YAML::Node cascade = node["cascade"]) {
             read_cascade(cascade, path + ".cascade", entry.cascade.emplace());
+            entry.cascade->where = yaml_.place(node, "cascade");
         }
         if (const YAML::Node fallback = node["fallback"]) {
             entry.fallback = yaml_.names(fallback, path + ".fallback");
@@ -72,7 +76,9 @@ class RouteReader {
             } else if (key == "confidence") {
                 yaml_.read_share(member.second, path + ".confidence", stage.confidence);
             } else {
-                stage.models.emplace_back(key, yaml_.names(member.second, path + "." + key));
+                stage.models.push_back({.label = key,
+                                        .models = yaml_.models(member.second, path + "." + key),
+                                        .where = yaml_.place(member.first)});
             }
         }
         read_asked(node, path, stage.classifier);
@@ -198,6 +204,9 @@ class RouteReader {
                 yaml_.problem(node, path + "." + key, "is missing; name a model");
             }
         }
+        if (!stage.small.empty() && stage.small == stage.large) {
+            yaml_.problem(node, path, "has the same model as small and as large");
+        }
         yaml_.read_share(node["quality"], path + ".quality", stage.quality);
         yaml_.read_share(node["budget"], path + ".budget", stage.budget);
         yaml_.read_share(node["threshold"], path + ".threshold", stage.threshold);
@@ -242,8 +251,7 @@ std::vector<RouteEntry> read_routes(const YAML::Node& node,
     }
     RouteReader reader(file, problem);
     for (const auto& member : node) {
-        const std::string name = member.first.IsScalar() ? member.first.Scalar() : "";
-        routes.push_back(reader.read(name, member.second));
+        routes.push_back(reader.read(member.first, member.second));
     }
     return routes;
 }

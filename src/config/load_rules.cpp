@@ -31,10 +31,17 @@ class RuleReader {
                        "headers",
                        "use"});
         RouteRule rule;
+        rule.where = reader_.place(node_);
+        rule.text = YAML::Dump(node_);
+        std::replace(rule.text.begin(), rule.text.end(), '\n', ' ');
         reader_.read_flag(node_["tools"], path_ + ".tools", rule.tools);
         reader_.read_flag(node_["images"], path_ + ".images", rule.images);
         reader_.read_size(node_["longer_than"], path_ + ".longer_than", rule.longer_than);
         reader_.read_size(node_["shorter_than"], path_ + ".shorter_than", rule.shorter_than);
+        if (rule.longer_than.has_value() && rule.shorter_than.has_value() &&
+            *rule.longer_than + 1 >= *rule.shorter_than) {
+            reader_.problem(node_, path_, "no text is longer_than and shorter_than that");
+        }
         if (const YAML::Node contains = node_["contains"]) {
             rule.contains = reader_.text(contains, path_ + ".contains");
         }
@@ -45,7 +52,7 @@ class RuleReader {
         read_languages(rule);
         read_headers(rule);
         if (const YAML::Node use = node_["use"]) {
-            rule.use = reader_.names(use, path_ + ".use");
+            rule.use = reader_.models(use, path_ + ".use");
         } else {
             reader_.problem(node_, path_ + ".use", "is missing; name a model");
         }

@@ -1,34 +1,36 @@
 #include "config/routes.hpp"
 
-#include <algorithm>
-
 namespace drover::config {
 
-std::vector<std::string> targets_of(const RouteEntry& route) {
-    std::vector<std::string> targets;
-    const auto add = [&targets](const std::vector<std::string>& names) {
+std::vector<ModelUse> uses_of(const RouteEntry& route) {
+    std::vector<ModelUse> uses;
+    const auto add = [&](const std::vector<std::string>& names,
+                         const std::string& path,
+                         const std::string& where) {
         for (const std::string& name : names) {
-            if (std::find(targets.begin(), targets.end(), name) == targets.end()) {
-                targets.push_back(name);
-            }
+            uses.push_back({name, "routes." + route.name + "." + path, where});
         }
     };
     for (const RouteRule& rule : route.rules) {
-        add(rule.use);
+        add(rule.use, "rules.use", rule.where);
     }
     if (route.task.has_value()) {
-        for (const auto& [label, models] : route.task->models) {
-            add(models);
+        for (const TaskModels& task : route.task->models) {
+            add(task.models, "task." + task.label, task.where);
         }
     }
     if (route.complexity.has_value()) {
-        add({route.complexity->small, route.complexity->large});
+        add({route.complexity->small}, "complexity.small", route.complexity->where);
+        add({route.complexity->large}, "complexity.large", route.complexity->where);
     }
     if (route.cascade.has_value()) {
-        add(route.cascade->models);
+        add(route.cascade->models, "cascade.models", route.cascade->where);
     }
-    add(route.fallback);
-    return targets;
+    add(route.fallback, "fallback", route.where);
+    for (const ClassifierModel& asked : classifiers_of(route)) {
+        uses.push_back({asked.model, "routes." + route.name + ".classifier", asked.where});
+    }
+    return uses;
 }
 
 std::vector<ClassifierModel> classifiers_of(const RouteEntry& route) {

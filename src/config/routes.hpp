@@ -34,6 +34,8 @@ struct RouteRule {
     /// By name, in lower case: a regular expression for the whole value.
     std::vector<std::pair<std::string, std::string>> headers;
     std::vector<std::string> use;  ///< models, the preferred one first
+    std::string text;              ///< all of it as it was written, in one line
+    std::string where;             ///< "drover.yaml:12"
 };
 
 /// Labels that a task stage tells apart at most: what a prediction has room for.
@@ -51,12 +53,20 @@ struct ClassifierModel {
     std::string where;  ///< "drover.yaml:12"
 };
 
+/// The models that answer one task, the preferred one first.
+struct TaskModels {
+    std::string label;
+    std::vector<std::string> models;
+    std::string where;
+};
+
 /// Which models answer which task.
 struct TaskStage {
     std::optional<ClassifierModel> classifier;
     std::filesystem::path predictor;  ///< empty: the one that comes with Drover
     double confidence = 0.5;          ///< below: the next stage decides
-    std::vector<std::pair<std::string, std::vector<std::string>>> models;  ///< by label
+    std::vector<TaskModels> models;
+    std::string where;
 };
 
 /// The small model where it will do, else the large one. At most one of the last three is set.
@@ -68,6 +78,7 @@ struct ComplexityStage {
     std::optional<double> quality;    ///< share of the large model's quality to keep
     std::optional<double> budget;     ///< share of requests that may go to the large model
     std::optional<double> threshold;  ///< of the score: from here on the large model
+    std::string where;
 };
 
 /// The first model answers; while its answer is not sure enough, the next one does.
@@ -77,6 +88,7 @@ struct CascadeStage {
     std::filesystem::path calibration;       ///< of scores; empty: they are taken as they are
     std::uint32_t hold = 48;                 ///< tokens of a stream that are held back at most
     std::chrono::milliseconds wait{20'000};  ///< longest until there is a verdict
+    std::string where;
 };
 
 /// One entry of `routes:`. Stages decide in this order; what they leave open the next one decides.
@@ -108,8 +120,15 @@ struct RoutingConfig {
 /// "off", "outcomes" or "prompts".
 Result<RoutingLogLevel> parse_routing_log(std::string_view text);
 
-/// The models that a route may use, each once.
-std::vector<std::string> targets_of(const RouteEntry& route);
+/// A model that a route names.
+struct ModelUse {
+    std::string model;
+    std::string path;   ///< of the setting that names it: "routes.auto.fallback"
+    std::string where;  ///< "drover.yaml:12"
+};
+
+/// All that may answer, and those that are asked what to do.
+std::vector<ModelUse> uses_of(const RouteEntry& route);
 
 /// The models that it asks what to do.
 std::vector<ClassifierModel> classifiers_of(const RouteEntry& route);

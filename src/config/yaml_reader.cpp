@@ -16,6 +16,15 @@ std::string YamlReader::place(const YAML::Node& node) const {
     return file_.string() + ":" + std::to_string(node.Mark().line + 1);
 }
 
+std::string YamlReader::place(const YAML::Node& mapping, std::string_view key) const {
+    for (const auto& member : mapping) {
+        if (member.first.IsScalar() && member.first.Scalar() == key) {
+            return place(member.first);
+        }
+    }
+    return place(mapping);
+}
+
 void YamlReader::known(const YAML::Node& node,
                        const std::string& path,
                        const std::vector<std::string>& keys) const {
@@ -53,6 +62,14 @@ std::vector<std::string> YamlReader::names(const YAML::Node& node, const std::st
     }
     for (const YAML::Node& one : node) {
         found.push_back(text(one, path));
+    }
+    return found;
+}
+
+std::vector<std::string> YamlReader::models(const YAML::Node& node, const std::string& path) const {
+    std::vector<std::string> found = names(node, path);
+    if (found.empty()) {
+        problem_(node, path, "names no model");
     }
     return found;
 }

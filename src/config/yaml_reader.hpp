@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <yaml-cpp/yaml.h>
@@ -33,6 +34,9 @@ class YamlReader {
     /// "drover.yaml:12".
     std::string place(const YAML::Node& node) const;
 
+    /// Where the key of a mapping is, which may be a line above its value.
+    std::string place(const YAML::Node& mapping, std::string_view key) const;
+
     /// Complains about keys of a mapping that are not among `keys` or are there twice.
     void known(const YAML::Node& node,
                const std::string& path,
@@ -41,8 +45,11 @@ class YamlReader {
     /// The text of a scalar; empty, and a problem, when it is none.
     std::string text(const YAML::Node& node, const std::string& path) const;
 
-    /// One name or a list of them.
+    /// One name or a list of them, which may be empty.
     std::vector<std::string> names(const YAML::Node& node, const std::string& path) const;
+
+    /// The same; none is a problem.
+    std::vector<std::string> models(const YAML::Node& node, const std::string& path) const;
 
     void read_flag(const YAML::Node& node, const std::string& path, bool& value) const;
     void read_flag(const YAML::Node& node,

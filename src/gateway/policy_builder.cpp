@@ -55,9 +55,8 @@ Result<router::Classifier> embedder_of(const config::ClassifierModel& model,
                                        double confidence) {
     if (!predictor.embedding().has_value()) {
         return Error{ErrorCode::invalid_argument,
-                     model.where +
-                         ": embedding: the predictor was not trained with any; make "
-                         "one with `drover route train --embedding " +
+                     "the predictor was not trained with any; make one with `drover route train "
+                     "--embedding " +
                          model.model + "` and name it with `predictor`"};
     }
     return router::Classifier{.model = model.model,
@@ -89,11 +88,20 @@ Result<router::Classifier> classifier_of(const config::ClassifierModel& model,
         const auto found = std::find(known.begin(), known.end(), label);
         if (found == known.end()) {
             return Error{ErrorCode::invalid_argument,
-                         "classifier.labels." + label + " is none of the labels " + joined(known)};
+                         "'" + label + "' is none of the labels " + joined(known)};
         }
         classifier.meanings[static_cast<std::size_t>(found - known.begin())] = meaning;
     }
     return classifier;
+}
+
+Result<router::Calibration> calibration_of(const std::filesystem::path& file) {
+    const auto text = platform::read_file(file, kCalibrationMax);
+    if (!text.ok()) {
+        return text.error();
+    }
+    auto calibration = router::parse_calibration(*text);
+    return calibration.ok() ? std::move(calibration) : calibration.error().with(file.string());
 }
 
 /// The score from which the large model answers.
@@ -128,7 +136,7 @@ Result<const Predictor*> PolicyBuilder::predictor_of(const std::filesystem::path
     if (known == files_.end()) {
         auto image = platform::read_file(file, kPredictorMax);
         if (!image.ok()) {
-            return image.error().with(file.string());
+            return image.error();
         }
         auto holder = std::make_unique<PredictorFile>(PredictorFile{file, std::move(*image), {}});
         auto predictor = Predictor::open(holder->image);
@@ -148,102 +156,121 @@ Result<const Predictor*> PolicyBuilder::predictor_of(const std::filesystem::path
     return &predictor;
 }
 
-Result<Policy> PolicyBuilder::build(const config::RouteEntry& entry) {
+void PolicyBuilder::problem(const std::string& where,
+                            const std::string& path,
+                            const std::string& what) {
+    problems_.push_back({where, route_ + path, what});
+}
+
+Policy PolicyBuilder::build(const config::RouteEntry& entry) {
+    route_ = "routes." + entry.name + ".";
     Policy policy;
-    DROVER_TRY(add_rules(entry, policy));
+    for (const config::RouteRule& rule : entry.rules) {
+        add_rule(rule, policy);
+    }
     if (entry.task.has_value()) {
-        DROVER_TRY(add_task(*entry.task, policy));
+        add_task(*entry.task, policy);
     }
     if (entry.complexity.has_value()) {
-        DROVER_TRY(add_complexity(*entry.complexity, policy));
+        add_complexity(*entry.complexity, policy);
     }
     if (entry.cascade.has_value()) {
-        DROVER_TRY(add_cascade(*entry.cascade, policy));
+        add_cascade(*entry.cascade, policy);
     }
     policy.fallback = targets_of(policy, entry.fallback);
     return policy;
 }
 
-Status PolicyBuilder::add_rules(const config::RouteEntry& entry, Policy& policy) {
-    for (const config::RouteRule& rule : entry.rules) {
-        router::PolicyRule made{.endpoints = rule.endpoints,
-                                .tools = rule.tools,
-                                .images = rule.images,
-                                .longer_than = rule.longer_than,
-                                .shorter_than = rule.shorter_than,
-                                .contains = to_lower(rule.contains),
-                                .languages = rule.languages,
-                                .use = targets_of(policy, rule.use)};
-        for (const std::string& endpoint : rule.endpoints) {
-            const Route* route = find_route(endpoint, Method::post);
-            const bool names_model = route != nullptr && (route->model_from == ModelFrom::json ||
-                                                          route->model_from == ModelFrom::form);
-            if (endpoint.starts_with('/') && !names_model) {
-                return Error{ErrorCode::invalid_argument,
-                             "rules.endpoint '" + endpoint +
-                                 "' is no endpoint that names its model in its body"};
-            }
-        }
-        if (!rule.matches.empty()) {
-            const auto pattern = Pattern::compile(rule.matches);
-            if (!pattern.ok()) {
-                return pattern.error().with("rules.matches");
-            }
-            made.matches = *pattern;
-        }
-        for (const auto& [name, value] : rule.headers) {
-            const auto pattern = Pattern::compile(value);
-            if (!pattern.ok()) {
-                return pattern.error().with("rules.headers." + name);
-            }
-            made.headers.emplace_back(name, *pattern);
-            if (std::find(headers_.begin(), headers_.end(), name) == headers_.end()) {
-                headers_.push_back(name);
-            }
-        }
-        policy.rules.push_back(std::move(made));
+std::optional<router::Classifier> PolicyBuilder::classifier_or_problem(
+    Result<router::Classifier> classifier,
+    const config::ClassifierModel& model,
+    const std::string& stage) {
+    if (!classifier.ok()) {
+        problem(model.where,
+                stage + (model.embeds ? ".embedding" : ".classifier"),
+                classifier.error().message);
+        return std::nullopt;
     }
-    return {};
+    return *std::move(classifier);
 }
 
-Status PolicyBuilder::add_task(const config::TaskStage& stage, Policy& policy) {
+std::optional<Pattern> PolicyBuilder::pattern_of(const std::string& text,
+                                                 const std::string& where,
+                                                 const std::string& path) {
+    const auto pattern = Pattern::compile(text);
+    if (!pattern.ok()) {
+        problem(where, path, pattern.error().message);
+        return std::nullopt;
+    }
+    return *pattern;
+}
+
+void PolicyBuilder::add_rule(const config::RouteRule& rule, Policy& policy) {
+    router::PolicyRule made{.endpoints = rule.endpoints,
+                            .tools = rule.tools,
+                            .images = rule.images,
+                            .longer_than = rule.longer_than,
+                            .shorter_than = rule.shorter_than,
+                            .contains = to_lower(rule.contains),
+                            .languages = rule.languages,
+                            .use = targets_of(policy, rule.use),
+                            .text = rule.text};
+    for (const std::string& endpoint : rule.endpoints) {
+        if (endpoint.starts_with('/') && !can_be_routed(endpoint)) {
+            problem(rule.where,
+                    "rules.endpoint",
+                    "'" + endpoint + "' is no endpoint that names its model in its body");
+        }
+    }
+    if (!rule.matches.empty()) {
+        made.matches = pattern_of(rule.matches, rule.where, "rules.matches");
+    }
+    for (const auto& [name, value] : rule.headers) {
+        if (auto pattern = pattern_of(value, rule.where, "rules.headers." + name)) {
+            made.headers.emplace_back(name, *std::move(pattern));
+        }
+        if (std::find(headers_.begin(), headers_.end(), name) == headers_.end()) {
+            headers_.push_back(name);
+        }
+    }
+    policy.rules.push_back(std::move(made));
+}
+
+void PolicyBuilder::add_task(const config::TaskStage& stage, Policy& policy) {
     const auto predictor = predictor_of(stage.predictor, router::Purpose::task);
     if (!predictor.ok()) {
-        return predictor.error();
+        return problem(stage.where, "task.predictor", predictor.error().message);
     }
     router::PolicyTask task{.predictor = *predictor, .confidence = stage.confidence};
     std::vector<std::string> labels = (*predictor)->facts().labels;
     const bool any_label = stage.classifier.has_value() && !stage.classifier->embeds;
-    for (const auto& [label, models] : stage.models) {
-        auto found = std::find(labels.begin(), labels.end(), label);
+    for (const config::TaskModels& one : stage.models) {
+        auto found = std::find(labels.begin(), labels.end(), one.label);
         if (found == labels.end() && any_label) {
-            found = labels.insert(labels.end(), label);  // a model knows any label
+            found = labels.insert(labels.end(), one.label);  // a model knows any label
         }
         if (found == labels.end()) {
-            return Error{
-                ErrorCode::invalid_argument,
-                "task." + label + " is not a label of the predictor; it knows " + joined(labels)};
+            problem(one.where,
+                    "task." + one.label,
+                    "is not a label of the predictor; it knows " + joined(labels));
+            continue;
         }
         task.models.emplace_back(static_cast<std::uint32_t>(found - labels.begin()),
-                                 targets_of(policy, models));
+                                 targets_of(policy, one.models));
     }
     if (stage.classifier.has_value()) {
         auto classifier =
             any_label ? classifier_of(*stage.classifier, router::Purpose::task, std::move(labels))
                       : embedder_of(*stage.classifier, **predictor, stage.confidence);
-        if (!classifier.ok()) {
-            return classifier.error().with("task");
-        }
-        task.classifier = std::move(*classifier);
+        task.classifier = classifier_or_problem(std::move(classifier), *stage.classifier, "task");
     }
     policy.task = std::move(task);
-    return {};
 }
 
-Status PolicyBuilder::add_complexity(const config::ComplexityStage& stage, Policy& policy) {
+void PolicyBuilder::add_complexity(const config::ComplexityStage& stage, Policy& policy) {
     const auto predictor = predictor_of(stage.predictor, router::Purpose::complexity);
     if (!predictor.ok()) {
-        return predictor.error();
+        return problem(stage.where, "complexity.predictor", predictor.error().message);
     }
     policy.complexity =
         router::PolicyComplexity{.predictor = *predictor,
@@ -261,31 +288,31 @@ Status PolicyBuilder::add_complexity(const config::ComplexityStage& stage, Polic
                                               router::Purpose::complexity,
                                               {router::kComplexityLabels.begin(),
                                                router::kComplexityLabels.end()});
-        if (!classifier.ok()) {
-            return classifier.error().with("complexity");
-        }
-        policy.complexity->classifier = std::move(*classifier);
+        policy.complexity->classifier =
+            classifier_or_problem(std::move(classifier), *stage.classifier, "complexity");
     }
-    return {};
 }
 
-Status PolicyBuilder::add_cascade(const config::CascadeStage& stage, Policy& policy) {
+void PolicyBuilder::add_cascade(const config::CascadeStage& stage, Policy& policy) {
     router::PolicyCascade cascade{
         .models = targets_of(policy, stage.models),
         .demands = {.confidence = stage.confidence, .tokens = stage.hold}};
     if (!stage.calibration.empty()) {
-        const auto text = platform::read_file(stage.calibration, kCalibrationMax);
-        if (!text.ok()) {
-            return text.error().with("cascade.calibration");
-        }
-        auto calibration = router::parse_calibration(*text);
+        auto calibration = calibration_of(stage.calibration);
         if (!calibration.ok()) {
-            return calibration.error().with("cascade.calibration: " + stage.calibration.string());
+            return problem(stage.where, "cascade.calibration", calibration.error().message);
         }
         cascade.demands.calibration = &calibrations_.emplace_back(*std::move(calibration));
     }
     policy.cascade = std::move(cascade);
-    return {};
+}
+
+std::vector<config::Problem> check_routes(const std::vector<config::RouteEntry>& routes) {
+    PolicyBuilder builder;
+    for (const config::RouteEntry& entry : routes) {
+        builder.build(entry);
+    }
+    return builder.problems();
 }
 
 }  // namespace drover::gateway

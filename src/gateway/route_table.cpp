@@ -53,19 +53,17 @@ RouteTable::RouteTable(std::vector<config::RouteEntry> entries)
 
 Status RouteTable::open() {
     for (const config::RouteEntry& entry : entries_) {
-        auto policy = builder_.build(entry);
-        if (!policy.ok()) {
-            return policy.error().with(entry.where + ": routes." + entry.name);
-        }
         routes_.push_back({.name = entry.name,
                            .affinity = entry.affinity,
-                           .policy = std::move(*policy),
+                           .policy = builder_.build(entry),
                            .local_only = entry.local_only,
                            .cascade_wait = entry.cascade.has_value()
                                                ? entry.cascade->wait
                                                : std::chrono::milliseconds(0)});
     }
-    return {};
+    const std::vector<config::Problem>& problems = builder_.problems();
+    return problems.empty() ? Status()
+                            : Error{ErrorCode::invalid_argument, problems.front().to_string()};
 }
 
 const NamedRoute* RouteTable::find(std::string_view name) const {

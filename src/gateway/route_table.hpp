@@ -43,7 +43,8 @@ class RouteTable {
   public:
     explicit RouteTable(std::vector<config::RouteEntry> entries);
 
-    /// Reads the predictors. Errors name the route and the file. Call once, before anything else.
+    /// Reads the predictors. The error is the first problem; check_routes() tells all of them. Call
+    /// once, before anything else.
     Status open();
 
     /// The route with this name, whatever its case and with or without ":latest"; null: none.

@@ -132,6 +132,18 @@ const Route* find_route(std::string_view path, Method method) {
     return nullptr;
 }
 
+bool can_be_routed(std::string_view path) {
+    const Route* route = find_route(path, post);
+    if (route == nullptr) {
+        return false;
+    }
+    const bool of_ollama =
+        route->action == Action::ollama_chat || route->action == Action::ollama_generate ||
+        route->action == Action::ollama_embed || route->action == Action::ollama_embeddings;
+    return of_ollama || (forwards(route->action) && (route->model_from == ModelFrom::json ||
+                                                     route->model_from == ModelFrom::form));
+}
+
 std::string_view allowed_methods(std::string_view path) {
     const std::vector<const Route*> routes = routes_of(path);
     if (routes.empty()) {

@@ -81,6 +81,10 @@ struct Route {
 /// The route for `path` and `method`, or null. HEAD finds the routes of GET.
 const Route* find_route(std::string_view path, Method method);
 
+/// Whether requests to `path` are answered by the model that their body names, so that they may
+/// name a route.
+bool can_be_routed(std::string_view path);
+
 /// The methods that `path` understands, for Allow; empty when nothing has this path.
 std::string_view allowed_methods(std::string_view path);
 

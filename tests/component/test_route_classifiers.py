@@ -113,7 +113,7 @@ def test_the_model_is_told_what_labels_mean(fake):
 
 
 def test_a_meaning_of_no_label_is_told(fake):
-    with pytest.raises(AssertionError, match="classifier.labels.lore is none of the labels chat, code, math, law"):
+    with pytest.raises(AssertionError, match="task.classifier 'lore' is none of the labels chat, code, math, law"):
         by_task(fake, "", labels={"lore": "old tales"})
 
 

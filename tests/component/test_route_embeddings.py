@@ -101,7 +101,7 @@ def test_one_of_another_size_is_told(routed):
 
 def test_a_predictor_without_embeddings_is_told_with_its_line(fake):
     stage = {"small": "small", "large": "large", "embedding": "embedder"}
-    with pytest.raises(AssertionError, match=r"drover.yaml:\d+: embedding: the predictor was not trained with any"):
+    with pytest.raises(AssertionError, match=r"drover.yaml:\d+: routes.auto.\w+.embedding the predictor was not trained with any"):
         fake({"small": "", "large": "", "embedder": ""}, {"routes": {"auto": {"complexity": stage}}})
 
 

@@ -1,7 +1,9 @@
 """Routes: names that stand for a choice of model, over every API, with the fake engine."""
 
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -211,11 +213,6 @@ def test_mistakes_in_rules_are_told_with_their_line(tmp_path):
         assert any(f"drover.yaml:{line}: " in one and words in one for one in result.stderr.splitlines()), (line, result.stderr)
 
 
-def test_an_endpoint_that_is_not_there_stops_the_start(fake):
-    with pytest.raises(AssertionError, match="is no endpoint that names its model"):
-        fake({"a": ""}, {"routes": {"auto": {"rules": [{"endpoint": "/v1/nothing", "use": "a"}], "fallback": "a"}}})
-
-
 # What an engine may do wrong before it has said anything.
 FAULTS = ["status=400", "status=500", "status=503", "status=429", "crash", "exit", "cut", "cut-head", "garbage", "exit-at-start=3"]
 
@@ -325,9 +322,81 @@ def test_mistakes_in_routes_are_told_with_their_line(tmp_path):
     assert "'3' is not a share" in result.stderr
 
 
-def test_a_label_that_the_predictor_does_not_know_stops_the_start(fake):
-    with pytest.raises(AssertionError, match="it knows chat, code, math"):
-        fake({"a": ""}, {"routes": {"auto": {"task": {"poetry": "a"}, "fallback": "a"}}})
+def test_routes_that_cannot_be_meant_are_told_with_their_line(tmp_path):
+    config = tmp_path / "drover.yaml"
+    config.write_text(
+        "routes:\n  auto:\n    rules:\n"
+        "      - {longer_than: 4KiB, shorter_than: 4KiB, use: a}\n"
+        "      - {tools: true, use: []}\n"
+        "    task:\n"
+        "      code: Auto\n"
+        "    complexity: {small: a, large: a}\n"
+        "    fallback: []\n"
+        "  other:\n"
+        "    fallback: [a, auto:latest]\n"
+    )
+    result = subprocess.run([support.DROVER, "-c", config, "config", "check"], capture_output=True, text=True)
+    assert result.returncode == 2
+    for problem in (
+        "drover.yaml:4: routes.auto.rules no text is longer_than and shorter_than that",
+        "drover.yaml:5: routes.auto.rules.use names no model",
+        "drover.yaml:7: routes.auto.task.code 'Auto' is a route; name a model",
+        "drover.yaml:8: routes.auto.complexity has the same model as small and as large",
+        "drover.yaml:10: routes.other.fallback 'auto:latest' is a route; name a model",
+    ):
+        assert f"{problem}\n" in result.stderr, (problem, result.stderr)
+    assert len(result.stderr.splitlines()) == 5
+
+
+def test_what_only_files_and_endpoints_show_is_told_by_every_check(tmp_path):
+    config = tmp_path / "drover.yaml"
+    (tmp_path / "broken.json").write_text("{}")
+    config.write_text(
+        "routes:\n  auto:\n    rules:\n"
+        "      - {endpoint: /v1/nothing, use: a}\n"
+        "    task:\n"
+        "      code: a\n"
+        "      poetry: a\n"
+        "    complexity:\n"
+        "      small: a\n"
+        "      large: b\n"
+        "      embedding: minilm\n"
+        "    fallback: a\n"
+        "  careful:\n"
+        "    task: {code: a, predictor: none.route}\n"
+        "    cascade: {models: [a, b], calibration: broken.json}\n"
+    )
+    problems = (
+        "drover.yaml:4: routes.auto.rules.endpoint '/v1/nothing' is no endpoint that names its model in its body",
+        "drover.yaml:7: routes.auto.task.poetry is not a label of the predictor; it knows chat, code, math",
+        "drover.yaml:11: routes.auto.complexity.embedding the predictor was not trained with any; make one with ",
+        f"drover.yaml:14: routes.careful.task.predictor {tmp_path}/none.route: no such file",
+        f"drover.yaml:15: routes.careful.cascade.calibration {tmp_path}/broken.json: is no calibration of a cascade",
+    )
+    for command in (["config", "check"], ["serve", "--check"], ["serve"], ["doctor"]):
+        result = subprocess.run([support.DROVER, "-c", config, *command], capture_output=True, text=True, timeout=60)
+        assert result.returncode == (1 if command == ["doctor"] else 2), result
+        for problem in problems:
+            assert problem in result.stdout + result.stderr, (command, problem, result)
+
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S))
+    if block.startswith(("routes:", "models:", "routing:"))
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_in_the_docs_are_valid(example, tmp_path):
+    config = tmp_path / "drover.yaml"
+    config.write_text(example)
+    result = subprocess.run([support.DROVER, "-c", config, "config", "check"], capture_output=True, text=True)
+    # The files that they name are not there.
+    problems = [line for line in result.stderr.splitlines() if "no such file" not in line and "does not exist" not in line]
+    assert result.returncode in (0, 2) and not problems, result
 
 
 def test_a_hostile_body_is_answered(by_task):
