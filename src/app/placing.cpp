@@ -123,6 +123,7 @@ std::optional<engines::EngineDevices> add_placement(Placed placed,
     }
     if (model.placements.empty()) {
         model.view.estimated = placed.placement.footprint.total();
+        model.view.load_time = model.traits.load_time;
     }
     model.traits.placements.push_back(placed.placement);
     model.placements.push_back(std::move(placed.traits));

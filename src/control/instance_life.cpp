@@ -49,6 +49,9 @@ Task<> ControlLoop::run(std::shared_ptr<Instance> instance) {
     const Status started = co_await instance->supervisor.start();
     if (started.ok()) {
         instance->load_time = now() - begun;
+        if (const auto model = models_.find(instance->model); model != models_.end()) {
+            model->second.view.load_time = instance->load_time;
+        }
         co_await serve(instance, begun);
     }
     instance->report = co_await instance->supervisor.wait_gone();

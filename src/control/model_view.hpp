@@ -30,9 +30,10 @@ struct ModelView {
     /// What its engine calls it, when that insists on a name; requests are rewritten. Empty: any.
     std::string served_name{};
     bool only_openai =
-        false;            ///< its engine has OpenAI's paths, with "/v1", and no others for them
-    std::string state{};  ///< "cold", "loading", "hot", "stopping"; of a remote "remote" or "down"
-    Bytes estimated{};    ///< bytes one instance needs
+        false;             ///< its engine has OpenAI's paths, with "/v1", and no others for them
+    std::string state{};   ///< "cold", "loading", "hot", "stopping"; of a remote "remote" or "down"
+    Bytes estimated{};     ///< bytes one instance needs
+    Duration load_time{};  ///< from nothing to ready: a guess, then what it took last
     std::optional<std::string> broken{};  ///< why it cannot be served
     std::string digest{};                 ///< of its manifest, "sha256:..."; empty: it has none
     std::string origin{};                 ///< "config", "folder", "store", "ollama", ...

@@ -1,6 +1,7 @@
 #include "gateway/targets_now.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 
@@ -11,9 +12,6 @@ namespace {
 /// A cautious guess: a model that is asked for more text than this cannot take it.
 constexpr std::uint64_t kBytesPerTokenMax = 6;
 
-/// What bringing a model into memory takes: the start of its process, and reading its file.
-constexpr std::uint32_t kStartMs = 300;
-constexpr std::int64_t kReadPerMs = (1 << 30) / 1000;
 /// What each request that waits for a model adds.
 constexpr std::uint32_t kQueuedMs = 1000;
 /// What each request adds that is computed together with others: every step takes longer.
@@ -47,8 +45,10 @@ bool holds(const control::ModelView& model, std::uint64_t bytes) {
 }
 
 std::uint32_t load_ms(const control::ModelView& model) {
-    return kStartMs + static_cast<std::uint32_t>(
-                          std::min<std::int64_t>(model.size.count() / kReadPerMs, 3'600'000));
+    using std::chrono::milliseconds;
+    constexpr milliseconds kMax = std::chrono::hours(1);
+    return static_cast<std::uint32_t>(
+        std::min(std::chrono::duration_cast<milliseconds>(model.load_time), kMax).count());
 }
 
 /// Until an instance that is there can serve. One that sleeps wakes up sooner than it loads.

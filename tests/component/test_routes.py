@@ -310,6 +310,19 @@ def test_a_resident_model_is_preferred_among_equals(fake):
     assert server.post("/v1/route", asking(CODE)).json()["models"][0] == "b"
 
 
+def test_a_load_is_expected_to_take_what_it_took(fake):
+    server = fake({"slow": "load=1500", "quick": ""}, {"routes": {"auto": {"task": {"code": ["slow", "quick"], "confidence": 0.4}, "fallback": "quick"}}})
+
+    def expected():
+        return {one["model"]: one["expected_ms"] for one in server.post("/v1/route", asking(CODE)).json()["targets"]}
+
+    assert 0 < expected()["slow"] == expected()["quick"] < 1500, "nobody has seen them load"
+    server.chat("slow")
+    server.post("/admin/unload", {"model": "slow"})
+    assert expected()["slow"] >= 1500
+    assert server.post("/v1/route", asking(CODE)).json()["models"][0] == "quick"
+
+
 def test_mistakes_in_routes_are_told_with_their_line(tmp_path):
     config = tmp_path / "drover.yaml"
     config.write_text("routes:\n  auto:\n    task:\n      code: a\n    falback: b\n  x y:\n    complexity: {small: a, quality: 3}\n")
