@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <sstream>
 #include <vector>
 
 #include "app/wiring.hpp"
+#include "base/text.hpp"
 #include "control/sizing.hpp"
 #include "engines/settings.hpp"
 #include "memory/size_estimate.hpp"
@@ -93,9 +95,28 @@ void describe_sizes(const config::Config& config, const models::Model& model, Pa
     }
 }
 
+/// A route has no file: the models that it chooses from.
+std::string describe_route(const config::RouteEntry& route) {
+    Page page;
+    page.row("name", route.name);
+    page.row("route", route.where);
+    std::set<std::string> shown;
+    for (const config::ModelUse& use : config::uses_of(route)) {
+        if (shown.insert(use.model).second) {
+            page.row("model", use.model);
+        }
+    }
+    return page.take();
+}
+
 }  // namespace
 
 Result<std::string> describe(const config::Config& config, const std::string& name) {
+    for (const config::RouteEntry& route : config.routes) {
+        if (equals_ignoring_case(route.name, name)) {
+            return describe_route(route);
+        }
+    }
     const models::Registry registry = find_models(config);
     const models::Model* model = registry.find(name);
     if (model == nullptr) {

@@ -160,13 +160,32 @@ std::vector<std::string> RouteTable::missing_targets(const control::Fleet& fleet
     return missing;
 }
 
-std::vector<control::ModelView> RouteTable::views() const {
+control::ModelView RouteTable::view(const NamedRoute& route, const control::Fleet& fleet) {
+    control::ModelView view{
+        .name = route.name, .architecture = "route", .task = "route", .state = "route"};
+    bool first = true;
+    for (const std::string& target : route.policy.targets) {
+        const auto id = fleet.find(target);
+        const control::ModelView* model = id.ok() ? fleet.look(*id) : nullptr;
+        if (model == nullptr) {
+            continue;
+        }
+        view.trained_context = std::max(view.trained_context, model->context);
+        const std::vector<std::string>& able = model->capabilities;
+        if (std::exchange(first, false)) {
+            view.capabilities = able;
+        }
+        std::erase_if(view.capabilities, [&](const std::string& one) {
+            return std::find(able.begin(), able.end(), one) == able.end();
+        });
+    }
+    return view;
+}
+
+std::vector<control::ModelView> RouteTable::views(const control::Fleet& fleet) const {
     std::vector<control::ModelView> views;
     for (const NamedRoute& route : routes_) {
-        views.push_back({.name = route.name,
-                         .task = "route",
-                         .state = "route",
-                         .capabilities = {"completion"}});
+        views.push_back(view(route, fleet));
     }
     return views;
 }

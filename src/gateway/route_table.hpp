@@ -87,8 +87,12 @@ class RouteTable {
     /// Which classifiers are left alone because they take too long.
     ClassifierCircuits& circuits() { return circuits_; }
 
-    /// The routes as entries of a list of models.
-    std::vector<control::ModelView> views() const;
+    /// The route as an entry of a list of models: it can do what all of its targets can, and takes
+    /// what the one with the longest context does.
+    static control::ModelView view(const NamedRoute& route, const control::Fleet& fleet);
+
+    /// All routes as such entries.
+    std::vector<control::ModelView> views(const control::Fleet& fleet) const;
 
   private:
     std::vector<config::RouteEntry> entries_;

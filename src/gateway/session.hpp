@@ -90,6 +90,10 @@ class Session final : private BodySink {
                                           dialect::OllamaCall call,
                                           const boost::json::object& request,
                                           dialect::Instant since);
+    /// The request as the model's recipe completes it; nullopt: it has none.
+    std::optional<boost::json::object> completed(ModelId model,
+                                                 dialect::OllamaCall call,
+                                                 const boost::json::object& request) const;
     /// What a model of a route is asked: the client's request, or what stands for it.
     struct Wording {
         std::string body;
@@ -125,9 +129,12 @@ class Session final : private BodySink {
     platform::Task<> send_lines(std::deque<std::string> lines, bool begun);
     platform::Task<> finish_lines();
     platform::Task<> show_ollama(ModelId model, bool verbose);
+    platform::Task<> show_route(const NamedRoute& named);
     /// Nullopt: the client has left.
     platform::Task<std::optional<Status>> load(ModelId model);
     platform::Task<std::optional<Result<Bytes>>> unload(ModelId model);
+    /// Those models of the route that nobody uses.
+    platform::Task<> unload_route(const NamedRoute& named, dialect::OllamaCall call);
     platform::Task<> reply(Reply reply);
     platform::Task<> linger();
     std::optional<Reply> objection() const;

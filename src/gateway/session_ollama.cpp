@@ -13,6 +13,7 @@
 #include "gateway/dialect/ollama_recipe.hpp"
 #include "gateway/ollama_exchange.hpp"
 #include "gateway/session.hpp"
+#include "gateway/targets_now.hpp"
 #include "platform/clock.hpp"
 
 namespace drover::gateway {
@@ -69,7 +70,13 @@ Task<> Session::answer_ollama(const Route& route) {
         co_return co_await reply(error_reply(route.dialect, error));
     }
     const NamedRoute* named = context_.routes.find(name);
-    if (named != nullptr && route.action != Action::ollama_show) {
+    if (named != nullptr && route.action == Action::ollama_show) {
+        co_return co_await show_route(*named);
+    }
+    if (named != nullptr && unloads(call_of(route.action), request, **fields)) {
+        co_return co_await unload_route(*named, call_of(route.action));
+    }
+    if (named != nullptr) {
         co_return co_await answer_ollama_routed(
             route, *named, call_of(route.action), request, since);
     }
@@ -83,9 +90,8 @@ Task<> Session::answer_ollama(const Route& route) {
         co_return co_await show_ollama(*model, reader.flag("verbose").value_or(false));
     }
     const OllamaCall call = call_of(route.action);
-    if (const auto* view = context_.fleet.look(*model);
-        view != nullptr && view->recipe != nullptr) {
-        dialect::apply_recipe(request, call, *view->recipe);
+    if (auto own = completed(*model, call, request); own.has_value()) {
+        request = *std::move(own);
     }
     client_.watch();
     if (unloads(call, request, **fields)) {
@@ -120,6 +126,44 @@ Task<> Session::answer_ollama(const Route& route) {
     }
     status_ = outcome.status;
     keep_alive_ = keep_alive_ && outcome.client_keeps_alive;
+}
+
+std::optional<json::object> Session::completed(ModelId model,
+                                               OllamaCall call,
+                                               const json::object& request) const {
+    const control::ModelView* view = context_.fleet.look(model);
+    if (view == nullptr || view->recipe == nullptr) {
+        return std::nullopt;
+    }
+    json::object own = request;
+    dialect::apply_recipe(own, call, *view->recipe);
+    return own;
+}
+
+Task<> Session::unload_route(const NamedRoute& named, OllamaCall call) {
+    client_.watch();
+    Reply answer{.body = OllamaExchange::unloaded(call, named.name)};
+    for (const ModelId model : idle_targets(named.policy.targets, context_.fleet)) {
+        const auto freed = co_await unload(model);
+        if (!freed.has_value()) {
+            co_return;
+        }
+        if (!freed->ok()) {
+            answer = error_reply(Dialect::ollama, freed->error());
+        }
+    }
+    co_await reply(std::move(answer));
+}
+
+Task<> Session::show_route(const NamedRoute& named) {
+    const control::ModelView view = RouteTable::view(named, context_.fleet);
+    control::ModelDescription description;
+    description.metadata["general.architecture"] = view.architecture;
+    if (view.trained_context > 0) {
+        description.metadata[view.architecture + ".context_length"] = view.trained_context;
+    }
+    Reply answer{.body = dialect::ollama_show(view, description, false)};
+    co_await reply(std::move(answer));
 }
 
 Task<> Session::show_ollama(ModelId model, bool verbose) {

@@ -309,10 +309,11 @@ Task<> Session::answer_ollama_routed(const Route& route,
     bool written = false;  // the client has its answer already
     while (!answered && !client_.gone() && tries.next()) {
         model_ = context_.fleet.name(tries.model());
+        const std::optional<json::object> own = completed(tries.model(), call, request);
         OllamaExchange::Asked asked{
             .head = head_,
             .call = call,
-            .request = request,
+            .request = own.has_value() ? *own : request,
             .model = tries.model(),
             .name = named.name,
             .acquire = options,
@@ -377,9 +378,29 @@ void Session::note_routed(const NamedRoute& named,
 }
 
 Reply Session::take_feedback(const Route& route) {
-    const Status taken = context_.routing_log.take_feedback(document_.take());
-    return taken.ok() ? Reply{.body = R"({"status":"ok"})"}
-                      : error_reply(route.dialect, taken.error());
+    const auto fields = fields_reader_.finish();
+    if (!fields.ok()) {
+        return error_reply(route.dialect, fields.error());
+    }
+    const auto judged = context_.routing_log.take_feedback(document_.take());
+    if (!judged.ok()) {
+        return error_reply(route.dialect, judged.error());
+    }
+    switch (*judged) {
+        case Judged::taken:
+            return {.body = R"({"status":"ok"})"};
+        case Judged::unknown_answer:
+            return refusal_reply(route.dialect,
+                                 Refusal::unknown_answer,
+                                 "there is no such answer among the last 4,096",
+                                 "id");
+        case Judged::enough:
+            return refusal_reply(route.dialect,
+                                 Refusal::judged_enough,
+                                 "this answer has been judged four times",
+                                 "id");
+    }
+    DROVER_UNREACHABLE();
 }
 
 Task<> Session::explain_route(const Route& route) {
@@ -420,7 +441,7 @@ Task<> Session::explain_route(const Route& route) {
 
 std::vector<control::ModelView> Session::listed_models() const {
     std::vector<control::ModelView> models = context_.fleet.models();
-    for (control::ModelView& route : context_.routes.views()) {
+    for (control::ModelView& route : context_.routes.views(context_.fleet)) {
         models.push_back(std::move(route));
     }
     return models;

@@ -158,4 +158,24 @@ TargetsNow look_at_targets(const std::vector<std::string>& names,
     return targets;
 }
 
+std::vector<ModelId> idle_targets(const std::vector<std::string>& names,
+                                  const control::Fleet& fleet) {
+    std::vector<ModelId> idle;
+    const control::FleetView view = fleet.view();
+    for (const std::string& name : names) {
+        const auto id = fleet.find(name);
+        if (!id.ok()) {
+            continue;
+        }
+        const auto instance = std::find_if(
+            view.instances.begin(), view.instances.end(), [&](const control::InstanceView& one) {
+                return one.model == fleet.name(*id);
+            });
+        if (instance != view.instances.end() && instance->leases == 0 && instance->queued == 0) {
+            idle.push_back(*id);
+        }
+    }
+    return idle;
+}
+
 }  // namespace drover::gateway

@@ -27,4 +27,8 @@ TargetsNow look_at_targets(const std::vector<std::string>& names,
                            const control::Fleet& fleet,
                            bool local_only);
 
+/// Of the models with these `names`: those in memory that nobody uses or waits for.
+std::vector<ModelId> idle_targets(const std::vector<std::string>& names,
+                                  const control::Fleet& fleet);
+
 }  // namespace drover::gateway

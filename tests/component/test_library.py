@@ -98,6 +98,16 @@ def test_a_model_is_made_of_another_one_and_fields(server):
         assert server.post("/api/create", {**wrong, "stream": False}).status_code in (400, 404)
 
 
+def test_a_recipe_counts_behind_a_route_too(fake):
+    server = fake({"base": ""}, {"routes": {"auto": {"fallback": "mine"}}})
+    body = {"model": "mine", "from": "base", "system": "word " * 40, "parameters": {"num_predict": 3}, "stream": False}
+    assert server.post("/api/create", body).status_code == 200
+    for model in ("mine", "auto"):
+        answer = server.post("/api/chat", {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": False})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["eval_count"] == 3, (model, answer.text)
+
+
 def test_a_model_is_made_of_an_uploaded_blob(server):
     if not support.MINILM.exists():
         pytest.skip("the default models are not there; run scripts/fetch-models")

@@ -72,6 +72,20 @@ def test_an_empty_request_loads_and_one_with_keep_alive_zero_unloads(fake):
             assert server.instances() == {}
 
 
+def test_a_route_unloads_those_of_its_models_that_nobody_uses(fake):
+    routes = {"auto": {"fallback": ["a", "b"]}}
+    server = fake({"a": "endless,slow=20", "b": "", "other": ""}, {"routes": routes})
+    for model in ("b", "other"):
+        server.post("/api/generate", {"model": model})
+    with server.stream("a") as answer:
+        told = answer.iter_lines()
+        next(told)
+        for path, empty in (("/api/generate", {}), ("/api/chat", {"messages": []})):
+            unloaded = server.post(path, {"model": "auto", **empty, "keep_alive": 0}).json()
+            assert unloaded["done_reason"] == "unload"
+        assert set(server.instances()) == {"a", "other"}
+
+
 def test_keep_alive_in_all_its_forms(fake):
     server = fake({"a": ""})
 

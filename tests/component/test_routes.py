@@ -83,6 +83,21 @@ def test_routes_are_in_every_list(by_task):
     assert "auto" in by_task.run("list").stdout
 
 
+def test_a_route_can_do_what_all_of_its_models_can(fake):
+    config = {"routes": {"auto": {"fallback": ["talker", "embedder"]}, "talk": {"fallback": "talker"}}}
+    server = fake({"talker": "", "embedder": ""}, config, embedder={"task": "embedding"}, talker={"context": 512})
+    tags = {one["name"]: one for one in server.get("/api/tags").json()["models"]}
+    assert tags["talk:latest"]["capabilities"] == tags["talker:latest"]["capabilities"] != []
+    assert tags["auto:latest"]["capabilities"] == []
+    assert tags["auto:latest"]["digest"] != tags["talk:latest"]["digest"]
+    shown = server.post("/api/show", {"model": "talk"})
+    assert shown.status_code == 200 and shown.json()["capabilities"] == tags["talk:latest"]["capabilities"]
+    assert shown.json()["model_info"]["route.context_length"] == 512
+    assert "architecture    route" in server.run("show", "talk").stdout
+    here = subprocess.run([support.DROVER, "-c", server.config_file, "show", "auto"], capture_output=True, text=True)
+    assert "talker" in here.stdout and "embedder" in here.stdout, here
+
+
 def test_a_decision_is_explained_without_running_it(by_task):
     decision = by_task.post("/v1/route", asking(CODE)).json()
     assert decision["models"] == ["coder", "talker"]
