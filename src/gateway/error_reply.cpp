@@ -88,6 +88,10 @@ const ErrorRow& error_row(Refusal refusal) {
         503, "server_error", "too_many_connections", "overloaded_error", true};
     static constexpr ErrorRow kBodies{
         503, "server_error", "too_many_bodies", "overloaded_error", true};
+    static constexpr ErrorRow kAnswer{
+        404, "invalid_request_error", "answer_not_found", "not_found_error", false};
+    static constexpr ErrorRow kJudged{
+        409, "invalid_request_error", "judged_enough", "invalid_request_error", false};
     switch (refusal) {
         case Refusal::malformed:
             return kMalformed;
@@ -111,6 +115,10 @@ const ErrorRow& error_row(Refusal refusal) {
             return kTransfer;
         case Refusal::too_many_connections:
             return kConnections;
+        case Refusal::unknown_answer:
+            return kAnswer;
+        case Refusal::judged_enough:
+            return kJudged;
     }
     DROVER_UNREACHABLE();
 }

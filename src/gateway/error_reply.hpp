@@ -12,7 +12,7 @@
 
 namespace drover::gateway {
 
-/// What is wrong with a request as HTTP, before anybody looks at models.
+/// What is wrong with a request, whatever the models: as HTTP, or with what it is about.
 enum class Refusal {
     malformed,       ///< not HTTP, or ambiguous HTTP
     foreign_origin,  ///< a web page of another origin, or a rebound host name
@@ -25,6 +25,8 @@ enum class Refusal {
     head_too_large,
     unknown_transfer,  ///< a Transfer-Encoding other than chunked
     too_many_connections,
+    unknown_answer,  ///< feedback on one that nobody knows
+    judged_enough,   ///< feedback on one that has had its share
 };
 
 /// One row of the table: how a failure looks from outside.

@@ -42,9 +42,12 @@ inline Reply error_reply(Dialect dialect, const Error& error) {
 }
 
 /// What the client is told of a request that is wrong as HTTP.
-inline Reply refusal_reply(Dialect dialect, Refusal refusal, std::string_view message) {
+inline Reply refusal_reply(Dialect dialect,
+                           Refusal refusal,
+                           std::string_view message,
+                           std::string_view param = {}) {
     const ErrorRow& row = error_row(refusal);
-    return {.status = row.status, .body = error_body(dialect, row, message)};
+    return {.status = row.status, .body = error_body(dialect, row, message, param)};
 }
 
 }  // namespace drover::gateway

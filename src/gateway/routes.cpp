@@ -77,7 +77,7 @@ constexpr Route kRoutes[] = {
     {"/v1/chat/completions/input_tokens", post, Action::forward, ModelFrom::json, openai},
     {"/v1/completions", post, Action::forward, ModelFrom::json, openai},
     {"/v1/embeddings", post, Action::forward, ModelFrom::json, openai},
-    {"/v1/feedback", post, Action::feedback, ModelFrom::nowhere, openai},
+    {"/v1/feedback", post, Action::feedback, ModelFrom::json, openai},
     {"/v1/health", get, Action::health, ModelFrom::nowhere, openai},
     {"/v1/messages", post, Action::forward, ModelFrom::json, anthropic},
     {"/v1/messages/count_tokens", post, Action::forward, ModelFrom::json, anthropic},

@@ -126,7 +126,7 @@ void RoutingLog::add(const RoutedRequest& request) {
     write(line_of(request, config_.log == config::RoutingLogLevel::prompts));
 }
 
-Status RoutingLog::take_feedback(const json::object& feedback) {
+Result<Judged> RoutingLog::take_feedback(const json::object& feedback) {
     if (!on()) {
         return wrong("nothing is kept: routing.log is off; set it to `outcomes` or `prompts`");
     }
@@ -164,13 +164,11 @@ Status RoutingLog::take_feedback(const json::object& feedback) {
     const std::uint64_t key = router::fnv64(std::string_view(id->get_string()));
     const auto judged = requests_.find(key);
     if (!judged.has_value() || *judged == kJudgedMax) {
-        return Error{ErrorCode::not_found,
-                     !judged.has_value() ? "there is no such request among the last 4,096"
-                                         : "this request has been judged four times"};
+        return judged.has_value() ? Judged::enough : Judged::unknown_answer;
     }
     requests_.put(key, *judged + 1);
     write(line);
-    return {};
+    return Judged::taken;
 }
 
 void RoutingLog::write(const json::object& line) {

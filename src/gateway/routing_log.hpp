@@ -43,6 +43,13 @@ struct RoutedRequest {
     std::chrono::milliseconds took{};
 };
 
+/// What came of feedback that can be understood.
+enum class Judged {
+    taken,
+    unknown_answer,  ///< there is none with this id among the last 4,096
+    enough           ///< the answer has been judged often
+};
+
 /// A JSON line for each; the format is in docs/routing.md.
 class RoutingLog {
   public:
@@ -58,9 +65,8 @@ class RoutingLog {
 
     void add(const RoutedRequest& request);
 
-    /// Takes {"id", "correct" or "score", "label"}. `invalid_argument` says what is wrong;
-    /// `not_found`: there is no such request among the last 4,096, or it has been judged often.
-    Status take_feedback(const boost::json::object& feedback);
+    /// Takes {"id", "correct" or "score", "label"}. `invalid_argument` says what is wrong.
+    Result<Judged> take_feedback(const boost::json::object& feedback);
 
   private:
     void write(const boost::json::object& line);

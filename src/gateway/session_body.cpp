@@ -107,6 +107,8 @@ Reply Session::refused_by_parser() const {
         case Refusal::unsupported_encoding:
         case Refusal::unknown_transfer:
         case Refusal::too_many_connections:
+        case Refusal::unknown_answer:
+        case Refusal::judged_enough:
             break;
     }
     return refusal_reply(dialect, *parser_->refusal(), message);

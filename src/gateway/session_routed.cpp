@@ -408,9 +408,16 @@ Task<> Session::explain_route(const Route& route) {
     if (!fields.ok()) {
         co_return co_await reply(error_reply(route.dialect, fields.error()));
     }
+    const std::string asked = query_value(head_.query, "path");
+    const std::string path = asked.empty() ? "/v1/chat/completions" : asked;
+    if (!can_be_routed(path)) {
+        const Error error{ErrorCode::invalid_argument,
+                          "?path=" + path + " is no endpoint whose requests may name a route"};
+        co_return co_await reply(error_reply(route.dialect, error));
+    }
     const NamedRoute* named = context_.routes.find((*fields)->model);
     if (named == nullptr) {
-        const auto model = context_.fleet.find((*fields)->model);
+        const auto model = find_model(route, (*fields)->model);
         if (!model.ok()) {
             co_return co_await reply(error_reply(route.dialect, model.error()));
         }
@@ -420,8 +427,6 @@ Task<> Session::explain_route(const Route& route) {
         Reply direct{.body = json::serialize(plain)};
         co_return co_await reply(std::move(direct));
     }
-    const std::string asked = query_value(head_.query, "path");
-    const std::string path = asked.empty() ? "/v1/chat/completions" : asked;
     router::RequestFacts facts = co_await read_facts(body_, path);
     facts.tells_logprobs = facts.tells_logprobs || judged_form(*named, path, body_).has_value();
     const TimePoint began = platform::now();

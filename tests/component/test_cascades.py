@@ -317,7 +317,12 @@ def test_feedback_is_joined_to_its_request(fake, tmp_path):
         assert server.post("/v1/feedback", body).status_code == status, body
     for _ in range(3):
         assert server.post("/v1/feedback", {"id": ids[0], "score": 0.7}).status_code == 200
-    assert server.post("/v1/feedback", {"id": ids[0], "score": 0.7}).status_code == 404
+    enough = server.post("/v1/feedback", {"id": ids[0], "score": 0.7})
+    assert enough.status_code == 409 and enough.json()["error"]["code"] == "judged_enough"
+    unknown = server.post("/v1/feedback", {"id": "r-none", "correct": True}).json()["error"]
+    assert unknown["code"] == "answer_not_found" and unknown["param"] == "id"
+    broken = server.client.post("/v1/feedback", content='{"id": ')
+    assert broken.status_code == 400 and "not valid JSON" in broken.text
     trained = server.run("route", "train", str(file), "-o", str(tmp_path / "t.route"), "--bits", "10")
     assert trained.returncode == 0, trained.stderr
     assert "20 prompts with feedback" in trained.stdout

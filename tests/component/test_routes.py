@@ -114,6 +114,11 @@ def test_a_decision_is_explained_without_running_it(by_task):
     assert by_task.instances() == {}
     assert by_task.post("/v1/route", asking(CODE, model="tutor")).json()["models"] == ["tutor"]
     assert by_task.post("/v1/route", asking(CODE, model="nobody")).status_code == 404
+    nameless = by_task.post("/v1/route", {"messages": []})
+    assert nameless.status_code == 400 and "names no model" in nameless.text
+    for path in ("/v1/nothing", "/v1/models", "/v1/feedback", "chat"):
+        unknown = by_task.post(f"/v1/route?path={path}", asking(CODE))
+        assert unknown.status_code == 400 and f"?path={path} is no endpoint" in unknown.text
 
 
 def test_a_conversation_stays_with_its_model(by_task):
