@@ -7,6 +7,7 @@
 #include "gateway/dialect/engine_error.hpp"
 #include "gateway/dialect/ollama_embedding.hpp"
 #include "gateway/http_status.hpp"
+#include "platform/clock.hpp"
 
 namespace drover::gateway {
 
@@ -261,7 +262,7 @@ void ResponseRelay::build_head() {
     append_header_value(client_head_, terms_.model);
     client_head_.append("\r\n").append(terms_.headers);
     if (terms_.watched != nullptr) {
-        client_head_ += terms_.watched->header();
+        client_head_ += terms_.watched->header(platform::now());
     }
     if (!keep_alive_) {
         client_head_ += "Connection: close\r\n";

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "platform/clock.hpp"
+
 namespace drover::gateway {
 
 namespace {
@@ -43,7 +45,8 @@ void RoutedTries::begin(bool checked) {
                                                        .strip = !facts_.logprobs,
                                                        .json = facts_.json,
                                                        .tools = facts_.tool_names,
-                                                       .reason = reason_ + "; " + name() + "'s"});
+                                                       .reason = reason_ + "; " + name() + "'s",
+                                                       .asked = platform::now()});
     }
 }
 

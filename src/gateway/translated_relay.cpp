@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "gateway/http_status.hpp"
+#include "platform/clock.hpp"
 
 namespace drover::gateway {
 
@@ -82,7 +83,7 @@ void TranslatedRelay::emit(std::string_view lines, bool last) {
         append_header_value(written_, terms_.model);
         written_.append("\r\n").append(terms_.headers);
         if (terms_.watched != nullptr) {
-            written_ += terms_.watched->header();
+            written_ += terms_.watched->header(platform::now());
         }
         written_ += client_keeps_alive() ? "\r\n" : "Connection: close\r\n\r\n";
         begun_ = true;

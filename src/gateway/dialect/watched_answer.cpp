@@ -241,10 +241,12 @@ void WatchedAnswer::decide(std::string& out) {
     }
 }
 
-std::string WatchedAnswer::header() const {
+std::string WatchedAnswer::header(TimePoint now) const {
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(now - terms_.asked);
     std::string header = "x-drover-reason: ";
     append_header_value(header, terms_.reason);
-    return header + " " + opinion_.reason + "\r\n";
+    return header + " " + opinion_.reason + " (" + std::to_string(tokens_) + " tokens, " +
+           std::to_string(took.count()) + " ms)\r\n";
 }
 
 bool tells_logprobs(std::string_view path) {

@@ -12,6 +12,7 @@
 #include <boost/json/stream_parser.hpp>
 #include <boost/json/value.hpp>
 
+#include "base/units.hpp"
 #include "gateway/dialect/sse_splitter.hpp"
 #include "router/confidence.hpp"
 #include "router/verdict.hpp"
@@ -29,6 +30,7 @@ class WatchedAnswer {
         bool json = false;  ///< it asked for JSON
         std::vector<std::string> tools{};  ///< names of those that it offers; empty: not known
         std::string reason{};              ///< what the verdict is added to; see header()
+        TimePoint asked{};                 ///< when the model was asked
     };
 
     explicit WatchedAnswer(Terms terms) : terms_(std::move(terms)) {}
@@ -51,8 +53,9 @@ class WatchedAnswer {
     /// That the verdict rests on.
     std::size_t tokens() const { return tokens_; }
 
-    /// The line of the response's head that says why this model answers, with its CRLF.
-    std::string header() const;
+    /// The line of the response's head, written `now`, that says why this model answers, with its
+    /// CRLF.
+    std::string header(TimePoint now) const;
 
   private:
     struct ToolCall {

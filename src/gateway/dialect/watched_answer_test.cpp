@@ -269,13 +269,17 @@ TEST(WatchedAnswer, PassesAllOrNothingHoweverTheStreamIsCut) {
 }
 
 TEST(WatchedAnswer, SaysWhyInAHeader) {
-    WatchedAnswer answer = watching({.demands = {.confidence = 0.6}, .reason = "cascade; a's"});
+    const TimePoint asked{std::chrono::seconds(1)};
+    WatchedAnswer answer =
+        watching({.demands = {.confidence = 0.6}, .reason = "cascade; a's", .asked = asked});
     answer.start(false);
     std::string out;
     answer.put(whole(R"({"content":"yes"})", 0.8), out);
     answer.end(out);
-    EXPECT_EQ(answer.header(),
-              "x-drover-reason: cascade; a's confidence 0.75 is at or above 0.60\r\n");
+    EXPECT_EQ(answer.header(asked + std::chrono::milliseconds(812)),
+              "x-drover-reason: cascade; a's confidence 0.75 is at or above 0.60 (" +
+                  std::to_string(answer.tokens()) + " tokens, 812 ms)\r\n");
+    EXPECT_GT(answer.tokens(), 0U);
 }
 
 TEST(WatchedAnswer, AsksForLogProbabilities) {
