@@ -72,7 +72,7 @@ Result<Dataset> read_file(const std::string& file, const router::DatasetFields& 
         return text.error().with(file);
     }
     if (router::is_routing_log(*text)) {
-        const auto prompts = router::labelled_prompts(*text);
+        const auto prompts = router::labelled_prompts(*text, fields);
         if (!prompts.ok()) {
             return prompts.error().with(file);
         }

@@ -145,15 +145,17 @@ bool is_routing_log(std::string_view jsonl) {
     return type == "request" || type == "feedback";
 }
 
-Result<LabelledPrompts> labelled_prompts(std::string_view log) {
+Result<LabelledPrompts> labelled_prompts(std::string_view log, const DatasetFields& fields) {
     const std::map<std::string, Told> requests = read_log(log);
     if (requests.empty()) {
         return Error{ErrorCode::invalid_argument,
                      "this log of requests has no feedback; POST /v1/feedback gives some"};
     }
-    const bool labels = std::any_of(requests.begin(), requests.end(), [](const auto& entry) {
-        return !entry.second.label.empty();
-    });
+    const bool names_models = !fields.weak.empty() || !fields.strong.empty();
+    const bool labels =
+        !names_models && std::any_of(requests.begin(), requests.end(), [](const auto& entry) {
+            return !entry.second.label.empty();
+        });
     LabelledPrompts made = labels ? with_labels(requests) : with_outcomes(requests);
     if (made.used == 0) {
         return Error{ErrorCode::invalid_argument,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "router/dataset.hpp"
 #include "router/isotonic.hpp"
 
 namespace drover::router {
@@ -22,10 +23,10 @@ struct LabelledPrompts {
     std::size_t left_out = 0;  ///< prompts with feedback that does not suffice
 };
 
-/// Prompts with the label that feedback gave them; without labels, prompts that more than one model
-/// has answered, with who was right. The last feedback on a request counts. `invalid_argument` when
-/// nothing comes of it: says what is missing.
-Result<LabelledPrompts> labelled_prompts(std::string_view log);
+/// Prompts with the label that feedback gave them; without labels, or where `fields` name two
+/// models, prompts that more than one model has answered, with who was right. The last feedback on
+/// a request counts. `invalid_argument` when nothing comes of it: says what is missing.
+Result<LabelledPrompts> labelled_prompts(std::string_view log, const DatasetFields& fields = {});
 
 /// Scores of the answers that a cascade let through, and whether they were right.
 /// `invalid_argument` when there is none.

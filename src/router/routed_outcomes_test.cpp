@@ -55,6 +55,18 @@ TEST(RoutedOutcomes, TakesLabelsWhereThereAreSome) {
     EXPECT_EQ(data->labels, (std::vector<std::string>{"chat", "code"}));
 }
 
+TEST(RoutedOutcomes, TakesOutcomesInSpiteOfLabelsWhereModelsAreNamed) {
+    const std::string log = request("a", "small", "p") + request("b", "large", "p") +
+                            feedback("a", R"("correct":false,"label":"code")") +
+                            feedback("b", R"("correct":true,"label":"code")");
+    const DatasetFields fields{.weak = "small", .strong = "large"};
+    const auto made = labelled_prompts(log, fields);
+    ASSERT_TRUE(made.ok()) << made.error().message;
+    const auto data = parse_dataset(made->jsonl, fields);
+    ASSERT_TRUE(data.ok()) << data.error().message;
+    EXPECT_EQ(data->purpose, Purpose::complexity);
+}
+
 TEST(RoutedOutcomes, ScoresAreThoseOfTheAnswersThatWerePassedOn) {
     const auto answers = scored_answers(request("a", "m", "p") + request("b", "m", "q") +
                                         feedback("a", "\"correct\":true"));
