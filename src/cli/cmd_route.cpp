@@ -201,6 +201,21 @@ Result<Said> predict_all(const Wishes& wishes, const Dataset& data, const Predic
     return said;
 }
 
+/// A file that is to be written at the end has a place: nobody wants to train first to learn that.
+Status check_place(const std::string& file) {
+    const std::filesystem::path path = std::filesystem::absolute(file);
+    std::error_code failure;
+    if (std::filesystem::is_directory(path, failure)) {
+        return Error{ErrorCode::invalid_argument, file + " is a directory; name a file"};
+    }
+    if (!std::filesystem::is_directory(path.parent_path(), failure)) {
+        return Error{
+            ErrorCode::not_found,
+            "cannot write " + file + ": there is no directory " + path.parent_path().string()};
+    }
+    return {};
+}
+
 Status write_predictor(const Wishes& wishes, const std::string& image) {
     DROVER_TRY(platform::write_file_atomically(wishes.output, image));
     std::printf("%s: %s\n",
@@ -240,6 +255,7 @@ Said cross_validate(const Dataset& data,
 }
 
 Status train(const Wishes& wishes) {
+    DROVER_TRY(check_place(wishes.output));
     const auto data = read_data(wishes);
     if (!data.ok()) {
         return data.error();
@@ -352,9 +368,17 @@ Result<Said> predict_unseen(const Wishes& wishes, const Dataset& data) {
 }
 
 Status eval(const Wishes& wishes) {
+    if (!wishes.svg.empty()) {
+        DROVER_TRY(check_place(wishes.svg));
+    }
     const auto data = read_data(wishes);
     if (!data.ok()) {
         return data.error();
+    }
+    if (!wishes.svg.empty() && data->purpose != Purpose::complexity) {
+        return Error{ErrorCode::invalid_argument,
+                     "--svg draws what the outcomes of two models cost and are worth; " +
+                         wishes.data + " has labels"};
     }
     if (wishes.train_size > 0) {
         return eval_few(wishes, *data);
@@ -365,7 +389,7 @@ Status eval(const Wishes& wishes) {
         return said.error();
     }
     report(wishes, *data, *said);
-    if (!wishes.svg.empty() && data->purpose == Purpose::complexity) {
+    if (!wishes.svg.empty()) {
         const auto points = router::frontier(router::outcomes(*data, said->by_words));
         return platform::write_file_atomically(wishes.svg, frontier_svg(points));
     }
@@ -389,6 +413,7 @@ Status calibrate_cascade(const Wishes& wishes) {
 }
 
 Status calibrate(const Wishes& wishes) {
+    DROVER_TRY(check_place(wishes.output));
     if (wishes.predictor == "cascade") {
         return calibrate_cascade(wishes);
     }
@@ -477,7 +502,8 @@ void add_route(CLI::App& app, Context& context) {
     command->add_option("--train-size", wishes->train_size, "Train on so few, judge on the rest");
     command->add_option("--draws", wishes->draws, "How often, with --train-size")
         ->check(CLI::Range(1, 1000));
-    command->add_option("--svg", wishes->svg, "Write the frontier as a picture");
+    command->add_option("--svg", wishes->svg, "Write the frontier as a picture")
+        ->excludes("--train-size");
     command->callback(run(eval));
 
     add_route_explain(*route, context);

@@ -74,6 +74,21 @@ def test_the_frontier_is_printed_and_drawn(outcomes, tmp_path):
     assert picture.read_text().startswith("<svg") and picture.read_text().endswith("</svg>\n")
 
 
+def test_what_cannot_be_drawn_or_written_is_told_before_anything_is_trained(tasks, outcomes, tmp_path):
+    picture, nowhere = tmp_path / "frontier.svg", tmp_path / "none" / "x"
+    for arguments, words in (
+        (("eval", tasks, "--svg", picture), "tasks.jsonl has labels"),
+        (("eval", outcomes, "--svg", picture, "--train-size", 60), "excludes"),
+        (("eval", outcomes, "--svg", nowhere), "there is no directory"),
+        (("train", outcomes, "-o", nowhere), "there is no directory"),
+        (("train", outcomes, "-o", tmp_path), "is a directory"),
+        (("calibrate", "cascade", outcomes, "-o", nowhere), "there is no directory"),
+    ):
+        refused = drover("route", *arguments)
+        assert refused.returncode != 0 and words in refused.stderr and refused.stdout == "", (arguments, refused)
+    assert not picture.exists()
+
+
 def test_few_labels_are_drawn(outcomes):
     judged = drover("route", "eval", outcomes, "--train-size", 60, "--draws", 2, "--bits", 12)
     assert judged.returncode == 0 and "mean APGR with 60 labels" in judged.stdout
