@@ -152,7 +152,7 @@ def test_a_model_that_usually_comes_next_wakes_up_ahead_of_its_request_where_the
 
 def test_a_route_expects_a_model_that_sleeps_sooner_than_one_that_is_cold(sleepy):
     routes = {"auto": {"task": {"code": "a"}, "fallback": ["b", "c"]}}
-    server = sleepy({"a": "", "b": "", "c": ""}, {**ROOM_FOR_ONE, "routes": routes})
+    server = sleepy({"a": "load=300", "b": "", "c": "load=300"}, {**ROOM_FOR_ONE, "routes": routes})
     for model in ("a", "b", "a", "b"):
         server.chat(model)
     body = {"model": "auto", "messages": [{"role": "user", "content": "Say hello."}]}
