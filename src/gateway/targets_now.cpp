@@ -76,17 +76,23 @@ std::uint32_t batch_ms(const control::InstanceView& instance) {
     return (waiting + (full ? 1 : 0)) * kQueuedMs + running * kRunningMs;
 }
 
+/// The model's instance; null: there is none.
+const control::InstanceView* instance_of(std::string_view model, const control::FleetView& fleet) {
+    const auto found = std::find_if(
+        fleet.instances.begin(), fleet.instances.end(), [&](const control::InstanceView& one) {
+            return one.model == model;
+        });
+    return found == fleet.instances.end() ? nullptr : &*found;
+}
+
 /// How soon the model could answer.
 router::TargetState state_of(const control::ModelView& model, const control::FleetView& fleet) {
     if (!model.servers.empty()) {
         const bool works = model.state == "remote";
         return {.usable = true, .hot = works, .expected_ms = works ? 0 : kServerDownMs};
     }
-    const auto instance = std::find_if(
-        fleet.instances.begin(), fleet.instances.end(), [&](const control::InstanceView& one) {
-            return one.model == model.name;
-        });
-    if (instance == fleet.instances.end()) {
+    const control::InstanceView* instance = instance_of(model.name, fleet);
+    if (instance == nullptr) {
         return {.usable = true, .expected_ms = load_ms(model), .bytes = model.estimated};
     }
     return {.usable = true,
@@ -167,11 +173,8 @@ std::vector<ModelId> idle_targets(const std::vector<std::string>& names,
         if (!id.ok()) {
             continue;
         }
-        const auto instance = std::find_if(
-            view.instances.begin(), view.instances.end(), [&](const control::InstanceView& one) {
-                return one.model == fleet.name(*id);
-            });
-        if (instance != view.instances.end() && instance->leases == 0 && instance->queued == 0) {
+        const control::InstanceView* instance = instance_of(fleet.name(*id), view);
+        if (instance != nullptr && instance->leases == 0 && instance->queued == 0) {
             idle.push_back(*id);
         }
     }
