@@ -50,7 +50,8 @@ class Bed:
         self.wrk = shutil.which("wrk")
         self.llama_swap = self.peer("llama-swap", arguments.llama_swap)
         self.ollama = self.peer("Ollama", arguments.ollama)
-        files = {"smol": "SmolLM2-135M*.gguf", "gemma": "gemma-3-270m*.gguf", "minilm": "all-MiniLM-L6-v2*.gguf"}
+        files = {"smol": "SmolLM2-135M*.gguf", "gemma": "gemma-3-270m*.gguf", "minilm": "all-MiniLM-L6-v2*.gguf",
+                 "qwen_small": "qwen2.5-coder-0.5b*.gguf", "qwen_large": "qwen2.5-coder-1.5b*.gguf"}
         self.models = {name: first(f"{CACHE}/models/{pattern}") for name, pattern in files.items()}
 
     def built(self, name):

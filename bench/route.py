@@ -117,6 +117,15 @@ def swaps(log):
     return text.count("instance.starting") + text.count("instance.waking")
 
 
+def models(bed, given):
+    """The files of `small` and `large`."""
+    files = {"small": given.small or bed.models["qwen_small"], "large": given.large or bed.models["qwen_large"]}
+    for name, file in files.items():
+        if not file:
+            raise SystemExit(f"no {name} model: run scripts/fetch-models qwen-small qwen-large, or name one with --{name}")
+    return files
+
+
 def start(bed, files, room, routes):
     settings = {name: {"file": file, "context": 2048, "parallel": 1} for name, file in files.items()}
     memory = {} if room is None else {"memory": {"budget": room}}
@@ -124,7 +133,7 @@ def start(bed, files, room, routes):
 
 
 def measure(bed, given):
-    files = {"small": given.small or bed.models["smol"], "large": given.large or bed.models["gemma"]}
+    files = models(bed, given)
     asked = questions(given.questions or COUNT, given.seed, given.question_file)
     routes = policies(given.confidence, given.calibration)
     names = ["small", "large", *routes]

@@ -16,6 +16,7 @@ import time
 import alternate
 import batching
 import bed as beds
+import cascade
 import cold
 import conversation
 import document
@@ -39,6 +40,7 @@ BENCHES = {
         conversation.report, lambda bed, given: conversation.measure(bed, given.rounds or 1, "1.1b", 3900)),
     "overcommit": (overcommit.report, lambda bed, given: overcommit.measure(bed, given.requests, given.seed)),
     "route": (route.report, lambda bed, given: route.measure(bed, given)),
+    "cascade": (cascade.report, lambda bed, given: cascade.measure(bed, given)),
     "gpu-sizes": (gpu.report_sizes, lambda bed, _: gpu.measure_sizes(bed)),
     "gpu-swaps": (gpu.report_swaps, lambda bed, given: gpu.measure_swaps(bed, given.rounds or 3)),
     "gpu-conversation": (gpu.report_conversation, lambda bed, given: gpu.measure_conversation(bed, given.rounds or 3)),
@@ -46,7 +48,7 @@ BENCHES = {
 }
 
 
-def chosen(arguments):
+def chosen(arguments, bed):
     """All that this machine can do, unless some are named."""
     if arguments.benches:
         return arguments.benches
@@ -57,6 +59,9 @@ def chosen(arguments):
     elif not arguments.vllm:
         print("no --vllm: gpu-batching left out", flush=True)
         left_out = ["gpu-batching"]
+    if not (bed.models["qwen_small"] and bed.models["qwen_large"]):
+        print("no models of one family (scripts/fetch-models qwen-small qwen-large): route and cascade left out", flush=True)
+        left_out += ["route", "cascade"]
     return [name for name in BENCHES if name not in left_out]
 
 
@@ -71,13 +76,13 @@ def main():
     parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"of {', '.join(BENCHES)}; default: all")
     parser.add_argument("--rounds", type=int, help="instead of each benchmark's own number")
     parser.add_argument("--seconds", type=int, default=3, help="gateway: of each run of wrk")
-    parser.add_argument("--seed", type=int, default=1, help="mixed: of the first round; overcommit, route")
+    parser.add_argument("--seed", type=int, default=1, help="mixed: of the first round; overcommit, route, cascade")
     parser.add_argument("--requests", type=int, default=10_000, help="overcommit: how many")
     parser.add_argument("--only", nargs="*", help="mixed: these systems only")
-    parser.add_argument("--questions", type=int, help="route: how many; default: 45")
+    parser.add_argument("--questions", type=int, help="route: how many, default: 45; cascade: at most, default: 400")
     parser.add_argument("--question-file", help="route: lines of {prompt, answer, kind} instead of bench/questions.jsonl")
-    parser.add_argument("--small", help="route: a GGUF file; default: SmolLM2-135M")
-    parser.add_argument("--large", help="route: a GGUF file; default: Gemma 3 270M")
+    parser.add_argument("--small", help="route, cascade: a GGUF file; default: Qwen2.5-Coder 0.5B")
+    parser.add_argument("--large", help="route, cascade: a GGUF file; default: Qwen2.5-Coder 1.5B")
     parser.add_argument("--confidence", default="70%", help="route: of the cascade")
     parser.add_argument("--calibration", help="route: of the cascade, made by `drover route calibrate cascade`")
     parser.add_argument("--room", type=int, help="route: memory budget in bytes; default: whatever the machine has")
@@ -95,7 +100,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that all servers are stopped
     bed = beds.Bed(arguments)
     try:
-        for name in chosen(arguments):
+        for name in chosen(arguments, bed):
             print(f"== {name}", flush=True)
             before = machine.load()
             report, measure = BENCHES[name]

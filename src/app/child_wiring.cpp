@@ -163,7 +163,7 @@ Result<engines::LaunchPlan> start(engines::CommandLaunch launch,
     auto plan = finish(engines::plan_command(launch, child, config));
     if (plan.ok()) {
         plan->sleeps = placed.sleeps;
-        plan->tells_load = placed.vllm;
+        plan->metrics = placed.vllm ? engines::Metrics::vllm : engines::Metrics::none;
     }
     return plan;
 }

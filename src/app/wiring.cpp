@@ -71,9 +71,18 @@ control::ModelView file_view(const models::Model& model, const ResolvedSettings&
             .capabilities = capabilities_of(model, settings.task)};
 }
 
-/// What a usual processor computes in a second, roughly: only to rank snapshots of models whose
-/// speed was not measured yet.
+/// What usual processors and GPUs compute in a second, roughly: for models whose speed was not
+/// measured yet.
 constexpr double kFlopsGuess = 5e10;
+constexpr double kFlopsGuessGpu = 1e13;
+
+/// Each parameter is multiplied and added once.
+Duration prefill_guess(const models::ModelFacts& facts, bool on_gpu) {
+    const double flops = on_gpu ? kFlopsGuessGpu : kFlopsGuess;
+    const std::chrono::duration<double> seconds(2.0 * static_cast<double>(facts.parameters) /
+                                                flops);
+    return std::chrono::duration_cast<Duration>(seconds);
+}
 
 /// An engine that falls asleep writes weights to its disk's cache, at half a gigabyte a second when
 /// others compute: those that wait for its memory should not wait for more than two seconds.
@@ -112,16 +121,13 @@ control::SnapshotTraits snapshot_traits(const models::Model& model,
     if (model.projector.has_value()) {
         files.push_back(*model.projector);
     }
-    const double seconds = 2.0 * static_cast<double>(model.facts.parameters) / kFlopsGuess;
     return {.files = std::move(files),
             .binding = snapshot_binding(settings, version),
             .slots = settings.parallel,
             .sliding_window = model.facts.sliding_window > 0,
             .forgets = settings.checkpoints > 0,
             .bytes_per_token = Bytes(static_cast<std::int64_t>(per_token)),
-            .bytes_fixed = Bytes(static_cast<std::int64_t>(fixed)),
-            .prefill_per_token =
-                std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds))};
+            .bytes_fixed = Bytes(static_cast<std::int64_t>(fixed))};
 }
 
 }  // namespace
@@ -256,6 +262,7 @@ Result<control::ManagedModel> manage_llama_cpp(const config::Config& config,
                    .priority = settings->priority,
                    .min_residency = settings->min_residency,
                    .load_time = memory::expected_load_time(model.facts, size, true)}};
+    managed.view.prefill_per_token = prefill_guess(model.facts, !wish->gpus.empty());
     const control::SizeKey key = llama_cpp_size_key(model, *settings, means.engine);
     LlamaCppModel start = llama_cpp_model(config, model, *settings, means);
     choose_threads(start.settings, start.launch);

@@ -328,6 +328,7 @@ void ControlLoop::carry_out(const memory::WakeInstance& effect) {
 
 void ControlLoop::carry_out(const memory::GrantLease& effect) {
     const std::shared_ptr<Instance>& instance = instances_.at(effect.instance);
+    instance->served = true;
     decide(effect.request, Lease(*this, effect.request, effect.instance, instance->upstream));
 }
 

@@ -170,6 +170,7 @@ class ControlLoop final : public Fleet {
     platform::Task<Result<memory::Footprint>> weigh_asleep(std::shared_ptr<Instance> instance);
     platform::Task<> measure_periodically();
     platform::Task<> ask_loads();
+    platform::Task<> learn_speed(std::shared_ptr<Instance> instance);
     platform::Task<> remember(std::shared_ptr<Instance> instance);
     bool note(Instance& instance, const Weighing& weighing);
     std::vector<Engine> running_engines() const;

@@ -46,6 +46,7 @@ struct Instance {
     std::size_t way = 0;   ///< in which it falls asleep, sleeps or slept: an index in its plan's
     bool resting = false;  ///< falling asleep, asleep or waking up: not to be asked or measured
     std::optional<engines::EngineLoad> load{};  ///< as it said last; unset while it is idle
+    bool served = false;  ///< somebody got it since its speed was learned last
     std::optional<memory::Footprint> measured_at_ready{};  ///< before it served anything
     memory::Footprint charged{};                  ///< last measurement told to the scheduler
     std::optional<engines::ExitReport> report{};  ///< set when the process is gone

@@ -125,12 +125,14 @@ Task<> ControlLoop::serve(std::shared_ptr<Instance> instance, TimePoint begun) {
 
 Task<> ControlLoop::save_and_stop(std::shared_ptr<Instance> instance) {
     const StopAtEnd stop(instance->supervisor);
+    co_await learn_speed(instance);
     co_await snapshots_.save(instance);
 }
 
 Task<> ControlLoop::save_and_sleep(std::shared_ptr<Instance> instance) {
     StopAtEnd stop(instance->supervisor);
     if (snapshots_.keeps(*instance)) {
+        co_await learn_speed(instance);
         co_await snapshots_.save(instance);
     }
     const engines::SleepWay way = instance->sleep_way();

@@ -25,11 +25,10 @@ struct SnapshotTraits {
     /// Everything but the files that changes what a slot's state looks like or means.
     std::string binding;
     std::uint32_t slots = 1;
-    bool sliding_window = false;   ///< some layers see only the last positions
-    bool forgets = false;          ///< it cannot go back in a conversation: such, or recurrent
-    Bytes bytes_per_token{};       ///< of a saved state, at most
-    Bytes bytes_fixed{};           ///< of it, however short
-    Duration prefill_per_token{};  ///< a guess, until it is measured
+    bool sliding_window = false;  ///< some layers see only the last positions
+    bool forgets = false;         ///< it cannot go back in a conversation: such, or recurrent
+    Bytes bytes_per_token{};      ///< of a saved state, at most
+    Bytes bytes_fixed{};          ///< of it, however short
 };
 
 /// What goes with a placement of a model.

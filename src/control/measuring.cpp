@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "control/control_loop.hpp"
+#include "engines/engine_client.hpp"
 #include "engines/engine_load.hpp"
 #include "engines/http_call.hpp"
+#include "engines/launch_plan.hpp"
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
 
@@ -20,6 +22,11 @@ using memory::kHostDevice;
 using platform::Task;
 
 namespace {
+
+/// Computed tokens after which the measured speed replaces the guess.
+constexpr double kTokensForSpeed = 64;
+
+constexpr std::chrono::milliseconds kSpeedPatience(500);
 
 Engine engine_of(const Instance& instance) {
     // llama-server has no children.
@@ -150,6 +157,7 @@ Task<> ControlLoop::measure_periodically() {
             if (instance->supervisor.state() == engines::ProcessState::ready &&
                 !instance->resting) {
                 co_await snapshots_.review(instance);
+                co_await learn_speed(instance);
             }
         }
     }
@@ -166,7 +174,8 @@ Task<> ControlLoop::ask_loads() {
         }
         for (const InstanceId id : ready_instances()) {
             const auto found = instances_.find(id);
-            if (found == instances_.end() || !found->second->supervisor.plan().tells_load) {
+            if (found == instances_.end() ||
+                found->second->supervisor.plan().metrics != engines::Metrics::vllm) {
                 continue;
             }
             const std::shared_ptr<Instance> instance = found->second;
@@ -185,6 +194,23 @@ Task<> ControlLoop::ask_loads() {
             }
         }
     }
+}
+
+/// What its engine counts includes the prompts of all its requests so far.
+Task<> ControlLoop::learn_speed(std::shared_ptr<Instance> instance) {
+    if (instance->supervisor.plan().metrics != engines::Metrics::llama_cpp ||
+        !std::exchange(instance->served, false)) {
+        co_return;
+    }
+    engines::EngineClient client(loop_, instance->upstream.endpoint());
+    const auto counters = co_await client.prompt_counters(platform::now() + kSpeedPatience);
+    const auto model = models_.find(instance->model);
+    if (!counters.ok() || counters->computed < kTokensForSpeed || model == models_.end()) {
+        co_return;
+    }
+    const std::chrono::duration<double> per_token(counters->seconds / counters->computed);
+    model->second.view.prefill_per_token = std::chrono::duration_cast<Duration>(per_token);
+    snapshots_.note_speed(instance->model, model->second.view.prefill_per_token);
 }
 
 std::vector<InstanceId> ControlLoop::ready_instances() const {

@@ -22,6 +22,7 @@ void ControlLoop::declare(ManagedModel model) {
     const ModelId id = model.id;
     const memory::ModelTraits traits = model.traits;
     snapshots_.declare(id, model.view.name, model.snapshots);
+    snapshots_.note_speed(id, model.view.prefill_per_token);
     models_.insert_or_assign(id, std::move(model));
     feed(memory::ModelDeclared{id, traits});
 }

@@ -34,6 +34,8 @@ struct ModelView {
     std::string state{};   ///< "cold", "loading", "hot", "stopping"; of a remote "remote" or "down"
     Bytes estimated{};     ///< bytes one instance needs
     Duration load_time{};  ///< from nothing to ready: a guess, then what it took last
+    /// To compute a token of a prompt: a guess, then what its engine told; zero: nobody knows.
+    Duration prefill_per_token{};
     std::optional<std::string> broken{};  ///< why it cannot be served
     std::string digest{};                 ///< of its manifest, "sha256:..."; empty: it has none
     std::string origin{};                 ///< "config", "folder", "store", "ollama", ...

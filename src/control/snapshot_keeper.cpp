@@ -59,10 +59,7 @@ void SnapshotKeeper::declare(ModelId model,
     if (!traits.has_value() || options_.folder.empty()) {
         return;
     }
-    const Duration prefill = traits->prefill_per_token;
-    models_.emplace(
-        model,
-        Model{.name = std::move(name), .traits = std::move(*traits), .prefill_per_token = prefill});
+    models_.emplace(model, Model{.name = std::move(name), .traits = std::move(*traits)});
 }
 
 void SnapshotKeeper::start() {
@@ -294,10 +291,6 @@ Task<> SnapshotKeeper::save(std::shared_ptr<Instance> instance) {
         co_return;  // somebody waits for this memory
     }
     co_await review(instance);
-    const auto counters = co_await client.prompt_counters(deadline);
-    if (counters.ok()) {
-        learn_speed(models_.at(instance->model), *counters);
-    }
     const std::size_t saved = co_await save_slots(instance, std::move(*slots), deadline);
     if (saved > 0) {
         log::info("snapshots.saved",

@@ -66,6 +66,9 @@ class SnapshotKeeper {
     /// Saves the slots of an instance that serves nobody any more.
     platform::Task<> save(std::shared_ptr<Instance> instance);
 
+    /// What a token of a prompt takes to compute: so much less is worth keeping where it is little.
+    void note_speed(ModelId model, Duration prefill_per_token);
+
     /// Whether there are snapshots of the instance's model.
     bool may_recall(InstanceId instance) const;
     /// Brings the conversation that this request goes on with into a slot, if a snapshot has it and
@@ -89,7 +92,7 @@ class SnapshotKeeper {
         std::string name;
         SnapshotTraits traits;
         std::optional<snapshots::Origin> origin{};  ///< of its snapshots; set by prepare()
-        Duration prefill_per_token{};
+        Duration prefill_per_token{};               ///< a guess, until it is measured
         snapshots::Price price{};
         std::unordered_set<std::string> verified{};  ///< files, by the check of prepare()
         std::size_t sealing = 0;                     ///< saved, but not sealed yet
@@ -168,7 +171,6 @@ class SnapshotKeeper {
     platform::Task<> recall_from_index(std::shared_ptr<Instance> instance,
                                        std::string path,
                                        std::string body);
-    void learn_speed(Model& model, const engines::PromptCounters& counters);
     void note_asked(Seat& seat,
                     snapshots::SnapshotId id,
                     std::size_t kept,

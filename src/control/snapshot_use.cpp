@@ -22,9 +22,6 @@ namespace {
 /// A request with fewer bytes has not that many tokens.
 constexpr std::size_t kBodyWorthRecalling = 256;
 
-/// Computed tokens after which the measured speed replaces the guess.
-constexpr double kTokensForSpeed = 64;
-
 /// After so many conversations in a row that were restored, went on, and yet were computed again, a
 /// model that never had any use of snapshots gets none any more.
 constexpr std::uint32_t kMissesMax = 4;
@@ -161,9 +158,7 @@ Task<> SnapshotKeeper::review(std::shared_ptr<Instance> instance) {
     if (!slots.ok() || !counters.ok() || !pending()) {
         co_return;
     }
-    Model& model = models_.at(instance->model);
-    learn_speed(model, *counters);
-    review_slots(model, seats_.at(instance->id), *slots, counters->cached);
+    review_slots(models_.at(instance->model), seats_.at(instance->id), *slots, counters->cached);
 }
 
 void SnapshotKeeper::review_slots(Model& model,
@@ -198,10 +193,9 @@ void SnapshotKeeper::review_slots(Model& model,
     }
 }
 
-void SnapshotKeeper::learn_speed(Model& model, const PromptCounters& counters) {
-    if (counters.computed >= kTokensForSpeed) {
-        model.prefill_per_token = std::chrono::duration_cast<Duration>(
-            std::chrono::duration<double>(counters.seconds / counters.computed));
+void SnapshotKeeper::note_speed(ModelId model, Duration prefill_per_token) {
+    if (Model* const known = model_of(model)) {
+        known->prefill_per_token = prefill_per_token;
     }
 }
 

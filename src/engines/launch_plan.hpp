@@ -23,6 +23,13 @@ enum class SleepWay {
     vllm_deep,   ///< vLLM's level 2: its weights are read again
 };
 
+/// Whose names an engine's metrics have, where Drover reads them.
+enum class Metrics {
+    none,
+    llama_cpp,  ///< see PromptCounters
+    vllm,       ///< see engine_load.hpp
+};
+
 struct LaunchPlan {
     std::vector<std::string> argv;         ///< argv[0] is an absolute path
     std::vector<std::string> environment;  ///< "NAME=value", the whole environment of the child
@@ -33,8 +40,8 @@ struct LaunchPlan {
     std::vector<std::string> stop_command{};
     /// `argv` runs it under a guard (platform/guard): it may have children of its own.
     bool guarded = false;
-    std::vector<SleepWay> sleeps{};       ///< its ways to sleep, the best first; empty: it cannot
-    bool tells_load = false;              ///< its metrics are vLLM's, see engine_load.hpp
+    std::vector<SleepWay> sleeps{};  ///< its ways to sleep, the best first; empty: it cannot
+    Metrics metrics = Metrics::none;
     std::string health_path = "/health";  ///< answers 200 when it can serve
     std::chrono::milliseconds load_timeout{600'000};
     std::chrono::milliseconds health_timeout{30'000};

@@ -209,7 +209,7 @@ Result<LaunchPlan> plan_llama_cpp(const LlamaCppLaunch& launch,
     for (const std::string& extra : settings.extra_args) {
         args.flag(extra);
     }
-    LaunchPlan plan;
+    LaunchPlan plan{.metrics = Metrics::llama_cpp};
     plan.argv = std::move(args).take();
     plan.environment = environment_of(launch);
     plan.socket = launch.socket;

@@ -12,6 +12,9 @@ namespace {
 /// A cautious guess: a model that is asked for more text than this cannot take it.
 constexpr std::uint64_t kBytesPerTokenMax = 6;
 
+/// What a token of a prompt has as a rule, in English.
+constexpr double kBytesPerTokenUsual = 4;
+
 /// What each request that waits for a model adds.
 constexpr std::uint32_t kQueuedMs = 1000;
 /// What each request adds that is computed together with others: every step takes longer.
@@ -85,20 +88,31 @@ const control::InstanceView* instance_of(std::string_view model, const control::
     return found == fleet.instances.end() ? nullptr : &*found;
 }
 
-/// How soon the model could answer.
-router::TargetState state_of(const control::ModelView& model, const control::FleetView& fleet) {
+/// What the prompt takes to compute, as if nothing of it was cached.
+std::uint32_t prefill_ms(const control::ModelView& model, std::uint64_t bytes) {
+    constexpr double kMax = 3'600'000;
+    const std::chrono::duration<double, std::milli> per_token = model.prefill_per_token;
+    const double tokens = static_cast<double>(bytes) / kBytesPerTokenUsual;
+    return static_cast<std::uint32_t>(std::min(per_token.count() * tokens, kMax));
+}
+
+/// How soon the model could say the first word to a text of so many bytes.
+router::TargetState state_of(const control::ModelView& model,
+                             const control::FleetView& fleet,
+                             std::uint64_t bytes) {
     if (!model.servers.empty()) {
         const bool works = model.state == "remote";
         return {.usable = true, .hot = works, .expected_ms = works ? 0 : kServerDownMs};
     }
     const control::InstanceView* instance = instance_of(model.name, fleet);
+    const std::uint32_t prefill = prefill_ms(model, bytes);
     if (instance == nullptr) {
-        return {.usable = true, .expected_ms = load_ms(model), .bytes = model.estimated};
+        return {.usable = true, .expected_ms = load_ms(model) + prefill, .bytes = model.estimated};
     }
     return {.usable = true,
             .hot = instance->state == "ready",
-            .expected_ms =
-                rest_ms(*instance, model) + instance->queued * kQueuedMs + batch_ms(*instance),
+            .expected_ms = rest_ms(*instance, model) + instance->queued * kQueuedMs +
+                           batch_ms(*instance) + prefill,
             .bytes = instance->bytes};
 }
 
@@ -151,7 +165,7 @@ TargetsNow look_at_targets(const std::vector<std::string>& names,
         if (model != nullptr && does(*model, need) && !(local_only && !model->servers.empty())) {
             targets.models[i] = model;
             targets.ids[i] = *id;
-            targets.states[i] = state_of(*model, view);
+            targets.states[i] = state_of(*model, view, facts.bytes);
         }
     }
     leave_those_that_hold(facts.bytes, targets);

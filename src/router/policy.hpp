@@ -62,7 +62,7 @@ struct Policy {
 struct TargetState {
     bool usable = false;            ///< there is such a model, and it can do what the request needs
     bool hot = false;               ///< it is in memory
-    std::uint32_t expected_ms = 0;  ///< until the first token can come: waiting and loading
+    std::uint32_t expected_ms = 0;  ///< until the first token: waiting, loading, prefill
     Bytes bytes{};                  ///< of memory that it takes; 0: none of this machine's
 };
 

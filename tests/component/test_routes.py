@@ -343,6 +343,22 @@ def test_a_load_is_expected_to_take_what_it_took(fake):
     assert server.post("/v1/route", asking(CODE)).json()["models"][0] == "quick"
 
 
+def test_a_prompt_is_expected_to_take_what_prompts_took(fake):
+    routes = {"auto": {"task": {"code": ["slow", "quick"], "confidence": 0.4}, "fallback": "quick"}}
+    server = fake({"slow": "prompt=20", "quick": "prompt=2"}, {"routes": routes})
+    text = "def add(a, b): return a + b  # why does this Python function fail? " * 12
+
+    def expected(text):
+        return {one["model"]: one["expected_ms"] for one in server.post("/v1/route", asking(text)).json()["targets"]}
+
+    for model in ("slow", "quick"):
+        server.chat(model)
+    # A token has four bytes.
+    support.wait_until(lambda: expected(text) == {"slow": len(text) // 4 * 20, "quick": len(text) // 4 * 2}, what="both speeds")
+    assert server.post("/v1/route", asking(text)).json()["models"][0] == "quick"
+    assert expected("Hi")["slow"] < 100, "a short prompt takes little"
+
+
 def test_mistakes_in_routes_are_told_with_their_line(tmp_path):
     config = tmp_path / "drover.yaml"
     config.write_text("routes:\n  auto:\n    task:\n      code: a\n    falback: b\n  x y:\n    complexity: {small: a, quality: 3}\n")

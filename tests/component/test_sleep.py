@@ -157,4 +157,4 @@ def test_a_route_expects_a_model_that_sleeps_sooner_than_one_that_is_cold(sleepy
         server.chat(model)
     body = {"model": "auto", "messages": [{"role": "user", "content": "Say hello."}]}
     expected = {one["model"]: one["expected_ms"] for one in server.post("/v1/route", body).json()["targets"]}
-    assert expected["b"] == 0 < expected["a"] < expected["c"]
+    assert expected["b"] < expected["a"] < expected["c"]

@@ -343,6 +343,17 @@ std::string vllm_metrics(const Behaviour& behaviour) {
            gauge("kv_cache_usage_perc", std::to_string(behaviour.cache_used / 100.0));
 }
 
+std::string llama_cpp_metrics(const Behaviour& behaviour) {
+    const auto counter = [](const char* name, int value) {
+        return std::string("# TYPE llamacpp:") + name + " counter\nllamacpp:" + name + " " +
+               std::to_string(value) + "\n";
+    };
+    constexpr int kTokens = 1000;
+    return behaviour.prompt_ms == 0 ? ""
+                                    : counter("prompt_tokens_total", kTokens) +
+                                          counter("prompt_seconds_total", behaviour.prompt_ms);
+}
+
 std::string error_body(int status, std::string_view message, std::string_view type) {
     return R"({"error":{"code":)" + std::to_string(status) + R"(,"message":)" +
            json_string(message) + R"(,"type":)" + json_string(type) + "}}";

@@ -87,6 +87,7 @@ class Answers {
 
 /// What vLLM says of its batch, in Prometheus' format.
 std::string vllm_metrics(const Behaviour& behaviour);
+std::string llama_cpp_metrics(const Behaviour& behaviour);
 
 /// An error in llama-server's shape.
 std::string error_body(int status, std::string_view message, std::string_view type);

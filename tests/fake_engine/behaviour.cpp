@@ -27,7 +27,7 @@ void fail_with(Behaviour& behaviour, std::string_view value) {
     behaviour.after = number(value, -1);
 }
 
-constexpr std::array<std::pair<std::string_view, Setter>, 54> kDirectives{{
+constexpr std::array<std::pair<std::string_view, Setter>, 55> kDirectives{{
     {"listen",
      [](Behaviour& b, std::string_view v) {
          b.listen_ms = number(v, 0);
@@ -181,6 +181,10 @@ constexpr std::array<std::pair<std::string_view, Setter>, 54> kDirectives{{
     {"remember",
      [](Behaviour& b, std::string_view) {
          b.remember = true;
+     }},
+    {"prompt",
+     [](Behaviour& b, std::string_view v) {
+         b.prompt_ms = number(v, 1);
      }},
     {"running",
      [](Behaviour& b, std::string_view v) {

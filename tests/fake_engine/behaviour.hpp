@@ -51,6 +51,7 @@ struct Behaviour {
     int running = 0;                  ///< told by its metrics, as `waiting`
     int waiting = 0;
     int cache_used = 0;         ///< percent
+    int prompt_ms = 0;          ///< that its metrics say a token of a prompt took; 0: they do not
     int wake_busy_ms = 0;       ///< 503 for so long after /wake_up was answered
     int wake_ms = 0;            ///< to wake up
     bool wake_crash = false;    ///< the process dies by SIGSEGV when it is to wake up

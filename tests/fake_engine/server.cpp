@@ -299,7 +299,7 @@ std::string Server::answer_to(const Request& request, const Behaviour& behaviour
         return answers_.tokenize(json_field(request.body, "\"content\""));
     }
     if (path == "/metrics") {
-        return vllm_metrics(behaviour);
+        return llama_cpp_metrics(behaviour) + vllm_metrics(behaviour);
     }
     if (path == "/apply-template") {
         return R"({"prompt":"a fake prompt"})";
