@@ -331,16 +331,20 @@ Status eval_few(const Wishes& wishes, const Dataset& data) {
 }
 
 /// What the predictor in a file says of the data.
-Result<Said> predict_by_file(const Wishes& wishes, const Dataset& data) {
+Result<Said> predict_by_file(const Wishes& wishes, Dataset& data) {
     const auto opened = open_predictor(wishes.predictor);
     if (!opened.ok()) {
         return opened.error();
     }
     const PredictorFacts& facts = (*opened)->predictor.facts();
-    if (facts.purpose != data.purpose || facts.labels != data.labels) {
+    if (facts.purpose != data.purpose) {
         return Error{ErrorCode::invalid_argument,
                      wishes.predictor + " predicts " + std::string(to_string(facts.purpose)) +
-                         " with other labels than those of " + wishes.data};
+                         ", and " + wishes.data + " is for " +
+                         std::string(to_string(data.purpose))};
+    }
+    if (const Status known = router::take_labels(data, facts.labels); !known.ok()) {
+        return known.error().with(wishes.predictor + " for " + wishes.data);
     }
     if (facts.data_digest == data.digest) {
         std::printf("note: it was trained on this very file; these figures flatter it\n");
@@ -371,7 +375,8 @@ Status eval(const Wishes& wishes) {
     if (!wishes.svg.empty()) {
         DROVER_TRY(check_place(wishes.svg));
     }
-    const auto data = read_data(wishes);
+    // Of a few prompts all may be of one task; who judges them knows others.
+    auto data = wishes.predictor.empty() ? read_data(wishes) : read_both(wishes);
     if (!data.ok()) {
         return data.error();
     }

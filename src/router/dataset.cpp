@@ -212,6 +212,24 @@ Result<Dataset> parse_dataset(std::string_view jsonl, const DatasetFields& field
     return data;
 }
 
+Status take_labels(Dataset& data, const std::vector<std::string>& labels) {
+    std::vector<std::uint32_t> places;
+    for (const std::string& label : data.labels) {
+        const auto place = std::find(labels.begin(), labels.end(), label);
+        if (place == labels.end()) {
+            return Error{ErrorCode::invalid_argument, "there is no label '" + label + "'"};
+        }
+        places.push_back(static_cast<std::uint32_t>(place - labels.begin()));
+    }
+    if (data.purpose == Purpose::task) {
+        for (Example& example : data.examples) {
+            example.label = places[example.label];
+        }
+    }
+    data.labels = labels;
+    return {};
+}
+
 Status add_examples(Dataset& data, const Dataset& more) {
     if (data.purpose != more.purpose) {
         return Error{ErrorCode::invalid_argument,
@@ -229,27 +247,17 @@ Status add_examples(Dataset& data, const Dataset& more) {
             ErrorCode::invalid_argument,
             "there are " + std::to_string(labels.size()) + " labels with these; 32 at most"};
     }
-    const auto place = [&labels](const std::string& label) {
-        return static_cast<std::uint32_t>(std::lower_bound(labels.begin(), labels.end(), label) -
-                                          labels.begin());
-    };
-    if (data.purpose == Purpose::task) {
-        for (Example& example : data.examples) {
-            example.label = place(data.labels[example.label]);
-        }
-    }
+    DROVER_TRY(take_labels(data, labels));
+    Dataset added = more;
+    DROVER_TRY(take_labels(added, labels));
     Names groups;
     for (const std::string& group : data.groups) {
         groups.number_of(group);
     }
-    for (Example example : more.examples) {
-        example.group = groups.number_of(more.groups[example.group]);
-        if (data.purpose == Purpose::task) {
-            example.label = place(more.labels[example.label]);
-        }
+    for (Example& example : added.examples) {
+        example.group = groups.number_of(added.groups[example.group]);
         data.examples.push_back(std::move(example));
     }
-    data.labels = std::move(labels);
     data.groups = groups.all();
     data.digest = fnv64(std::to_string(data.digest) + " " + std::to_string(more.digest));
     return {};

@@ -64,6 +64,10 @@ Result<Dataset> parse_dataset(std::string_view jsonl, const DatasetFields& field
 /// `invalid_argument`: they have another purpose.
 Status add_examples(Dataset& data, const Dataset& more);
 
+/// Makes the labels those of a predictor, `labels`, of which the data may lack some.
+/// `invalid_argument` names one that is not among them.
+Status take_labels(Dataset& data, const std::vector<std::string>& labels);
+
 /// FNV-1a, 64 bits: tells whether two texts are the same, not whether somebody tampered with one.
 std::uint64_t fnv64(std::string_view bytes);
 

@@ -140,6 +140,16 @@ TEST(Dataset, ReadsOutcomesOfNamedModels) {
     EXPECT_TRUE(data->examples[0].strong);
 }
 
+TEST(Dataset, TakesTheLabelsOfAPredictor) {
+    auto data = parse_dataset("{\"prompt\": \"a\", \"label\": \"math\"}");
+    ASSERT_TRUE(data.ok());
+    EXPECT_FALSE(take_labels(*data, {"chat", "code"}).ok());
+    EXPECT_EQ(data->examples[0].label, 0U);
+    ASSERT_TRUE(take_labels(*data, {"chat", "code", "math"}).ok());
+    EXPECT_EQ(data->examples[0].label, 2U);
+    EXPECT_EQ(data->labels.size(), 3U);
+}
+
 TEST(Predictor, RefusesEveryFileThatWasCutOff) {
     const std::string image = trained(lessons(Purpose::task));
     for (std::size_t size = 0; size < image.size(); size += size < 400 ? 1 : 97) {

@@ -60,6 +60,17 @@ def test_prompts_that_are_also_trained_on_are_not_judged(tasks, tmp_path):
     assert wrong.returncode != 0 and "none.jsonl" in wrong.stderr
 
 
+def test_a_predictor_is_judged_by_prompts_of_one_task(tasks, tmp_path):
+    file = tmp_path / "task.route"
+    drover("route", "train", tasks, "-o", file, "--bits", 12)
+    code = write_lines(tmp_path / "code.jsonl", [{"prompt": f"fix this python function {i}", "label": "code"} for i in range(9)])
+    judged = drover("route", "eval", code, "--predictor", file)
+    assert judged.returncode == 0 and "accuracy 100.0 %" in judged.stdout, judged.stdout + judged.stderr
+    law = write_lines(tmp_path / "law.jsonl", [{"prompt": "may my landlord do this?", "label": "law"}])
+    refused = drover("route", "eval", law, "--predictor", file)
+    assert refused.returncode != 0 and "there is no label 'law'" in refused.stderr
+
+
 def test_groups_are_left_out_whole(tasks):
     judged = drover("route", "eval", tasks, "--leave-groups-out", 0, "--bits", 12)
     assert judged.returncode == 0, judged.stderr
@@ -109,6 +120,6 @@ def test_what_is_wrong_is_named(tasks, outcomes, tmp_path):
     assert drover("route", "eval", tmp_path / "none.jsonl").returncode == 1
     file = tmp_path / "task.route"
     drover("route", "train", tasks, "-o", file, "--bits", 12)
-    assert "other labels" in drover("route", "eval", outcomes, "--predictor", file).stderr
+    assert "predicts task, and" in drover("route", "eval", outcomes, "--predictor", file).stderr
     file.write_bytes(file.read_bytes()[:-100])
     assert "damaged or cut off" in drover("route", "eval", tasks, "--predictor", file).stderr
