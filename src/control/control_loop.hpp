@@ -171,6 +171,7 @@ class ControlLoop final : public Fleet {
     platform::Task<> measure_periodically();
     platform::Task<> ask_loads();
     platform::Task<> learn_speed(std::shared_ptr<Instance> instance);
+    void note_prefill(ModelId id, double tokens, double seconds);
     platform::Task<> remember(std::shared_ptr<Instance> instance);
     bool note(Instance& instance, const Weighing& weighing);
     std::vector<Engine> running_engines() const;

@@ -28,6 +28,9 @@ constexpr double kTokensForSpeed = 64;
 
 constexpr std::chrono::milliseconds kSpeedPatience(500);
 
+/// Of a token; an engine that says more is not believed.
+constexpr double kPrefillSecondsMax = 60;
+
 Engine engine_of(const Instance& instance) {
     // llama-server has no children.
     return {.instance = instance.id,
@@ -192,6 +195,11 @@ Task<> ControlLoop::ask_loads() {
             if (answer.ok() && answer->status == 200) {
                 instance->load = engines::read_vllm_load(answer->body);
             }
+            if (instance->load.has_value()) {
+                note_prefill(instance->model,
+                             instance->load->prompt_tokens,
+                             instance->load->prefill_seconds);
+            }
         }
     }
 }
@@ -204,13 +212,21 @@ Task<> ControlLoop::learn_speed(std::shared_ptr<Instance> instance) {
     }
     engines::EngineClient client(loop_, instance->upstream.endpoint());
     const auto counters = co_await client.prompt_counters(platform::now() + kSpeedPatience);
-    const auto model = models_.find(instance->model);
-    if (!counters.ok() || counters->computed < kTokensForSpeed || model == models_.end()) {
-        co_return;
+    if (counters.ok()) {
+        note_prefill(instance->model, counters->computed, counters->seconds);
     }
-    const std::chrono::duration<double> per_token(counters->seconds / counters->computed);
+}
+
+void ControlLoop::note_prefill(ModelId id, double tokens, double seconds) {
+    const auto model = models_.find(id);
+    if (tokens < kTokensForSpeed || model == models_.end()) {
+        return;
+    }
+    // In this order even what is no number gives a duration.
+    const std::chrono::duration<double> per_token(
+        std::max(0.0, std::min(kPrefillSecondsMax, seconds / tokens)));
     model->second.view.prefill_per_token = std::chrono::duration_cast<Duration>(per_token);
-    snapshots_.note_speed(instance->model, model->second.view.prefill_per_token);
+    snapshots_.note_speed(id, model->second.view.prefill_per_token);
 }
 
 std::vector<InstanceId> ControlLoop::ready_instances() const {

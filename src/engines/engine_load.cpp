@@ -55,6 +55,10 @@ std::optional<EngineLoad> read_vllm_load(std::string_view metrics) {
         } else if (sample->name == "vllm:kv_cache_usage_perc" ||
                    sample->name == "vllm:gpu_cache_usage_perc") {  // its name before version 0.10
             load.cache_used = std::max(load.cache_used, std::min(sample->value, 1.0));
+        } else if (sample->name == "vllm:prompt_tokens_total") {
+            load.prompt_tokens += sample->value;
+        } else if (sample->name == "vllm:request_prefill_time_seconds_sum") {
+            load.prefill_seconds += sample->value;
         }
     }
     return there ? std::optional(load) : std::nullopt;

@@ -12,11 +12,15 @@ TEST(EngineLoad, IsReadFromVllmsMetrics) {
         "vllm:num_requests_running{engine=\"0\",model_name=\"a b\"} 12.0\n"
         "vllm:num_requests_waiting{engine=\"0\",model_name=\"a b\"} 3.0\n"
         "vllm:num_requests_waiting_by_reason{reason=\"capacity\"} 99.0\n"
-        "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"a b\"} 0.875\n");
+        "vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"a b\"} 0.875\n"
+        "vllm:prompt_tokens_total{engine=\"0\",model_name=\"a b\"} 4000.0\n"
+        "vllm:request_prefill_time_seconds_sum{engine=\"0\",model_name=\"a b\"} 0.5\n");
     ASSERT_TRUE(load.has_value());
     EXPECT_EQ(load->running, 12U);
     EXPECT_EQ(load->waiting, 3U);
     EXPECT_EQ(load->cache_used, 0.875);
+    EXPECT_EQ(load->prompt_tokens, 4000.0);
+    EXPECT_EQ(load->prefill_seconds, 0.5);
 }
 
 TEST(EngineLoad, OfSeveralCoresIsTheSumAndTheFullestCache) {
