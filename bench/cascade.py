@@ -1,7 +1,7 @@
 """Cascades: how well a small model's answers are judged, and how much of the large model's work that saves.
 
-The same labelled questions go to a cascade that lets every answer of the small model through, and to the large
-model alone. The cascade's own log has the score of each small answer, and the benchmark tells it which were
+Short everyday questions, made up from easy to hard (sums, and lookups in a text), go to a cascade that lets every
+answer of the small model through, and the first of them to the large model alone. The cascade's own log has the score of each small answer, and the benchmark tells it which were
 right, as a client would (`POST /v1/feedback`); `drover route calibrate cascade` makes the calibration of that.
 What a confidence would have let through is then reckoned from the answers that both models gave: the score
 above which the small model's answer counts is chosen on one half of the questions and judged on the other.
@@ -19,51 +19,63 @@ import route
 import servers
 
 CLIENTS = 4
-MMLU = 100
-GSM8K = 60
-ARITHMETIC = 240
+QUESTIONS = 1600
+BOTH = 480
 SPLITS = 200
 
+# From easy to hard: a sign and the digits of both numbers; people among whom one is looked up.
+SUMS = (("+", 1, 1), ("*", 1, 1), ("+", 2, 2), ("+", 3, 3), ("*", 1, 2), ("*", 2, 2))
+PEOPLE = (1, 2, 3, 4, 6, 8)
 
-def arithmetic(count, rng):
-    """Made up, in six grades from easy to hard."""
-    made = []
-    for i in range(count):
-        sign, left, right = (("+", 2, 2), ("*", 1, 2), ("-", 3, 3), ("+", 5, 5), ("*", 2, 2), ("*", 3, 2))[i % 6]
-        a, b = (rng.randrange(10 ** (digits - 1), 10**digits) for digits in (left, right))
-        answer = {"+": a + b, "-": a - b, "*": a * b}[sign]
-        made.append({"kind": "sums", "prompt": f"What is {a} {sign} {b}? Answer with the number alone.", "answer": str(answer)})
+NAMES = "Ada Bruno Clara Dmitri Elena Farid Greta Hugo Ines Jonas Kira Leo Mina Nils Olga Pavel Rosa Sven".split()
+CITIES = "Lisbon Oslo Vienna Cork Turin Ghent Porto Riga Basel Lyon Malmo Bergen Zagreb Seville Dresden".split()
+JOBS = "baker nurse teacher welder pilot lawyer gardener chemist tailor barber plumber painter".split()
+SENTENCES = ("{name} is a {job} of {age} years who lives in {city}.", "In {city} there is {name}, {age}, who works as a {job}.",
+             "{name} ({age}) moved to {city} as a {job}.")
+LOOKUPS = (("In which city does {name} live?", "city"), ("What is the job of {name}?", "job"), ("How old is {name}?", "age"),
+           ("Who lives in {city}?", "name"), ("Who works as a {job}?", "name"))
+
+
+def a_sum(grade, rng):
+    sign, *digits = SUMS[grade]
+    a, b = (rng.randrange(10 ** (count - 1), 10**count) for count in digits)
+    return {"kind": "sums", "prompt": f"What is {a} {sign} {b}? Answer with the number alone.",
+            "answer": str(a + b if sign == "+" else a * b)}
+
+
+def a_lookup(grade, rng):
+    """What a short text says of one of several people."""
+    columns = (rng.sample(values, PEOPLE[grade]) for values in (NAMES, CITIES, JOBS, range(19, 80)))
+    people = [dict(zip(("name", "city", "job", "age"), values)) for values in zip(*columns)]
+    text = " ".join(rng.choice(SENTENCES).format(**one) for one in people)
+    wish, field = rng.choice(LOOKUPS)
+    one = rng.choice(people)
+    return {"kind": "lookups", "prompt": f"{text}\n\n{wish.format(**one)} Answer with one word or number alone.",
+            "answer": str(one[field])}
+
+
+def questions(count, seed):
+    rng = random.Random(seed)
+    made = [(a_sum, a_lookup)[i % 2](i // 2 % len(SUMS), rng) for i in range(count)]
+    rng.shuffle(made)
     return made
 
 
-def questions(given):
-    rng = random.Random(given.seed)
-    by_kind = {"mmlu": [], "gsm8k": []}
-    with open(route.QUESTIONS) as lines:
-        for line in lines:
-            one = json.loads(line)
-            by_kind[one["kind"]].append(one)
-    chosen = rng.sample(by_kind["mmlu"], MMLU) + rng.sample(by_kind["gsm8k"], GSM8K) + arithmetic(ARITHMETIC, rng)
-    rng.shuffle(chosen)
-    return chosen[: given.questions or len(chosen)]
-
-
 def ask(server, model, question):
-    """The whole answer: whether it is right, and the tokens that were read and written for it."""
-    body = route.body_of(model, question) | {"stream": False}
-    del body["stream_options"]
+    """The whole answer: whether it is right, and the tokens that it took."""
+    body = {"model": model, "messages": [{"role": "user", "content": question["prompt"]}], "temperature": 0, "max_tokens": 16}
     connection = server.connect(route.PATIENCE_SECONDS)
     try:
         connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
         answer = connection.getresponse()
         told = json.loads(answer.read())
         if answer.status != 200:
-            return {"error": f"{answer.status} {told}", "right": False, "read": 0, "written": 0}
+            return {"error": f"{answer.status} {told}", "right": False, "tokens": 0}
     finally:
         connection.close()
     text = told["choices"][0]["message"].get("content") or ""
     return {"id": answer.headers.get("x-drover-id"), "right": route.is_right(question, text),
-            "read": told["usage"]["prompt_tokens"], "written": told["usage"]["completion_tokens"]}
+            "tokens": told["usage"]["total_tokens"]}
 
 
 def judge(server, answer):
@@ -101,16 +113,15 @@ def measure(bed, given):
     log = os.path.join(bed.new_folder("log"), "routing.jsonl")
     routes = {"careful": {"cascade": {"models": ["small", "large"], "confidence": "0%", "wait": "10m"}}}
     settings = {name: {"file": file, "context": 2048, "parallel": CLIENTS} for name, file in files.items()}
-    asked = questions(given)
+    asked = questions(given.questions or QUESTIONS, given.seed)
     with servers.drover(bed, "drover-cascade", settings, routes=routes, routing={"log": "outcomes", "file": log}) as server:
         small = ask_all(server, "careful", asked)
         for answer in small:
             if answer.get("id"):
                 judge(server, answer)
-        large = ask_all(server, "large", asked)
-    calibration = os.path.join(folder, "cascade-calibration.json")
-    told = subprocess.run([bed.drover, "route", "calibrate", "cascade", log, "-o", calibration],
-                          capture_output=True, text=True)
+        large = ask_all(server, "large", asked[:BOTH])
+    told = subprocess.run([bed.drover, "route", "calibrate", "cascade", log, "-o", "cascade-calibration.json"],
+                          capture_output=True, text=True, cwd=folder)
     by_id = scores(log)
     runs = [{"kind": question["kind"], "score": by_id[one["id"]], "small": one, "large": other}
             for question, one, other in zip(asked, small, large) if one.get("id") in by_id]
@@ -119,14 +130,14 @@ def measure(bed, given):
 
 
 def cascaded(runs, threshold):
-    """Answers right, requests to the large model, and its written tokens, where lower scores go on to it."""
-    right = passed_on = written = 0
+    """Answers right, requests to the large model, and the tokens it reads and writes, where lower scores go on to it."""
+    right = passed_on = tokens = 0
     for one in runs:
         goes_on = one["score"] < threshold
         right += one["large" if goes_on else "small"]["right"]
         passed_on += goes_on
-        written += one["large"]["written"] if goes_on else 0
-    return right, passed_on, written
+        tokens += one["large"]["tokens"] if goes_on else 0
+    return right, passed_on, tokens
 
 
 def threshold_of(runs, wanted):
@@ -137,16 +148,24 @@ def threshold_of(runs, wanted):
     return float("inf")
 
 
+def compared(judged, threshold):
+    """Shares of `judged`: right by the cascade and by the large model alone; sent on to it; its tokens, of those alone."""
+    right, passed_on, tokens = cascaded(judged, threshold)
+    return (right / len(judged), sum(one["large"]["right"] for one in judged) / len(judged), passed_on / len(judged),
+            tokens / max(1, sum(one["large"]["tokens"] for one in judged)))
+
+
+def keeps_up(runs):
+    return threshold_of(runs, sum(one["large"]["right"] for one in runs))
+
+
 def held_out(runs, seed):
-    """Chosen on a half, judged on the other: means over many splits, as shares of the large model alone."""
+    """Chosen on a half, judged on the other: means over many splits."""
     rng, rows = random.Random(seed), []
     for _ in range(SPLITS):
         mixed = rng.sample(runs, len(runs))
         half, rest = mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]
-        threshold = threshold_of(half, sum(one["large"]["right"] for one in half))
-        right, passed_on, written = cascaded(rest, threshold)
-        rows.append((right / len(rest), sum(one["large"]["right"] for one in rest) / len(rest), passed_on / len(rest),
-                     written / max(1, sum(one["large"]["written"] for one in rest))))
+        rows.append(compared(rest, keeps_up(half)))
     return [statistics.mean(column) for column in zip(*rows)]
 
 
@@ -159,15 +178,16 @@ def right_of(runs, model):
 
 def report(result):
     runs = result["runs"]
-    right, alone, passed_on, written = held_out(runs, result["seed"])
     error = re.search(r"(?i)calibration error[^0-9]*([0-9.]+)", result["calibrate"])
     lines = ["| | |", "|---|---|", f"| right: small alone | {right_of(runs, 'small')} |",
              f"| right: large alone | {right_of(runs, 'large')} |",
-             f"| calibration error, five folds | {error.group(1).rstrip('.') if error else 'none told'} |",
-             f"| threshold from one half, the other half: right, cascade against large alone | {100 * right:.1f} % against {100 * alone:.1f} % |",
-             f"| requests that went on to the large model | {100 * passed_on:.1f} % |",
-             f"| its written tokens, of those it writes alone | {100 * written:.1f} % |"]
-    lines += ["", f"small: {result['files']['small']}; large: {result['files']['large']}; {len(runs)} of {result['asked']} "
-              f"questions judged, seed {result['seed']}; means over {SPLITS} random halves.", "",
+             f"| calibration error, five folds | {error.group(1).rstrip('.') if error else 'none told'} |", "",
+             "| the lowest threshold that keeps up with the large model | right | right, large alone | sent on to it | its tokens |",
+             "|---|---|---|---|---|"]
+    for name, shares in (("on all of these questions", compared(runs, keeps_up(runs))),
+                         ("chosen on one half, judged on the other", held_out(runs, result["seed"]))):
+        lines.append(f"| {name} | " + " | ".join(f"{100 * share:.1f} %" for share in shares) + " |")
+    lines += ["", f"small: {result['files']['small']}; large: {result['files']['large']}; {result['asked']} questions "
+              f"to the small one, {len(runs)} of them to both, seed {result['seed']}; means over {SPLITS} random halves.", "",
               "```", result["calibrate"].strip(), "```"]
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 The same labelled questions go to each of two models alone and to a route for each policy, one after the
 other, streamed, at temperature 0, without the engine's prompt cache: so each one computes the same prompts.
-An answer is right when its last number, or its first letter of a choice, is the known one.
+An answer is right when its last number, its first letter of a choice or one of its words is the known one.
 """
 
 import json
@@ -57,6 +57,8 @@ def is_right(question, text):
     if re.fullmatch("[A-J]", question["answer"]):
         found = re.findall(r"\b([A-J])\b", text)
         return bool(found) and found[0] == question["answer"]
+    if question["answer"].isalpha():
+        return question["answer"].lower() in re.findall("[a-z]+", text.lower())
     numbers = re.findall(r"-?\d+(?:\.\d+)?", text.replace(",", ""))
     return bool(numbers) and float(numbers[-1]) == float(question["answer"])
 
