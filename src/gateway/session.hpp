@@ -90,6 +90,40 @@ class Session final : private BodySink {
                                           dialect::OllamaCall call,
                                           const boost::json::object& request,
                                           dialect::Instant since);
+    /// What goes with the request to one model of a route.
+    struct Asking {
+        const router::RequestFacts& facts;
+        RoutedTries& tries;
+        const control::AcquireOptions& acquire;
+        std::string_view headers;  ///< lines for the answer
+    };
+    /// What came of it.
+    struct Attempt {
+        enum class End : std::uint8_t {
+            answered,   ///< by `reply`; without one, the client has its answer already
+            weak,       ///< judged so, and withheld
+            refused,    ///< by the engine; `reply` is its error
+            failed,     ///< before the engine could answer; `error` is why, `reply` says it
+            unaskable,  ///< the request cannot be put to any model, or the client has left
+        };
+        End end;
+        std::optional<Reply> reply{};
+        ErrorCode error = ErrorCode::internal;
+        bool too_long = false;  ///< refused, since its context is too short
+    };
+    using AskModel = std::function<platform::Task<Attempt>(const Asking&)>;
+    /// Decides, and asks one model after the other until one answers.
+    platform::Task<> try_models(const Route& route,
+                                const NamedRoute& named,
+                                const router::RequestFacts& facts,
+                                const AskModel& ask);
+    platform::Task<Attempt> ask_engine(const Asking& asking,
+                                       std::optional<boost::json::object>& chat);
+    platform::Task<Attempt> ask_ollama(const Asking& asking,
+                                       std::string_view name,
+                                       dialect::OllamaCall call,
+                                       const boost::json::object& request,
+                                       dialect::Instant asked_at);
     /// The request as the model's recipe completes it; nullopt: it has none.
     std::optional<boost::json::object> completed(ModelId model,
                                                  dialect::OllamaCall call,

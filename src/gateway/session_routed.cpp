@@ -219,70 +219,54 @@ std::optional<Session::Wording> Session::word(const RoutedTries& tries,
 }
 
 Task<> Session::forward_routed(const Route& route, const NamedRoute& named) {
-    const Need need = need_of(head_.path);
     client_.watch();
     router::RequestFacts facts = co_await read_facts(body_, head_.path);
     std::optional<json::object> chat = judged_form(named, head_.path, body_);
     facts.tells_logprobs = facts.tells_logprobs || chat.has_value();
-    control::AcquireOptions options = acquire_options(route);
-    options.local_only = options.local_only || named.local_only;
-    options.affinity = facts.conversation;
-    const Choice choice = co_await choose(named, facts, head_.path, options.local_only);
-    const std::string id = context_.routing_log.on() ? context_.routing_log.next_id() : "";
-    RoutedTries tries(named, facts, choice, context_.fleet);
-    Reply answer = error_reply(route.dialect, no_target(named, need, options.local_only));
-    bool answered = false;
-    while (!answered && !client_.gone() && tries.next()) {
-        model_ = context_.fleet.name(tries.model());
-        const auto wording = word(tries, facts, chat);
-        if (!wording.has_value()) {
-            break;
-        }
-        dialect::WatchedAnswer* const watched = tries.watched();
-        const std::string headers =
-            headers_of(named, watched != nullptr ? "" : tries.reason(), id) + cors_;
-        const Turn::Asked asked{.head = head_,
-                                .body = wording->body,
-                                .model = tries.model(),
-                                .acquire = options,
-                                .may_load = true,
-                                .dialect = route.dialect,
-                                .path = wording->path,
-                                .translator = wording->translator.get(),
-                                .headers = headers,
-                                .holds_errors = true,
-                                .watched = watched,
-                                .verdict_within = tries.verdict_within()};
-        const TimePoint began = platform::now();
-        const Status status = co_await turn_.run(asked);
-        if (client_.gone()) {
-            break;
-        }
-        if (!status.ok()) {
-            answer = error_reply(route.dialect, status.error());
-            tries.failed(status.error().code);
-            if (!is_models_fault(status.error().code)) {
-                break;
-            }
-        } else if (auto refusal = turn_.refusal(); refusal.has_value()) {
-            answer = *std::move(refusal);
-            add_model_header(answer, model_);
-            tries.refused(answer.status, turn_.too_long());
-        } else if (turn_.withheld()) {
-            tries.was_weak(platform::since(began));
-        } else {
-            answered = true;
-            tries.served(platform::since(began));
-            context_.routes.remember(named, facts, tries.target(), choice.decision);
-            status_ = turn_.status();
-            keep_alive_ = keep_alive_ && turn_.client_keeps_alive();
-        }
+    const AskModel ask = [this, &chat](const Asking& asking) {
+        return ask_engine(asking, chat);
+    };
+    co_await try_models(route, named, facts, ask);
+}
+
+Task<Session::Attempt> Session::ask_engine(const Asking& asking,
+                                           std::optional<json::object>& chat) {
+    const auto wording = word(asking.tries, asking.facts, chat);
+    if (!wording.has_value()) {
+        co_return Attempt{.end = Attempt::End::unaskable};
     }
-    if (!answered && !client_.gone()) {
-        answer.headers += headers_of(named, tries.reason(), id);
-        co_await reply(std::move(answer));
+    const Turn::Asked asked{.head = head_,
+                            .body = wording->body,
+                            .model = asking.tries.model(),
+                            .acquire = asking.acquire,
+                            .may_load = true,
+                            .dialect = route_->dialect,
+                            .path = wording->path,
+                            .translator = wording->translator.get(),
+                            .headers = asking.headers,
+                            .holds_errors = true,
+                            .watched = asking.tries.watched(),
+                            .verdict_within = asking.tries.verdict_within()};
+    const Status status = co_await turn_.run(asked);
+    if (client_.gone()) {
+        co_return Attempt{.end = Attempt::End::unaskable};
     }
-    note_routed(named, facts, choice, tries, id);
+    if (!status.ok()) {
+        co_return Attempt{.end = Attempt::End::failed,
+                          .reply = error_reply(route_->dialect, status.error()),
+                          .error = status.error().code};
+    }
+    if (auto refusal = turn_.refusal(); refusal.has_value()) {
+        co_return Attempt{.end = Attempt::End::refused,
+                          .reply = std::move(refusal),
+                          .too_long = turn_.too_long()};
+    }
+    if (turn_.withheld()) {
+        co_return Attempt{.end = Attempt::End::weak};
+    }
+    status_ = turn_.status();
+    keep_alive_ = keep_alive_ && turn_.client_keeps_alive();
+    co_return Attempt{.end = Attempt::End::answered};
 }
 
 Task<> Session::answer_ollama_routed(const Route& route,
@@ -290,7 +274,6 @@ Task<> Session::answer_ollama_routed(const Route& route,
                                      dialect::OllamaCall call,
                                      const json::object& request,
                                      dialect::Instant asked_at) {
-    const Need need = need_of(head_.path);
     client_.watch();
     const std::string document = json::serialize(request);
     router::RequestFacts facts = co_await read_facts(document, head_.path);
@@ -298,62 +281,101 @@ Task<> Session::answer_ollama_routed(const Route& route,
     if (suffix != nullptr && suffix->is_string() && !suffix->get_string().empty()) {
         facts.tells_logprobs = false;  // the engine's /infill does not
     }
-    control::AcquireOptions options = acquire_options(route);
-    options.local_only = options.local_only || named.local_only;
-    options.affinity = facts.conversation;
-    const Choice choice = co_await choose(named, facts, head_.path, options.local_only);
+    const AskModel ask = [&, this](const Asking& asking) {
+        return ask_ollama(asking, named.name, call, request, asked_at);
+    };
+    co_await try_models(route, named, facts, ask);
+}
+
+Task<Session::Attempt> Session::ask_ollama(const Asking& asking,
+                                           std::string_view name,
+                                           dialect::OllamaCall call,
+                                           const json::object& request,
+                                           dialect::Instant asked_at) {
+    const std::optional<json::object> own = completed(asking.tries.model(), call, request);
+    OllamaExchange::Asked asked{.head = head_,
+                                .call = call,
+                                .request = own.has_value() ? *own : request,
+                                .model = asking.tries.model(),
+                                .name = std::string(name),
+                                .acquire = asking.acquire,
+                                .since = asked_at,
+                                .headers = std::string(asking.headers),
+                                .watched = asking.tries.watched(),
+                                .verdict_within = asking.tries.verdict_within()};
+    OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
+    auto outcome = co_await exchange.run();
+    if (outcome.withheld) {
+        co_return Attempt{.end = Attempt::End::weak};
+    }
+    if (!outcome.reply.has_value()) {
+        status_ = outcome.status;
+        keep_alive_ = keep_alive_ && outcome.client_keeps_alive;
+        co_return Attempt{.end = Attempt::End::answered};
+    }
+    const unsigned status = outcome.reply->status;
+    co_return Attempt{.end = status < kHttpBadRequest        ? Attempt::End::answered
+                             : status == kHttpGatewayTimeout ? Attempt::End::failed
+                                                             : Attempt::End::refused,
+                      .reply = std::move(outcome.reply),
+                      .error = ErrorCode::timeout};
+}
+
+Task<> Session::try_models(const Route& route,
+                           const NamedRoute& named,
+                           const router::RequestFacts& facts,
+                           const AskModel& ask) {
+    control::AcquireOptions acquire = acquire_options(route);
+    acquire.local_only = acquire.local_only || named.local_only;
+    acquire.affinity = facts.conversation;
+    const Choice choice = co_await choose(named, facts, head_.path, acquire.local_only);
     const std::string id = context_.routing_log.on() ? context_.routing_log.next_id() : "";
     RoutedTries tries(named, facts, choice, context_.fleet);
-    Reply answer = error_reply(route.dialect, no_target(named, need, options.local_only));
-    bool answered = false;
-    bool written = false;  // the client has its answer already
-    while (!answered && !client_.gone() && tries.next()) {
+    // What the client gets if no model does better; unset: it has its answer already.
+    std::optional<Reply> answer =
+        error_reply(route.dialect, no_target(named, need_of(head_.path), acquire.local_only));
+    bool goes_on = true;
+    while (goes_on && !client_.gone() && tries.next()) {
         model_ = context_.fleet.name(tries.model());
-        const std::optional<json::object> own = completed(tries.model(), call, request);
-        OllamaExchange::Asked asked{
-            .head = head_,
-            .call = call,
-            .request = own.has_value() ? *own : request,
-            .model = tries.model(),
-            .name = named.name,
-            .acquire = options,
-            .since = asked_at,
-            .headers =
-                headers_of(named, tries.watched() != nullptr ? "" : tries.reason(), id) + cors_,
-            .watched = tries.watched(),
-            .verdict_within = tries.verdict_within()};
+        // Of an answer that is judged the verdict is the reason.
+        const bool judged = tries.is_judged();
+        const std::string headers = headers_of(named, judged ? "" : tries.reason(), id) + cors_;
         const TimePoint began = platform::now();
-        OllamaExchange exchange(context_.fleet, turn_, client_, std::move(asked));
-        auto outcome = co_await exchange.run();
+        const Asking asking{.facts = facts, .tries = tries, .acquire = acquire, .headers = headers};
+        Attempt attempt = co_await ask(asking);
         if (client_.gone()) {
             break;
         }
-        if (outcome.withheld) {
-            tries.was_weak(platform::since(began));
-            continue;
+        switch (attempt.end) {
+            case Attempt::End::answered:
+                tries.served(platform::since(began));
+                context_.routes.remember(named, facts, tries.target(), choice.decision);
+                answer = std::move(attempt.reply);
+                goes_on = false;
+                break;
+            case Attempt::End::weak:
+                tries.was_weak(platform::since(began));
+                continue;
+            case Attempt::End::refused:
+                answer = std::move(attempt.reply);
+                tries.refused(answer->status, attempt.too_long);
+                break;
+            case Attempt::End::failed:
+                answer = std::move(attempt.reply);
+                tries.failed(attempt.error);
+                goes_on = is_models_fault(attempt.error);
+                break;
+            case Attempt::End::unaskable:
+                goes_on = false;
+                continue;
         }
-        written = !outcome.reply.has_value();
-        answered = written || outcome.reply->status < kHttpBadRequest;
-        if (answered) {
-            tries.served(platform::since(began));
-            context_.routes.remember(named, facts, tries.target(), choice.decision);
-        }
-        if (written) {
-            status_ = outcome.status;
-            keep_alive_ = keep_alive_ && outcome.client_keeps_alive;
-            break;
-        }
-        answer = *std::move(outcome.reply);
-        add_model_header(answer, model_);
-        if (answer.status == kHttpGatewayTimeout) {
-            tries.failed(ErrorCode::timeout);
-        } else if (!answered) {
-            tries.refused(answer.status, false);
+        if (answer.has_value()) {
+            add_model_header(*answer, model_);
         }
     }
-    if (!written && !client_.gone()) {
-        answer.headers += headers_of(named, tries.reason(), id);
-        co_await reply(std::move(answer));
+    if (answer.has_value() && !client_.gone()) {
+        answer->headers += headers_of(named, tries.reason(), id);
+        co_await reply(*std::move(answer));
     }
     note_routed(named, facts, choice, tries, id);
 }
