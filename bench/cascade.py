@@ -15,6 +15,7 @@ import re
 import statistics
 import subprocess
 
+import made_up
 import route
 import servers
 
@@ -23,40 +24,9 @@ QUESTIONS = 1600
 BOTH = 480
 SPLITS = 200
 
-# From easy to hard: a sign and the digits of both numbers; people among whom one is looked up.
-SUMS = (("+", 1, 1), ("*", 1, 1), ("+", 2, 2), ("+", 3, 3), ("*", 1, 2), ("*", 2, 2))
-PEOPLE = (1, 2, 3, 4, 6, 8)
-
-NAMES = "Ada Bruno Clara Dmitri Elena Farid Greta Hugo Ines Jonas Kira Leo Mina Nils Olga Pavel Rosa Sven".split()
-CITIES = "Lisbon Oslo Vienna Cork Turin Ghent Porto Riga Basel Lyon Malmo Bergen Zagreb Seville Dresden".split()
-JOBS = "baker nurse teacher welder pilot lawyer gardener chemist tailor barber plumber painter".split()
-SENTENCES = ("{name} is a {job} of {age} years who lives in {city}.", "In {city} there is {name}, {age}, who works as a {job}.",
-             "{name} ({age}) moved to {city} as a {job}.")
-LOOKUPS = (("In which city does {name} live?", "city"), ("What is the job of {name}?", "job"), ("How old is {name}?", "age"),
-           ("Who lives in {city}?", "name"), ("Who works as a {job}?", "name"))
-
-
-def a_sum(grade, rng):
-    sign, *digits = SUMS[grade]
-    a, b = (rng.randrange(10 ** (count - 1), 10**count) for count in digits)
-    return {"kind": "sums", "prompt": f"What is {a} {sign} {b}? Answer with the number alone.",
-            "answer": str(a + b if sign == "+" else a * b)}
-
-
-def a_lookup(grade, rng):
-    """What a short text says of one of several people."""
-    columns = (rng.sample(values, PEOPLE[grade]) for values in (NAMES, CITIES, JOBS, range(19, 80)))
-    people = [dict(zip(("name", "city", "job", "age"), values)) for values in zip(*columns)]
-    text = " ".join(rng.choice(SENTENCES).format(**one) for one in people)
-    wish, field = rng.choice(LOOKUPS)
-    one = rng.choice(people)
-    return {"kind": "lookups", "prompt": f"{text}\n\n{wish.format(**one)} Answer with one word or number alone.",
-            "answer": str(one[field])}
-
-
 def questions(count, seed):
     rng = random.Random(seed)
-    made = [(a_sum, a_lookup)[i % 2](i // 2 % len(SUMS), rng) for i in range(count)]
+    made = made_up.sums(-(-count // 2), rng) + made_up.lookups(count // 2, rng)
     rng.shuffle(made)
     return made
 
@@ -123,10 +93,19 @@ def measure(bed, given):
     told = subprocess.run([bed.drover, "route", "calibrate", "cascade", log, "-o", "cascade-calibration.json"],
                           capture_output=True, text=True, cwd=folder)
     by_id = scores(log)
+    write_outcomes(os.path.join(folder, "outcomes.jsonl"), asked, small, large)
     runs = [{"kind": question["kind"], "score": by_id[one["id"]], "small": one, "large": other}
             for question, one, other in zip(asked, small, large) if one.get("id") in by_id]
     return {"seed": given.seed, "files": {name: os.path.basename(file) for name, file in files.items()},
             "asked": len(asked), "runs": runs, "calibrate": told.stdout + told.stderr}
+
+
+def write_outcomes(file, asked, small, large):
+    """What `drover route train` takes: questions that both models answered."""
+    with open(file, "w") as lines:
+        for question, one, other in zip(asked, small, large):
+            known = {"prompt": question["prompt"], "weak": one["right"], "strong": other["right"], "group": question["kind"]}
+            lines.write(json.dumps(known) + "\n")
 
 
 def cascaded(runs, threshold):

@@ -13,14 +13,13 @@ import statistics
 import time
 
 import machine
+import made_up
 import servers
 
-KINDS = ("sums", "mmlu", "gsm8k")
 QUESTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "questions.jsonl")
-COUNT = 45
-TOKENS = {"sums": 24, "mmlu": 8, "gsm8k": 192}
+COUNT = 100
+TOKENS = {"sums": 16, "lookups": 16, "mmlu": 8, "gsm8k": 192}
 WISHES = {
-    "sums": "",
     "mmlu": "Answer with the letter of the right choice alone.\n\n",
     "gsm8k": "Solve this in a few short steps and end with the result as a number.\n\n",
 }
@@ -28,27 +27,17 @@ CHECK = re.compile(r"\((\d+) tokens, (\d+) ms\)")
 PATIENCE_SECONDS = 600
 
 
-def sums(count, rng):
-    """Made up, from easy to hard: two numbers of one to three digits."""
-    made = []
-    for i in range(count):
-        most = 10 ** (1 + i % 3)
-        a, b = rng.randrange(1, most), rng.randrange(1, most)
-        made.append({"kind": "sums", "prompt": f"What is {a} + {b}?", "answer": str(a + b)})
-    return made
-
-
 def questions(count, seed, file=None):
-    """`count` of them, of every kind as many; a file of the user's may have other kinds and has no sums added."""
+    """`count` of them, of every kind as many; a file of the user's may have other kinds and has none added."""
     rng = random.Random(seed)
     by_kind = {}
     with open(file or QUESTIONS) as lines:
         for line in lines:
             one = json.loads(line)
             by_kind.setdefault(one.get("kind", "gsm8k"), []).append(one)
-    share = -(-count // (len(by_kind) + (0 if file else 1)))
+    share = -(-count // (len(by_kind) + (0 if file else 2)))
     chosen = [one for ones in by_kind.values() for one in rng.sample(ones, min(share, len(ones)))]
-    chosen += [] if file else sums(share, rng)
+    chosen += [] if file else made_up.sums(share, rng) + made_up.lookups(share, rng)
     rng.shuffle(chosen)
     return chosen[:count]
 
@@ -100,17 +89,21 @@ def ask(server, model, question):
             "tokens": usage.get("completion_tokens", 0), "right": is_right(question, text)}
 
 
-def policies(confidence, calibration):
+def policies(given):
     """Routes by name: `small` and `large` are the models."""
-    cascade = {"models": ["small", "large"], "confidence": confidence, "hold": 16}
-    if calibration:
-        cascade["calibration"] = os.path.abspath(calibration)
+    cascade = {"models": ["small", "large"], "confidence": given.confidence, "hold": 16}
+    if given.calibration:
+        cascade["calibration"] = os.path.abspath(given.calibration)
     both = {"small": "small", "large": "large"}
-    return {
+    routes = {
         "task": {"task": {"math": "large"}, "fallback": ["small", "large"]},
         "complexity": {"complexity": {**both, "budget": "50%"}},
         "cascade": {"cascade": cascade},
     }
+    if given.predictor:
+        trained = {**both, "predictor": os.path.abspath(given.predictor), "budget": "50%"}
+        routes["trained"] = {"complexity": trained}
+    return routes
 
 
 def swaps(log):
@@ -137,7 +130,7 @@ def start(bed, files, room, routes):
 def measure(bed, given):
     files = models(bed, given)
     asked = questions(given.questions or COUNT, given.seed, given.question_file)
-    routes = policies(given.confidence, given.calibration)
+    routes = policies(given)
     names = ["small", "large", *routes]
     runs = {name: [] for name in names}
     counted = {}
