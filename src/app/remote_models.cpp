@@ -5,10 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include <boost/url/ipv4_address.hpp>
-#include <boost/url/ipv6_address.hpp>
-
-#include "base/text.hpp"
+#include "base/host.hpp"
 #include "control/model_list.hpp"
 #include "engines/http_call.hpp"
 #include "engines/tls_trust.hpp"
@@ -136,17 +133,10 @@ control::ModelView view_of(const config::ModelEntry& entry,
     return view;
 }
 
-bool is_this_machine(const std::string& host) {
-    const auto v4 = boost::urls::parse_ipv4_address(host);
-    const auto v6 = boost::urls::parse_ipv6_address(host);
-    return equals_ignoring_case(host, "localhost") || (v4 && v4->is_loopback()) ||
-           (v6 && v6->is_loopback());
-}
-
 /// Empty: nobody but the server can read its key.
 std::string exposed_key(const engines::Endpoint& endpoint) {
     return endpoint.authorization.empty() || endpoint.transport != engines::Transport::tcp ||
-                   is_this_machine(endpoint.host)
+                   is_loopback(endpoint.host)
                ? ""
                : "its key goes to " + endpoint.text() +
                      " over plain HTTP: whoever is on the way can read it";

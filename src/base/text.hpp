@@ -29,6 +29,11 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
     });
 }
 
+constexpr bool ends_with_ignoring_case(std::string_view text, std::string_view suffix) {
+    return text.size() >= suffix.size() &&
+           equals_ignoring_case(text.substr(text.size() - suffix.size()), suffix);
+}
+
 /// "0.98".
 inline std::string two_decimals(double value) {
     std::array<char, 32> text{};

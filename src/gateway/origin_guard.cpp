@@ -2,33 +2,12 @@
 
 #include <algorithm>
 
+#include "base/host.hpp"
 #include "base/text.hpp"
 
 namespace drover::gateway {
 
 namespace {
-
-/// "host:port", "[::1]:port" or "host" without the port.
-std::string_view without_port(std::string_view host) {
-    if (host.starts_with('[')) {
-        return host.substr(0, host.find(']') + 1);
-    }
-    return host.substr(0, host.rfind(':'));
-}
-
-bool ends_with_ignoring_case(std::string_view text, std::string_view suffix) {
-    return text.size() >= suffix.size() &&
-           equals_ignoring_case(text.substr(text.size() - suffix.size()), suffix);
-}
-
-/// A name whose last label is a number is an IPv4 address or nothing: no DNS name ends so.
-bool is_ip_address(std::string_view name) {
-    if (name.starts_with('[')) {
-        return true;
-    }
-    const std::string_view last = name.substr(name.rfind('.') + 1);
-    return !last.empty() && std::all_of(last.begin(), last.end(), is_digit);
-}
 
 /// "*" in the pattern stands for any text. Takes at most text x pattern steps.
 bool matches(std::string_view text, std::string_view pattern) {
@@ -51,11 +30,6 @@ bool matches(std::string_view text, std::string_view pattern) {
         }
     }
     return pattern.find_first_not_of('*', in_pattern) == std::string_view::npos;
-}
-
-bool is_loopback(std::string_view name) {
-    return equals_ignoring_case(name, "localhost") || ends_with_ignoring_case(name, ".localhost") ||
-           (is_ip_address(name) && name.starts_with("127.")) || name == "[::1]";
 }
 
 }  // namespace

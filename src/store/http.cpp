@@ -10,6 +10,7 @@
 
 #include <unistd.h>
 
+#include "base/host.hpp"
 #include "base/text.hpp"
 #include "platform/pause.hpp"
 
@@ -194,15 +195,10 @@ void set_method(CURL* handle, const HttpRequest& request, Source& source) {
     curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
 }
 
-bool is_loopback(std::string_view origin) {
-    std::string_view host = origin.substr(std::min(origin.find("://") + 3, origin.size()));
-    if (host.starts_with("[::1]")) {
-        return true;
-    }
-    host = host.substr(0, host.find(':'));
-    const bool numeric =
-        std::all_of(host.begin(), host.end(), [](char c) { return is_digit(c) || c == '.'; });
-    return host == "localhost" || (numeric && host.starts_with("127."));
+/// Of an origin: scheme, "://", perhaps a name to log in with and "@", host and port.
+std::string_view host_of(std::string_view origin) {
+    origin.remove_prefix(origin.find("://") + 3);
+    return without_port(origin.substr(origin.rfind('@') + 1));
 }
 
 std::string escaped(std::string_view text) {
@@ -311,7 +307,7 @@ Status Http::prepare(CURL* handle, const std::string& url, HttpHead& head) const
     if (origin.empty()) {
         return Error{ErrorCode::invalid_argument, "'" + url.substr(0, 200) + "' is no http(s) URL"};
     }
-    if (plain && !options_.insecure && !is_loopback(origin)) {
+    if (plain && !options_.insecure && !is_loopback(host_of(origin))) {
         return Error{ErrorCode::invalid_argument,
                      origin + " would be asked without encryption; use https, or say --insecure"};
     }

@@ -181,6 +181,12 @@ def test_plain_http_to_another_machine_must_be_asked_for(machine):
     assert process.returncode == 1 and "--insecure" in process.err
 
 
+def test_a_login_that_looks_like_this_machine_is_another_one(machine):
+    machine.environment |= {"DROVER_REGISTRY": "http://127.0.0.1:x@registry.invalid"}
+    process = machine.run("pull", "tiny")
+    assert process.returncode == 1 and "--insecure" in process.err
+
+
 def test_proxies_are_honoured(machine, registry):
     machine.environment |= {"DROVER_REGISTRY": "http://registry.invalid", "http_proxy": registry.url}
     assert machine.run("pull", "tiny", "--insecure").returncode == 0
