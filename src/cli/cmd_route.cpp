@@ -330,6 +330,18 @@ Status eval_few(const Wishes& wishes, const Dataset& data) {
     return {};
 }
 
+/// The data may have only some of the predictor's labels: of one source all may be of one task.
+Status take_labels_of(const PredictorFacts& facts, const Wishes& wishes, Dataset& data) {
+    if (facts.purpose != data.purpose) {
+        return Error{ErrorCode::invalid_argument,
+                     wishes.predictor + " predicts " + std::string(to_string(facts.purpose)) +
+                         ", and " + wishes.data + " is for " +
+                         std::string(to_string(data.purpose))};
+    }
+    const Status known = router::take_labels(data, facts.labels);
+    return known.ok() ? known : known.error().with(wishes.predictor + " for " + wishes.data);
+}
+
 /// What the predictor in a file says of the data.
 Result<Said> predict_by_file(const Wishes& wishes, Dataset& data) {
     const auto opened = open_predictor(wishes.predictor);
@@ -337,15 +349,7 @@ Result<Said> predict_by_file(const Wishes& wishes, Dataset& data) {
         return opened.error();
     }
     const PredictorFacts& facts = (*opened)->predictor.facts();
-    if (facts.purpose != data.purpose) {
-        return Error{ErrorCode::invalid_argument,
-                     wishes.predictor + " predicts " + std::string(to_string(facts.purpose)) +
-                         ", and " + wishes.data + " is for " +
-                         std::string(to_string(data.purpose))};
-    }
-    if (const Status known = router::take_labels(data, facts.labels); !known.ok()) {
-        return known.error().with(wishes.predictor + " for " + wishes.data);
-    }
+    DROVER_TRY(take_labels_of(facts, wishes, data));
     if (facts.data_digest == data.digest) {
         std::printf("note: it was trained on this very file; these figures flatter it\n");
     }
@@ -375,7 +379,6 @@ Status eval(const Wishes& wishes) {
     if (!wishes.svg.empty()) {
         DROVER_TRY(check_place(wishes.svg));
     }
-    // Of a few prompts all may be of one task; who judges them knows others.
     auto data = wishes.predictor.empty() ? read_data(wishes) : read_both(wishes);
     if (!data.ok()) {
         return data.error();
@@ -422,7 +425,7 @@ Status calibrate(const Wishes& wishes) {
     if (wishes.predictor == "cascade") {
         return calibrate_cascade(wishes);
     }
-    const auto data = read_data(wishes);
+    auto data = read_both(wishes);
     if (!data.ok()) {
         return data.error();
     }
@@ -431,10 +434,7 @@ Status calibrate(const Wishes& wishes) {
         return opened.error();
     }
     const Predictor& predictor = (*opened)->predictor;
-    if (predictor.facts().purpose != data->purpose || predictor.facts().labels != data->labels) {
-        return Error{ErrorCode::invalid_argument,
-                     wishes.data + " has other labels than " + wishes.predictor};
-    }
+    DROVER_TRY(take_labels_of(predictor.facts(), wishes, *data));
     const auto said = predict_all(wishes, *data, predictor);
     if (!said.ok()) {
         return said.error();
