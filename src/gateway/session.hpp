@@ -104,12 +104,15 @@ class Session final : private BodySink {
             weak,       ///< judged so, and withheld
             refused,    ///< by the engine; `reply` is its error
             failed,     ///< before the engine could answer; `error` is why, `reply` says it
-            unaskable,  ///< the request cannot be put to any model, or the client has left
+            unaskable,  ///< the request cannot be put to any model
         };
         End end;
         std::optional<Reply> reply{};
         ErrorCode error = ErrorCode::internal;
         bool too_long = false;  ///< refused, since its context is too short
+        // Of an answer that the client has already.
+        unsigned status = 0;
+        bool client_keeps_alive = true;
     };
     using AskModel = std::function<platform::Task<Attempt>(const Asking&)>;
     /// Decides, and asks one model after the other until one answers.

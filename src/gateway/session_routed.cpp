@@ -248,9 +248,6 @@ Task<Session::Attempt> Session::ask_engine(const Asking& asking,
                             .watched = asking.tries.watched(),
                             .verdict_within = asking.tries.verdict_within()};
     const Status status = co_await turn_.run(asked);
-    if (client_.gone()) {
-        co_return Attempt{.end = Attempt::End::unaskable};
-    }
     if (!status.ok()) {
         co_return Attempt{.end = Attempt::End::failed,
                           .reply = error_reply(route_->dialect, status.error()),
@@ -264,9 +261,9 @@ Task<Session::Attempt> Session::ask_engine(const Asking& asking,
     if (turn_.withheld()) {
         co_return Attempt{.end = Attempt::End::weak};
     }
-    status_ = turn_.status();
-    keep_alive_ = keep_alive_ && turn_.client_keeps_alive();
-    co_return Attempt{.end = Attempt::End::answered};
+    co_return Attempt{.end = Attempt::End::answered,
+                      .status = turn_.status(),
+                      .client_keeps_alive = turn_.client_keeps_alive()};
 }
 
 Task<> Session::answer_ollama_routed(const Route& route,
@@ -309,9 +306,9 @@ Task<Session::Attempt> Session::ask_ollama(const Asking& asking,
         co_return Attempt{.end = Attempt::End::weak};
     }
     if (!outcome.reply.has_value()) {
-        status_ = outcome.status;
-        keep_alive_ = keep_alive_ && outcome.client_keeps_alive;
-        co_return Attempt{.end = Attempt::End::answered};
+        co_return Attempt{.end = Attempt::End::answered,
+                          .status = outcome.status,
+                          .client_keeps_alive = outcome.client_keeps_alive};
     }
     const unsigned status = outcome.reply->status;
     co_return Attempt{.end = status < kHttpBadRequest        ? Attempt::End::answered
@@ -352,6 +349,10 @@ Task<> Session::try_models(const Route& route,
                 context_.routes.remember(named, facts, tries.target(), choice.decision);
                 answer = std::move(attempt.reply);
                 goes_on = false;
+                if (!answer.has_value()) {
+                    status_ = attempt.status;
+                    keep_alive_ = keep_alive_ && attempt.client_keeps_alive;
+                }
                 break;
             case Attempt::End::weak:
                 tries.was_weak(platform::since(began));
