@@ -22,8 +22,10 @@ bool is_ip_address(std::string_view host) {
 }
 
 bool is_loopback(std::string_view host) {
+    const bool numeric =
+        std::all_of(host.begin(), host.end(), [](char c) { return is_digit(c) || c == '.'; });
     return equals_ignoring_case(host, "localhost") || ends_with_ignoring_case(host, ".localhost") ||
-           (is_ip_address(host) && host.starts_with("127.")) || host == "::1" || host == "[::1]";
+           (numeric && host.starts_with("127.")) || host == "::1" || host == "[::1]";
 }
 
 }  // namespace drover

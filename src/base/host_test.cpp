@@ -21,6 +21,7 @@ TEST(Host, IsLoopbackWhenNobodyElseCanAnswer) {
     for (const char* host : {"",
                              "localhost.example.org",
                              "127.0.0.1.example.org",
+                             "127.example.1",
                              "128.0.0.1",
                              "notlocalhost",
                              "[::2]"}) {
