@@ -1,10 +1,11 @@
 """Cascades: how well a small model's answers are judged, and how much of the large model's work that saves.
 
 Short everyday questions, made up from easy to hard (sums, and lookups in a text), go to a cascade that lets every
-answer of the small model through, and the first of them to the large model alone. The cascade's own log has the score of each small answer, and the benchmark tells it which were
-right, as a client would (`POST /v1/feedback`); `drover route calibrate cascade` makes the calibration of that.
-What a confidence would have let through is then reckoned from the answers that both models gave: the score
-above which the small model's answer counts is chosen on one half of the questions and judged on the other.
+answer of the small model through, and the first of them to the large model alone. The cascade's own log has the score
+of each small answer, and the benchmark tells it which were right, as a client would (`POST /v1/feedback`);
+`drover route calibrate cascade` makes the calibration of that. What a confidence would have let through is then
+reckoned from the answers that both models gave: the score above which the small model's answer counts is chosen on
+one half of the questions and judged on the other.
 """
 
 import concurrent.futures
@@ -23,6 +24,7 @@ CLIENTS = 4
 QUESTIONS = 1600
 BOTH = 480
 SPLITS = 200
+
 
 def questions(count, seed):
     rng = random.Random(seed)
@@ -46,16 +48,6 @@ def ask(server, model, question):
     text = told["choices"][0]["message"].get("content") or ""
     return {"id": answer.headers.get("x-drover-id"), "right": route.is_right(question, text),
             "tokens": told["usage"]["total_tokens"]}
-
-
-def judge(server, answer):
-    connection = server.connect(route.PATIENCE_SECONDS)
-    try:
-        connection.request("POST", "/v1/feedback", json.dumps({"id": answer["id"], "correct": answer["right"]}),
-                           {"Content-Type": "application/json"})
-        connection.getresponse().read()
-    finally:
-        connection.close()
 
 
 def ask_all(server, model, asked):
@@ -88,7 +80,7 @@ def measure(bed, given):
         small = ask_all(server, "careful", asked)
         for answer in small:
             if answer.get("id"):
-                judge(server, answer)
+                server.request("POST", "/v1/feedback", {"id": answer["id"], "correct": answer["right"]})
         large = ask_all(server, "large", asked[:BOTH])
     told = subprocess.run([bed.drover, "route", "calibrate", "cascade", log, "-o", "cascade-calibration.json"],
                           capture_output=True, text=True, cwd=folder)
