@@ -14,8 +14,12 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 
 #include <dlfcn.h>
@@ -29,6 +33,25 @@ namespace {
 // An engine that answers computes again after a moment for sampling and sending: it keeps its part
 // of the processors meanwhile, or all others would take it at each token.
 constexpr std::chrono::milliseconds kLinger{5};
+
+// Whether another thread of this process has something to do, on a processor or waiting for one.
+bool others_are_runnable() {
+    const std::string own = std::to_string(gettid());
+    std::error_code failed;
+    std::filesystem::directory_iterator thread("/proc/self/task", failed);
+    for (; thread != std::filesystem::directory_iterator(); thread.increment(failed)) {
+        std::ifstream file(thread->path() / "stat");
+        std::string stat;
+        std::getline(file, stat);
+        // proc_pid_stat(5): the state stands behind the name, which may have brackets in it.
+        const std::size_t name_end = stat.rfind(") ");
+        if (thread->path().filename() != own && name_end != std::string::npos &&
+            stat[name_end + 2] == 'R') {
+            return true;
+        }
+    }
+    return false;
+}
 
 class Table {
   public:
@@ -98,6 +121,10 @@ class Place {
             entered_.wait(false);
             const unsigned seen = steps_;
             std::this_thread::sleep_for(kLinger);
+            // Between two tokens on a busy machine: what waits for a processor is not idle.
+            if (others_are_runnable()) {
+                continue;
+            }
             const std::lock_guard<std::mutex> guard(mutex_);
             if (!computing_ && steps_ == seen) {
                 table_.leave();

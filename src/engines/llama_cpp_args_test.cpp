@@ -62,7 +62,7 @@ TEST(LlamaCppArgs, LeavesToTheEngineWhatIsNotSet) {
 
 TEST(LlamaCppArgs, LetsItSleepWhenItIsTold) {
     LlamaCppLaunch sleepy = launch();
-    sleepy.preload = "/opt/lib/libdrover-preload.2.so";
+    sleepy.preload = "/opt/lib/libdrover-preload.3.so";
     sleepy.sleeps = true;
     sleepy.sleep_dir = "/var/cache/asleep";
     const auto plan = plan_llama_cpp(sleepy, {}, {}, {});
@@ -70,7 +70,7 @@ TEST(LlamaCppArgs, LetsItSleepWhenItIsTold) {
     EXPECT_THAT(plan->sleeps, ElementsAre(SleepWay::llama_cpp));
     EXPECT_EQ(value_of(plan->argv, "--sleep-idle-seconds"), "2000000");
     EXPECT_THAT(plan->environment,
-                IsSupersetOf({"LD_PRELOAD=/opt/lib/libdrover-preload.2.so",
+                IsSupersetOf({"LD_PRELOAD=/opt/lib/libdrover-preload.3.so",
                               "DROVER_SLEEP_DIRECTORY=/var/cache/asleep"}));
     const auto sleepless = plan_llama_cpp(launch(), {}, {}, {});
     ASSERT_TRUE(sleepless.ok());
@@ -80,7 +80,7 @@ TEST(LlamaCppArgs, LetsItSleepWhenItIsTold) {
 
 TEST(LlamaCppArgs, LetsItShareTheProcessors) {
     LlamaCppLaunch sharing = launch();
-    sharing.preload = "/opt/lib/libdrover-preload.2.so";
+    sharing.preload = "/opt/lib/libdrover-preload.3.so";
     sharing.shares_processors = true;
     const auto plan = plan_llama_cpp(sharing, {}, {}, {});
     ASSERT_TRUE(plan.ok());

@@ -100,7 +100,7 @@ std::vector<fs::path> engines_on_path(std::string_view search_path) {
 
 /// scripts/install-engine puts it there.
 fs::path preload_of(const fs::path& program) {
-    const fs::path library = program.parent_path().parent_path() / "lib" / "libdrover-preload.2.so";
+    const fs::path library = program.parent_path().parent_path() / "lib" / "libdrover-preload.3.so";
     std::error_code error;
     return fs::exists(library, error) ? library : fs::path();
 }

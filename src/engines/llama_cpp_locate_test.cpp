@@ -96,7 +96,7 @@ TEST_F(LocateTest, PassesOverBuildsForGpusThatAreNotThere) {
 TEST_F(LocateTest, FindsWhatIsPreloadedIntoTheEngine) {
     const fs::path cpu = cached("prebuilt-cpu", kGood);
     EXPECT_EQ(locate_llama_cpp(search_)->preload, "");
-    const fs::path library = cpu.parent_path().parent_path() / "lib" / "libdrover-preload.2.so";
+    const fs::path library = cpu.parent_path().parent_path() / "lib" / "libdrover-preload.3.so";
     fs::create_directories(library.parent_path());
     std::ofstream(library) << "ELF";
     EXPECT_EQ(locate_llama_cpp(search_)->preload, library);

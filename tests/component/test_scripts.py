@@ -55,7 +55,7 @@ def test_steps_beside_others_end_with_the_script(tmp_path):
 def put_engine(cache, flavour, devices):
     """One that runs and lists these devices."""
     folder = cache / "engines" / f"llama.cpp-v0.5.0-{flavour}"
-    for name in ("bin/llama-quantize", "lib/libdrover-preload.2.so", "engine.json"):
+    for name in ("bin/llama-quantize", "lib/libdrover-preload.3.so", "engine.json"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch(mode=0o755)
     program = folder / "bin" / "llama-server"

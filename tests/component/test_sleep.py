@@ -17,7 +17,7 @@ def sleepy(fake, tmp_path):
     engine = tmp_path / "engine" / "bin" / "llama-server"
     engine.parent.mkdir(parents=True)
     engine.symlink_to(FAKE_ENGINE)
-    library = tmp_path / "engine" / "lib" / "libdrover-preload.2.so"
+    library = tmp_path / "engine" / "lib" / "libdrover-preload.3.so"
     library.parent.mkdir()
     library.touch()  # the fake engine needs no library; the loader ignores an empty one
 

@@ -1,6 +1,7 @@
 """The real engines share the processors: all threads compute while one engine does, one each while all do."""
 
 import os
+import statistics
 
 import psutil
 import pytest
@@ -18,18 +19,21 @@ def server(start, real_models):
     return server
 
 
-def others_share(pid):
-    """Processor time of all threads but the busiest, as a part of the busiest one's, while that one computes for long."""
+def second_share(pid):
+    """Processor time of the second busiest thread as a part of the busiest one's: the median of five looks at some work."""
     def times():
         return {one.id: one.user_time + one.system_time for one in psutil.Process(pid).threads()}
 
-    def spent():
-        return sorted(after - before.get(thread, 0) for thread, after in times().items())
+    def look():
+        def spent():
+            return sorted((after - before.get(thread, 0) for thread, after in times().items()), reverse=True)
 
-    before = times()
-    support.wait_until(lambda: spent()[-1] > 0.3, 20, "a thread that computes")
-    now = spent()
-    return sum(now[:-1]) / now[-1]
+        before = times()
+        support.wait_until(lambda: spent()[0] > 0.3, 20, "a thread that computes")
+        busiest, second, *_ = spent()
+        return second / busiest
+
+    return statistics.median(look() for _ in range(5))
 
 
 def computing(server):
@@ -44,14 +48,14 @@ def test_an_engine_alone_computes_with_all_threads_and_two_share_them(server):
     with server.stream("smol", max_tokens=1500, ignore_eos=True) as alone:
         words = alone.iter_lines()  # the client leaves when this ends
         next(words)
-        assert others_share(pids["smol"]) > 0.3
+        assert second_share(pids["smol"]) > 0.3
         # A model without a template ends before it speaks for the user, unless it is told where to end.
         with server.stream("gemma", max_tokens=1500, ignore_eos=True, stop=["no such word"]) as beside:
             others = beside.iter_lines()
             next(others)
             support.wait_until(lambda: computing(server) == 2, 10, "two that compute")
             for pid in pids.values():
-                assert others_share(pid) < 0.2
+                assert second_share(pid) < 0.2
 
 
 def test_the_place_of_an_engine_that_is_killed_is_free_again(server):
