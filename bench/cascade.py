@@ -8,7 +8,6 @@ reckoned from the answers that both models gave: the score above which the small
 one half of the questions and judged on the other.
 """
 
-import concurrent.futures
 import json
 import os
 import random
@@ -20,7 +19,6 @@ import made_up
 import route
 import servers
 
-CLIENTS = 4
 QUESTIONS = 1600
 BOTH = 480
 SPLITS = 200
@@ -50,17 +48,6 @@ def ask(server, model, question):
             "tokens": told["usage"]["total_tokens"]}
 
 
-def ask_all(server, model, asked):
-    answers = [None] * len(asked)
-    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
-        pending = {pool.submit(ask, server, model, one): at for at, one in enumerate(asked)}
-        for done, future in enumerate(concurrent.futures.as_completed(pending), 1):
-            answers[pending[future]] = future.result()
-            if done % 50 == 0:
-                print(f"   {model}: {done} of {len(asked)} answered", flush=True)
-    return answers
-
-
 def scores(log):
     """Of each judged answer, by the request's id."""
     with open(log) as lines:
@@ -74,30 +61,22 @@ def measure(bed, given):
     os.makedirs(folder, exist_ok=True)
     log = os.path.join(bed.new_folder("log"), "routing.jsonl")
     routes = {"careful": {"cascade": {"models": ["small", "large"], "confidence": "0%", "wait": "10m"}}}
-    settings = {name: {"file": file, "context": 2048, "parallel": CLIENTS} for name, file in files.items()}
+    settings = {name: {"file": file, "context": 2048, "parallel": route.CLIENTS} for name, file in files.items()}
     asked = questions(given.questions or QUESTIONS, given.seed)
     with servers.drover(bed, "drover-cascade", settings, routes=routes, routing={"log": "outcomes", "file": log}) as server:
-        small = ask_all(server, "careful", asked)
+        small = route.ask_all(ask, server, "careful", asked)
         for answer in small:
             if answer.get("id"):
                 server.request("POST", "/v1/feedback", {"id": answer["id"], "correct": answer["right"]})
-        large = ask_all(server, "large", asked[:BOTH])
+        large = route.ask_all(ask, server, "large", asked[:BOTH])
     told = subprocess.run([bed.drover, "route", "calibrate", "cascade", log, "-o", "cascade-calibration.json"],
                           capture_output=True, text=True, cwd=folder)
     by_id = scores(log)
-    write_outcomes(os.path.join(folder, "outcomes.jsonl"), asked, small, large)
+    route.write_outcomes(os.path.join(folder, "outcomes.jsonl"), asked, small, large)
     runs = [{"kind": question["kind"], "score": by_id[one["id"]], "small": one, "large": other}
             for question, one, other in zip(asked, small, large) if one.get("id") in by_id]
     return {"seed": given.seed, "files": {name: os.path.basename(file) for name, file in files.items()},
             "asked": len(asked), "runs": runs, "calibrate": told.stdout + told.stderr}
-
-
-def write_outcomes(file, asked, small, large):
-    """What `drover route train` takes: questions that both models answered."""
-    with open(file, "w") as lines:
-        for question, one, other in zip(asked, small, large):
-            known = {"prompt": question["prompt"], "weak": one["right"], "strong": other["right"], "group": question["kind"]}
-            lines.write(json.dumps(known) + "\n")
 
 
 def cascaded(runs, threshold):

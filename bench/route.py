@@ -3,13 +3,18 @@
 The same labelled questions go to each of two models alone and to a route for each policy, one after the
 other, streamed, at temperature 0, without the engine's prompt cache: so each one computes the same prompts.
 An answer is right when its last number, its first letter of a choice or one of its words is the known one.
+
+`--train N` first asks both models N other questions of the same kinds and trains a predictor on what they got right,
+for one more route: as the log and the feedback of users would.
 """
 
+import concurrent.futures
 import json
 import os
 import random
 import re
 import statistics
+import subprocess
 import time
 
 import machine
@@ -25,19 +30,23 @@ WISHES = {
 }
 CHECK = re.compile(r"\((\d+) tokens, (\d+) ms\)")
 PATIENCE_SECONDS = 600
+CLIENTS = 4
 
 
-def questions(count, seed, file=None):
-    """`count` of them, of every kind as many; a file of the user's may have other kinds and has none added."""
+def questions(count, seed, file=None, but=()):
+    """`count` of them, of every kind as many, and none of `but`; a file of the user's may have other kinds and has none added."""
     rng = random.Random(seed)
+    known = {one["prompt"] for one in but}
     by_kind = {}
     with open(file or QUESTIONS) as lines:
         for line in lines:
             one = json.loads(line)
-            by_kind.setdefault(one.get("kind", "gsm8k"), []).append(one)
+            if one["prompt"] not in known:
+                by_kind.setdefault(one.get("kind", "gsm8k"), []).append(one)
     share = -(-count // (len(by_kind) + (0 if file else 2)))
     chosen = [one for ones in by_kind.values() for one in rng.sample(ones, min(share, len(ones)))]
-    chosen += [] if file else made_up.sums(share, rng) + made_up.lookups(share, rng)
+    made = [] if file else made_up.sums(share, rng) + made_up.lookups(share, rng)
+    chosen += [one for one in made if one["prompt"] not in known]
     rng.shuffle(chosen)
     return chosen[:count]
 
@@ -52,11 +61,14 @@ def is_right(question, text):
     return bool(numbers) and float(numbers[-1]) == float(question["answer"])
 
 
+def content_of(question):
+    return WISHES.get(question.get("kind", "gsm8k"), "") + question["prompt"]
+
+
 def body_of(model, question):
-    kind = question.get("kind", "gsm8k")
-    content = WISHES.get(kind, "") + question["prompt"]
-    return {"model": model, "messages": [{"role": "user", "content": content}], "temperature": 0, "stream": True,
-            "stream_options": {"include_usage": True}, "cache_prompt": False, "max_tokens": TOKENS.get(kind, 192)}
+    return {"model": model, "messages": [{"role": "user", "content": content_of(question)}], "temperature": 0, "stream": True,
+            "stream_options": {"include_usage": True}, "cache_prompt": False,
+            "max_tokens": TOKENS.get(question.get("kind", "gsm8k"), 192)}
 
 
 def ask(server, model, question):
@@ -87,6 +99,40 @@ def ask(server, model, question):
     thrown = sum(int(tokens) for tokens, _ in CHECK.findall(reason)) if "is below" in reason else 0
     return {"model": answered, "seconds": ended - begun, "first": (first or ended) - begun, "thrown": thrown,
             "tokens": usage.get("completion_tokens", 0), "right": is_right(question, text)}
+
+
+def ask_all(ask_one, server, model, asked):
+    """What `ask_one` says of each question, several at a time."""
+    answers = [None] * len(asked)
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        pending = {pool.submit(ask_one, server, model, one): at for at, one in enumerate(asked)}
+        for done, future in enumerate(concurrent.futures.as_completed(pending), 1):
+            answers[pending[future]] = future.result()
+            if done % 50 == 0:
+                print(f"   {model}: {done} of {len(asked)} answered", flush=True)
+    return answers
+
+
+def write_outcomes(file, asked, small, large):
+    """What `drover route train` takes: questions that both models answered."""
+    with open(file, "w") as lines:
+        for question, one, other in zip(asked, small, large):
+            if "error" not in one and "error" not in other:
+                known = {"prompt": content_of(question), "weak": one["right"], "strong": other["right"], "group": question.get("kind", "gsm8k")}
+                lines.write(json.dumps(known) + "\n")
+
+
+def train(bed, given, files, asked):
+    """A predictor's file, from both models' answers to other questions than `asked`; it stays where the results go."""
+    folder = given.json or bed.new_folder("trained")
+    os.makedirs(folder, exist_ok=True)
+    others = questions(given.train, f"training {given.seed}", given.question_file, but=asked)
+    with start(bed, files, given.room, {}, parallel=CLIENTS) as server:
+        small, large = (ask_all(ask, server, model, others) for model in ("small", "large"))
+    outcomes, predictor = (os.path.join(folder, name) for name in ("outcomes.jsonl", "trained.route"))
+    write_outcomes(outcomes, others, small, large)
+    subprocess.run([bed.drover, "route", "train", outcomes, "-o", predictor], check=True)
+    return predictor
 
 
 def policies(given):
@@ -121,8 +167,8 @@ def models(bed, given):
     return files
 
 
-def start(bed, files, room, routes):
-    settings = {name: {"file": file, "context": 2048, "parallel": 1} for name, file in files.items()}
+def start(bed, files, room, routes, parallel=1):
+    settings = {name: {"file": file, "context": 2048, "parallel": parallel} for name, file in files.items()}
     memory = {} if room is None else {"memory": {"budget": room}}
     return servers.drover(bed, "drover-route", settings, routes=routes, **memory)
 
@@ -130,6 +176,8 @@ def start(bed, files, room, routes):
 def measure(bed, given):
     files = models(bed, given)
     asked = questions(given.questions or COUNT, given.seed, given.question_file)
+    if given.train:
+        given.predictor = train(bed, given, files, asked)
     routes = policies(given)
     names = ["small", "large", *routes]
     runs = {name: [] for name in names}

@@ -86,6 +86,7 @@ def main():
     parser.add_argument("--confidence", default="70%", help="route: of the cascade")
     parser.add_argument("--calibration", help="route: of the cascade, made by `drover route calibrate cascade`")
     parser.add_argument("--predictor", help="route: of one more complexity route, made by `drover route train`")
+    parser.add_argument("--train", type=int, help="route: make that predictor of so many other questions that both models answer first")
     parser.add_argument("--room", type=int, help="route: memory budget in bytes; default: whatever the machine has")
     parser.add_argument("--build", default=os.path.join(beds.ROOT, "build/release"))
     parser.add_argument("--engine", help="llama-server; default: the engine cache's")
