@@ -1,12 +1,14 @@
 // How long a routing decision takes without a model: facts from a request's body, features, task
 // and complexity, and the policy. Prints percentiles in microseconds as JSON.
 //
-//   drover-decide [BYTES=1024] [ROUNDS=20000]
+//   drover-decide [BYTES=1024] [ROUNDS=20000] [COMPLEXITY.route]
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,6 +79,16 @@ std::size_t number(const char* text, std::size_t otherwise) {
 int main(int argc, char** argv) {
     const std::size_t size = argc > 1 ? number(argv[1], 1024) : 1024;
     const std::size_t rounds = argc > 2 ? number(argv[2], 20'000) : 20'000;
+    std::string image;
+    if (argc > 3) {
+        std::ifstream file(argv[3], std::ios::binary);
+        image.assign(std::istreambuf_iterator<char>(file), {});
+    }
+    const auto given = router::Predictor::open(image);
+    if (argc > 3 && !given.ok()) {
+        std::fprintf(stderr, "%s: %s\n", argv[3], given.error().message.c_str());
+        return 1;
+    }
     router::Policy policy;
     policy.targets = {"coder", "tutor", "small", "large"};
     // A confidence that is never reached, so that both predictors run every time.
@@ -84,7 +96,7 @@ int main(int argc, char** argv) {
                                      .confidence = 2,
                                      .models = {{0, {0}}, {1, {1}}}};
     policy.complexity =
-        router::PolicyComplexity{.predictor = &router::default_complexity_predictor(),
+        router::PolicyComplexity{.predictor = given.ok() ? &*given : &router::default_complexity_predictor(),
                                  .small = 2,
                                  .large = 3,
                                  .threshold = 0.1};

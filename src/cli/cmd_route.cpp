@@ -48,6 +48,7 @@ struct Wishes {
     std::optional<std::uint32_t> pieces;
     std::optional<double> strength;
     std::optional<double> surface;
+    std::optional<std::size_t> trees;
     std::size_t folds = 5;
     std::optional<std::size_t> groups_out;
     std::size_t train_size = 0;
@@ -62,6 +63,7 @@ router::TrainOptions options_of(const Wishes& wishes, Purpose purpose) {
     options.features.pieces = wishes.pieces.value_or(options.features.pieces);
     options.head.strength = wishes.strength.value_or(options.head.strength);
     options.surface = wishes.surface.value_or(options.surface);
+    options.boost.trees = wishes.trees.value_or(options.boost.trees);
     options.head.seed = wishes.seed;
     return options;
 }
@@ -465,6 +467,8 @@ void add_training(CLI::App& command, Wishes& wishes) {
         ->check(CLI::Range(0, 8));
     command.add_option("--strength", wishes.strength, "Weight of the examples (C)");
     command.add_option("--surface", wishes.surface, "Weight of the surface measures");
+    command.add_option("--trees", wishes.trees, "Trees of each label over the measures; 0: none")
+        ->check(CLI::Range(0, 1000));
     command.add_option("--also", wishes.also, "More prompts to train on; they are never judged");
     add_embedding(command, wishes);
     command.add_option("--seed", wishes.seed, "Seed of everything that is drawn");

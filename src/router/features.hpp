@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "router/choices.hpp"
 #include "router/marks.hpp"
 
 namespace drover::router {
@@ -26,10 +27,12 @@ inline constexpr std::size_t kSurfaceSize = 32;
 struct FeatureVector {
     std::vector<Feature> hashed;                ///< each bucket once, in order of first occurrence
     std::array<float, kSurfaceSize> surface{};  ///< about 0 to 1 each
+    std::array<float, kChoiceMeasures> choices{};  ///< their shape; -1 each: it has none
 
     void clear() {
         hashed.clear();
         surface.fill(0.0F);
+        choices.fill(-1.0F);
     }
 };
 
@@ -70,7 +73,7 @@ class Featurizer {
   private:
     void read_part(std::string_view text);
     void add_word(std::string_view word);
-    void add_choices(std::string_view text);
+    void add_choices(std::string_view text, FeatureVector& out);
     void count_mark(std::uint64_t hash);
     void add(std::uint64_t hash);
     void count(FeatureVector& out);

@@ -16,12 +16,19 @@ constexpr std::string_view kMagic = "DROVROUT";
 constexpr std::uint32_t kVersion = 1;
 /// With a part for embeddings behind it.
 constexpr std::uint32_t kVersionWithEmbedding = 2;
+/// With trees behind the labels, and perhaps such a part.
+constexpr std::uint32_t kVersionWithTrees = 3;
 
 /// Bounds on a file, so that a hostile one cannot ask for much.
 constexpr std::uint32_t kBitsMax = 22;
 constexpr std::uint32_t kKnotsMax = 4096;
 constexpr std::uint32_t kFrontierMax = 4096;
 constexpr std::uint32_t kLabelMax = 64;
+constexpr std::uint32_t kTreesMax = 1000;
+
+/// How much of a probability is what the trees say. With 0.3, 0.4 and 0.5: APGR on GSM8K 0.672,
+/// 0.666 and 0.660, on 480 outcomes of two small models 0.707, 0.714 and 0.718.
+constexpr float kTreesShare = 0.3F;
 
 constexpr std::size_t kChecksumSize = sizeof(std::uint64_t);
 
@@ -66,7 +73,11 @@ bool sane(const PredictorFacts& facts) {
             return false;
         }
     }
-    return is_calibration(facts.knots) && is_frontier(facts.frontier) &&
+    const std::size_t measures = measures_of(facts.heads.size());
+    const bool trees = std::all_of(facts.trees.begin(), facts.trees.end(), [&](const Tree& tree) {
+        return is_sane(tree, measures);
+    });
+    return trees && is_calibration(facts.knots) && is_frontier(facts.frontier) &&
            finite(facts.surface_mean) && finite(facts.surface_spread) &&
            std::all_of(facts.surface_spread.begin(), facts.surface_spread.end(), [](float spread) {
                return spread > 0;
@@ -84,6 +95,12 @@ bool read_labels(ByteReader& in, std::uint32_t heads, std::vector<std::string>& 
     return true;
 }
 
+/// As many trees for each head as the file says.
+bool read_trees(ByteReader& in, std::uint32_t heads, std::vector<Tree>& trees) {
+    std::uint32_t count = 0;
+    return in.take(count) && count <= kTreesMax && in.take(trees, std::size_t{count} * heads);
+}
+
 float sigmoid(float x) {
     return 1.0F / (1.0F + std::exp(-x));
 }
@@ -91,7 +108,7 @@ float sigmoid(float x) {
 }  // namespace
 
 float occurrence_weight(float count) {
-    return 1.0F + std::log(count);
+    return count == 1.0F ? 1.0F : 1.0F + std::log(count);
 }
 
 Result<Predictor> Predictor::open(std::string_view image) {
@@ -100,9 +117,8 @@ Result<Predictor> Predictor::open(std::string_view image) {
     if (!in.take(header) || std::string_view(header.magic, kMagic.size()) != kMagic) {
         return broken("it does not begin like one");
     }
-    const bool embeds = header.version == kVersionWithEmbedding;
-    if (header.version != kVersion && !embeds) {
-        return broken("its format is version " + std::to_string(header.version) + ", not 1 or 2");
+    if (header.version < kVersion || header.version > kVersionWithTrees) {
+        return broken("its format is version " + std::to_string(header.version) + ", not 1 to 3");
     }
     std::uint64_t checksum = 0;
     std::memcpy(&checksum, image.data() + image.size() - kChecksumSize, kChecksumSize);
@@ -122,8 +138,11 @@ Result<Predictor> Predictor::open(std::string_view image) {
     const bool complete =
         in.take(facts.surface_mean) && in.take(facts.surface_spread) &&
         in.take(facts.heads, header.heads) && in.take(facts.knots, header.knots) &&
-        in.take(facts.frontier, header.frontier) && read_labels(in, header.heads, facts.labels);
+        in.take(facts.frontier, header.frontier) && read_labels(in, header.heads, facts.labels) &&
+        (header.version != kVersionWithTrees || read_trees(in, header.heads, facts.trees));
     predictor.table_ = in.bytes((std::size_t{1} << header.bits) * (1 + header.heads));
+    const bool embeds = header.version == kVersionWithEmbedding ||
+                        (header.version == kVersionWithTrees && in.left() > kChecksumSize);
     if (!complete ||
         predictor.table_.size() != (std::size_t{1} << header.bits) * (1 + header.heads) ||
         in.left() < kChecksumSize || (!embeds && in.left() > kChecksumSize)) {
@@ -146,9 +165,11 @@ Result<Predictor> Predictor::open(std::string_view image) {
 std::string predictor_image(const PredictorFacts& facts,
                             std::string_view table,
                             std::string_view embedding) {
-    DROVER_ASSERT(facts.labels.size() == facts.heads.size());
+    DROVER_ASSERT(facts.labels.size() == facts.heads.size() &&
+                  facts.trees.size() % facts.heads.size() == 0);
+    const std::uint32_t without_trees = embedding.empty() ? kVersion : kVersionWithEmbedding;
     Header header{.magic = {},
-                  .version = embedding.empty() ? kVersion : kVersionWithEmbedding,
+                  .version = facts.trees.empty() ? without_trees : kVersionWithTrees,
                   .purpose = static_cast<std::uint32_t>(facts.purpose),
                   .bits = facts.features.bits,
                   .words = facts.features.words,
@@ -171,6 +192,10 @@ std::string predictor_image(const PredictorFacts& facts,
         append(image, static_cast<std::uint32_t>(label.size()));
         image += label;
     }
+    if (!facts.trees.empty()) {
+        append(image, static_cast<std::uint32_t>(facts.trees.size() / facts.heads.size()));
+        append_all(image, facts.trees);
+    }
     image += table;
     image += embedding;
     append(image, fnv64(image));
@@ -188,9 +213,9 @@ float Predictor::weight(std::uint32_t bucket, std::size_t head) const {
            facts_.heads[head].scale;
 }
 
-Prediction Predictor::predict(const FeatureVector& features) const {
+Measures Predictor::measure(const FeatureVector& features) const {
     const std::size_t heads = facts_.heads.size();
-    Prediction prediction;
+    Measures measures;
     std::array<float, kHeadsMax> sums{};
     float norm = 0;
     const auto row_of = [&](const Feature& feature) {
@@ -218,14 +243,32 @@ Prediction Predictor::predict(const FeatureVector& features) const {
                        -kSurfaceLimit,
                        kSurfaceLimit);
     }
-    float total = 0;
     for (std::size_t head = 0; head < heads; ++head) {
         const SurfaceWeights& weights = facts_.heads[head];
-        float margin = weights.bias + sums[head] * norm * weights.scale;
+        measures[head] = weights.bias + sums[head] * norm * weights.scale;
         for (std::size_t i = 0; i < kSurfaceSize; ++i) {
-            margin += surface[i] * weights.weights[i];
+            measures[head] += surface[i] * weights.weights[i];
         }
-        prediction.probabilities[head] = sigmoid(margin);
+    }
+    const auto rest =
+        std::copy(features.surface.begin(), features.surface.end(), measures.begin() + heads);
+    std::copy(features.choices.begin(), features.choices.end(), rest);
+    return measures;
+}
+
+Prediction Predictor::predict(const FeatureVector& features) const {
+    const std::size_t heads = facts_.heads.size();
+    const std::size_t trees = facts_.trees.size() / heads;
+    const Measures measures = measure(features);
+    Prediction prediction;
+    float total = 0;
+    for (std::size_t head = 0; head < heads; ++head) {
+        const auto own = std::span(facts_.trees).subspan(head * trees, trees);
+        float& probability = prediction.probabilities[head];
+        probability = sigmoid(measures[head]);
+        if (!own.empty()) {
+            probability += kTreesShare * (sigmoid(sum_of(own, measures)) - probability);
+        }
         total += prediction.probabilities[head];
     }
     if (facts_.purpose == Purpose::task) {

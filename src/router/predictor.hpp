@@ -17,6 +17,7 @@
 #include "router/features.hpp"
 #include "router/isotonic.hpp"
 #include "router/metrics.hpp"
+#include "router/trees.hpp"
 
 namespace drover::router {
 
@@ -37,6 +38,7 @@ struct PredictorFacts {
     std::array<float, kSurfaceSize> surface_mean{};
     std::array<float, kSurfaceSize> surface_spread{};
     std::vector<SurfaceWeights> heads;    ///< one for each label
+    std::vector<Tree> trees;              ///< of one head after the other, as many each; or none
     std::vector<std::string> labels;      ///< for complexity: weak, strong
     std::vector<Knot> knots;              ///< see Predictor::confidence
     std::vector<FrontierPoint> frontier;  ///< complexity only, measured on unseen prompts
@@ -51,6 +53,15 @@ struct Prediction {
                            ///< strong model is right where the weak one is not
 };
 
+/// What the trees ask about: the margin of each head (its log-odds by the weights alone), the
+/// surface, and the shape of choices. Behind measures_of() of them nothing is set.
+using Measures = std::array<float, kHeadsMax + kSurfaceSize + kChoiceMeasures>;
+
+/// How many there are for so many heads.
+constexpr std::size_t measures_of(std::size_t heads) {
+    return heads + kSurfaceSize + kChoiceMeasures;
+}
+
 /// The weights that all measures of the surface are limited to, in standard deviations.
 inline constexpr float kSurfaceLimit = 3;
 
@@ -63,6 +74,9 @@ class Predictor {
 
     /// `features` come from a Featurizer with facts().features. A few microseconds, no allocation.
     Prediction predict(const FeatureVector& features) const;
+
+    /// What its trees ask about.
+    Measures measure(const FeatureVector& features) const;
 
     /// What `words`, by predict(), and the embedding's opinion say together. REQUIRES: embedding().
     Prediction sum(const Prediction& words, const Probabilities& opinion) const;

@@ -17,8 +17,21 @@ namespace {
 constexpr std::size_t kFrontierPoints = 201;
 constexpr std::size_t kKnots = 32;
 
-/// Folds of the examples of a training that say how much words and embeddings count.
+/// Folds of the examples of a training for what is learnt from how the heads do on others.
 constexpr std::size_t kInnerFolds = 5;
+
+/// `chosen` in folds of about equal size, by chance.
+Folds folds_of(std::vector<std::uint32_t> chosen, std::size_t count, std::uint64_t seed) {
+    Rng rng(seed);
+    for (std::size_t i = chosen.size(); i > 1; --i) {
+        std::swap(chosen[i - 1], chosen[rng.below(i)]);
+    }
+    Folds folds(count);
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        folds[i % count].push_back(chosen[i]);
+    }
+    return folds;
+}
 
 constexpr float kByteMax = 255;
 constexpr float kWeightMax = 127;
@@ -185,6 +198,7 @@ TrainOptions default_options(Purpose purpose) {
         options.surface = 0.3;
     } else {
         options.features = {.bits = 18, .words = 3, .pieces = 0};
+        options.boost.trees = 100;
         options.surface = 0.02;
         options.rarity = 0.5;
     }
@@ -202,12 +216,17 @@ std::vector<FeatureVector> read_features(const Dataset& data, const FeatureOptio
 
 namespace {
 
-/// The file of what is learnt from the words, with `part` behind it.
-std::string train_words(const Dataset& data,
-                        std::span<const FeatureVector> features,
-                        std::span<const std::uint32_t> chosen,
-                        const TrainOptions& options,
-                        std::string_view part = {}) {
+/// Everything of a predictor but its part for embeddings.
+struct Words {
+    PredictorFacts facts;
+    std::string table;
+};
+
+/// Weights of words and of the surface, and no trees.
+Words train_weights(const Dataset& data,
+                    std::span<const FeatureVector> features,
+                    std::span<const std::uint32_t> chosen,
+                    const TrainOptions& options) {
     const Rarity rarity = fit_rarity(features, chosen, options);
     PredictorFacts facts;
     facts.purpose = data.purpose;
@@ -231,7 +250,7 @@ std::string train_words(const Dataset& data,
             train_head(rows, truths, importance, buckets + kSurfaceSize, options.head);
         store_head(head, number, options.surface, facts, table);
     }
-    return predictor_image(facts, table, part);
+    return {std::move(facts), std::move(table)};
 }
 
 /// The part for embeddings.
@@ -298,6 +317,70 @@ Folds folds_within(const Dataset& data, std::span<const std::uint32_t> chosen) {
     return folds;
 }
 
+/// What the trees would be asked about each chosen example, by heads that have not seen its fold.
+std::vector<Measures> unseen_measures(const Dataset& data,
+                                      std::span<const FeatureVector> features,
+                                      std::span<const std::uint32_t> chosen,
+                                      const TrainOptions& options) {
+    std::vector<Measures> by_example(data.examples.size());
+    for (const std::vector<std::uint32_t>& fold :
+         folds_of({chosen.begin(), chosen.end()}, kInnerFolds, options.head.seed)) {
+        const std::vector<std::uint32_t> rest = without(chosen, fold, data.examples.size());
+        if (rest.empty()) {
+            continue;
+        }
+        const Words words = train_weights(data, features, rest, options);
+        const std::string image = predictor_image(words.facts, words.table);
+        const auto predictor = Predictor::open(image);
+        DROVER_ASSERT(predictor.ok());
+        for (const std::uint32_t index : fold) {
+            by_example[index] = predictor->measure(features[index]);
+        }
+    }
+    std::vector<Measures> measures;
+    for (const std::uint32_t index : chosen) {
+        measures.push_back(by_example[index]);
+    }
+    return measures;
+}
+
+/// The trees of all heads, one after the other.
+std::vector<Tree> train_trees(const Dataset& data,
+                              std::span<const FeatureVector> features,
+                              std::span<const std::uint32_t> chosen,
+                              const TrainOptions& options) {
+    if (options.boost.trees == 0) {
+        return {};
+    }
+    const std::size_t width = measures_of(data.labels.size());
+    std::vector<float> rows;
+    const std::vector<Measures> measures = unseen_measures(data, features, chosen, options);
+    for (const Measures& one : measures) {
+        rows.insert(rows.end(), one.begin(), one.begin() + static_cast<std::ptrdiff_t>(width));
+    }
+    const std::vector<float> importance = importances(data, chosen);
+    std::vector<Tree> trees;
+    for (std::size_t head = 0; head < data.labels.size(); ++head) {
+        const std::vector<char> truths = truths_of(data, chosen, head);
+        const std::vector<Tree> own =
+            boost({.rows = rows, .width = width, .truths = truths, .importance = importance},
+                  options.boost);
+        trees.insert(trees.end(), own.begin(), own.end());
+    }
+    return trees;
+}
+
+/// The file of what is learnt from the words, with `part` behind it.
+std::string train_words(const Dataset& data,
+                        std::span<const FeatureVector> features,
+                        std::span<const std::uint32_t> chosen,
+                        const TrainOptions& options,
+                        std::string_view part = {}) {
+    Words words = train_weights(data, features, chosen, options);
+    words.facts.trees = train_trees(data, features, chosen, options);
+    return predictor_image(words.facts, words.table, part);
+}
+
 /// How much words and embeddings count, by how well each does on groups of `chosen` that it has not
 /// seen: what is asked later is new, too.
 EmbeddingShares choose_shares(const Dataset& data,
@@ -355,15 +438,7 @@ Folds random_folds(const Dataset& data, std::size_t count, std::uint64_t seed) {
     DROVER_ASSERT(count >= 2);
     std::vector<std::uint32_t> order(data.judged);
     std::iota(order.begin(), order.end(), 0U);
-    Rng rng(seed);
-    for (std::size_t i = order.size(); i > 1; --i) {
-        std::swap(order[i - 1], order[rng.below(i)]);
-    }
-    Folds folds(count);
-    for (std::size_t i = 0; i < order.size(); ++i) {
-        folds[i % count].push_back(order[i]);
-    }
-    return folds;
+    return folds_of(std::move(order), count, seed);
 }
 
 Folds group_folds(const Dataset& data, std::size_t count) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "router/boosting.hpp"
 #include "router/dataset.hpp"
 #include "router/embedding_trainer.hpp"
 #include "router/features.hpp"
@@ -17,6 +18,7 @@ namespace drover::router {
 struct TrainOptions {
     FeatureOptions features{};
     HeadOptions head{};
+    BoostOptions boost{};
     double surface = 0.1;  ///< weight of the surface measures against the words
     double rarity = 1.0;   ///< how much rare words count more: the power of their IDF
 };
