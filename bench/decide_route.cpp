@@ -95,11 +95,11 @@ int main(int argc, char** argv) {
     policy.task = router::PolicyTask{.predictor = &router::default_task_predictor(),
                                      .confidence = 2,
                                      .models = {{0, {0}}, {1, {1}}}};
-    policy.complexity =
-        router::PolicyComplexity{.predictor = given.ok() ? &*given : &router::default_complexity_predictor(),
-                                 .small = 2,
-                                 .large = 3,
-                                 .threshold = 0.1};
+    policy.complexity = router::PolicyComplexity{
+        .predictor = given.ok() ? &*given : &router::default_complexity_predictor(),
+        .small = 2,
+        .large = 3,
+        .threshold = 0.1};
     const std::vector<router::TargetState> states(4, {.usable = true, .hot = true});
     std::vector<router::Featurizer> featurizers;
     std::vector<double> took;

@@ -149,7 +149,7 @@ def policies(given):
     if given.predictor:
         trained = {**both, "predictor": os.path.abspath(given.predictor), "budget": "50%"}
         routes["trained"] = {"complexity": trained}
-    return routes
+    return {name: route for name, route in routes.items() if not given.only or name in given.only}
 
 
 def swaps(log):

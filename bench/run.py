@@ -78,7 +78,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=3, help="gateway: of each run of wrk")
     parser.add_argument("--seed", type=int, default=1, help="mixed: of the first round; overcommit, route, cascade")
     parser.add_argument("--requests", type=int, default=10_000, help="overcommit: how many")
-    parser.add_argument("--only", nargs="*", help="mixed: these systems only")
+    parser.add_argument("--only", nargs="*", help="mixed: these systems only; route: these routes")
     parser.add_argument("--questions", type=int, help="route: how many, default: 100; cascade: 1600")
     parser.add_argument("--question-file", help="route: lines of {prompt, answer, kind} instead of bench/questions.jsonl")
     parser.add_argument("--small", help="route, cascade: a GGUF file; default: Qwen2.5-Coder 0.5B")
