@@ -202,17 +202,6 @@ std::string predictor_image(const PredictorFacts& facts,
     return image;
 }
 
-float Predictor::rarity(std::uint32_t bucket) const {
-    const std::size_t row = bucket * (1 + facts_.heads.size());
-    return static_cast<float>(static_cast<unsigned char>(table_[row])) * facts_.rarity_step;
-}
-
-float Predictor::weight(std::uint32_t bucket, std::size_t head) const {
-    const std::size_t row = bucket * (1 + facts_.heads.size());
-    return static_cast<float>(static_cast<signed char>(table_[row + 1 + head])) *
-           facts_.heads[head].scale;
-}
-
 Measures Predictor::measure(const FeatureVector& features) const {
     const std::size_t heads = facts_.heads.size();
     Measures measures;

@@ -86,11 +86,6 @@ class Predictor {
     /// Its bytes; empty without it.
     std::string_view embedding_part() const { return embedding_part_; }
 
-    /// What head `head` made of bucket `bucket`, before scaling: for explanations.
-    float weight(std::uint32_t bucket, std::size_t head) const;
-    /// How much an occurrence counts; 0: not seen in training.
-    float rarity(std::uint32_t bucket) const;
-
     const PredictorFacts& facts() const { return facts_; }
     /// Of each bucket its rarity byte, then a signed weight for each head.
     std::string_view table() const { return table_; }
