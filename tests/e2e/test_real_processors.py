@@ -54,8 +54,9 @@ def test_an_engine_alone_computes_with_all_threads_and_two_share_them(server):
             others = beside.iter_lines()
             next(others)
             support.wait_until(lambda: computing(server) == 2, 10, "two that compute")
+            # On a busy machine a step that both threads began may take long, for they wait for each other.
             for pid in pids.values():
-                assert second_share(pid) < 0.2
+                support.wait_until(lambda pid=pid: second_share(pid) < 0.2, 40, "one thread that computes")
 
 
 def test_the_place_of_an_engine_that_is_killed_is_free_again(server):
