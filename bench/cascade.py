@@ -17,7 +17,6 @@ import subprocess
 
 import made_up
 import route
-import servers
 
 QUESTIONS = 1600
 BOTH = 480
@@ -61,9 +60,9 @@ def measure(bed, given):
     os.makedirs(folder, exist_ok=True)
     log = os.path.join(bed.new_folder("log"), "routing.jsonl")
     routes = {"careful": {"cascade": {"models": ["small", "large"], "confidence": "0%", "wait": "10m"}}}
-    settings = {name: {"file": file, "context": 2048, "parallel": route.CLIENTS} for name, file in files.items()}
     asked = questions(given.questions or QUESTIONS, given.seed)
-    with servers.drover(bed, "drover-cascade", settings, routes=routes, routing={"log": "outcomes", "file": log}) as server:
+    routing = {"log": "outcomes", "file": log}
+    with route.start(bed, files, None, routes, parallel=route.CLIENTS, routing=routing) as server:
         small = route.ask_all(ask, server, "careful", asked)
         for answer in small:
             if answer.get("id"):

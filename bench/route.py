@@ -42,7 +42,7 @@ def questions(count, seed, file=None, but=()):
         for line in lines:
             one = json.loads(line)
             if one["prompt"] not in known:
-                by_kind.setdefault(one.get("kind", "gsm8k"), []).append(one)
+                by_kind.setdefault(kind_of(one), []).append(one)
     share = -(-count // (len(by_kind) + (0 if file else 2)))
     chosen = [one for ones in by_kind.values() for one in rng.sample(ones, min(share, len(ones)))]
     made = [] if file else made_up.sums(share, rng) + made_up.lookups(share, rng)
@@ -61,14 +61,18 @@ def is_right(question, text):
     return bool(numbers) and float(numbers[-1]) == float(question["answer"])
 
 
+def kind_of(question):
+    return question.get("kind", "gsm8k")
+
+
 def content_of(question):
-    return WISHES.get(question.get("kind", "gsm8k"), "") + question["prompt"]
+    return WISHES.get(kind_of(question), "") + question["prompt"]
 
 
 def body_of(model, question):
     return {"model": model, "messages": [{"role": "user", "content": content_of(question)}], "temperature": 0, "stream": True,
             "stream_options": {"include_usage": True}, "cache_prompt": False,
-            "max_tokens": TOKENS.get(question.get("kind", "gsm8k"), 192)}
+            "max_tokens": TOKENS.get(kind_of(question), 192)}
 
 
 def ask(server, model, question):
@@ -118,7 +122,7 @@ def write_outcomes(file, asked, small, large):
     with open(file, "w") as lines:
         for question, one, other in zip(asked, small, large):
             if "error" not in one and "error" not in other:
-                known = {"prompt": content_of(question), "weak": one["right"], "strong": other["right"], "group": question.get("kind", "gsm8k")}
+                known = {"prompt": content_of(question), "weak": one["right"], "strong": other["right"], "group": kind_of(question)}
                 lines.write(json.dumps(known) + "\n")
 
 
@@ -167,10 +171,11 @@ def models(bed, given):
     return files
 
 
-def start(bed, files, room, routes, parallel=1):
+def start(bed, files, room, routes, parallel=1, **others):
+    """A server of these models and routes, with `others` of its settings."""
     settings = {name: {"file": file, "context": 2048, "parallel": parallel} for name, file in files.items()}
     memory = {} if room is None else {"memory": {"budget": room}}
-    return servers.drover(bed, "drover-route", settings, routes=routes, **memory)
+    return servers.drover(bed, "drover-route", settings, routes=routes, **memory, **others)
 
 
 def measure(bed, given):
@@ -188,7 +193,7 @@ def measure(bed, given):
         for name in names:
             before, begun = swaps(server.log_path), time.perf_counter()
             for question in asked:
-                runs[name].append({"kind": question.get("kind", "gsm8k"), **ask(server, name, question)})
+                runs[name].append({"kind": kind_of(question), **ask(server, name, question)})
             counted[name] = swaps(server.log_path) - before
             right = sum(one.get("right", False) for one in runs[name])
             print(f"   {name}: {right} of {len(asked)} right in {time.perf_counter() - begun:.1f} s", flush=True)

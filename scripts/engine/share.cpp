@@ -121,8 +121,9 @@ class Place {
             entered_.wait(false);
             const unsigned seen = steps_;
             std::this_thread::sleep_for(kLinger);
-            // Between two tokens on a busy machine: what waits for a processor is not idle.
-            if (others_are_runnable()) {
+            // Between two tokens on a busy machine: what waits for a processor is not idle. It is
+            // asked last, for it reads a file of each thread.
+            if (computing_ || steps_ != seen || others_are_runnable()) {
                 continue;
             }
             const std::lock_guard<std::mutex> guard(mutex_);

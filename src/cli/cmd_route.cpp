@@ -468,7 +468,7 @@ void add_training(CLI::App& command, Wishes& wishes) {
     command.add_option("--strength", wishes.strength, "Weight of the examples (C)");
     command.add_option("--surface", wishes.surface, "Weight of the surface measures");
     command.add_option("--trees", wishes.trees, "Trees of each label over the measures; 0: none")
-        ->check(CLI::Range(0, 1000));
+        ->check(CLI::Range(std::size_t{0}, router::kTreesMax));
     command.add_option("--also", wishes.also, "More prompts to train on; they are never judged");
     add_embedding(command, wishes);
     command.add_option("--seed", wishes.seed, "Seed of everything that is drawn");
@@ -507,7 +507,7 @@ void add_route(CLI::App& app, Context& context) {
         ->add_option("--leave-groups-out",
                      wishes->groups_out,
                      "Cross-validation by whole groups: so many folds, 0: each group alone")
-        ->check(CLI::Range(0, 1000));
+        ->check(CLI::Range(std::size_t{0}, router::kTreesMax));
     command->add_option("--train-size", wishes->train_size, "Train on so few, judge on the rest");
     command->add_option("--draws", wishes->draws, "How often, with --train-size")
         ->check(CLI::Range(1, 1000));

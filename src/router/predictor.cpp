@@ -24,7 +24,6 @@ constexpr std::uint32_t kBitsMax = 22;
 constexpr std::uint32_t kKnotsMax = 4096;
 constexpr std::uint32_t kFrontierMax = 4096;
 constexpr std::uint32_t kLabelMax = 64;
-constexpr std::uint32_t kTreesMax = 1000;
 
 /// How much of a probability is what the trees say. With 0.3, 0.4 and 0.5: APGR on GSM8K 0.672,
 /// 0.666 and 0.660, on 480 outcomes of two small models 0.707, 0.714 and 0.718.

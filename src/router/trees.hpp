@@ -12,6 +12,9 @@ namespace drover::router {
 inline constexpr std::size_t kTreeDepth = 3;
 inline constexpr std::size_t kTreeLeaves = std::size_t{1} << kTreeDepth;
 
+/// Trees that a head has at most.
+inline constexpr std::size_t kTreesMax = 1000;
+
 /// Each question asks whether a measure is above a limit; after kTreeDepth of them comes a value.
 /// Question `i` is followed by 2i + 1 (no) or 2i + 2 (yes).
 struct Tree {
